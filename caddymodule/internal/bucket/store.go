@@ -1,0 +1,199 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+)
+
+// Store is a flat set of objects named by slash-separated keys.
+//
+// Contract, asserted for every implementation by package buckettest:
+//
+//   - All methods may be called from several goroutines at once. None keeps a
+//     goroutine running after it returned, except that an [Object] lives until
+//     it is closed.
+//   - Every method refuses a context that is already done, and returns soon
+//     after it is cancelled. Without a deadline in the context an
+//     implementation still bounds each wait (connecting, waiting for the first
+//     byte, a transfer that stands still), so that no call hangs for ever.
+//   - Retrying is the caller's job. An implementation may repeat a call that
+//     certainly had no effect; nothing else.
+//   - Errors: one of the sentinel errors below, found with errors.Is, or any
+//     other error. After any error of Put or Delete other than [ErrExists],
+//     [ErrChanged], [ErrRefused] and [ErrDenied] the outcome is unknown: the
+//     object may or may not have been written (a lost answer looks like a
+//     failure). Repeating an unconditional Put or a Delete is always right.
+//   - Read-after-write: what Put or Delete returned nil for, every later Head,
+//     Get and List on any client of the same store shows.
+//   - An error's text names the operation and the key, never a secret.
+type Store interface {
+	// Put stores size bytes of body under key, replacing what is there unless a
+	// condition in opts forbids it. The store verifies the content by checksum
+	// before the object becomes visible; a reader never sees a part of it. body
+	// is read one or more times, possibly from several goroutines, only while
+	// the call runs. If body yields fewer than size bytes nothing is stored.
+	Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts PutOptions) (Info, error)
+
+	// Get opens an object, or the part of it that opts names. The caller
+	// closes the result. ErrNotFound if there is none, ErrChanged if
+	// opts.IfMatch names another version, ErrRange if the range begins at or
+	// past the end.
+	Get(ctx context.Context, key string, opts GetOptions) (*Object, error)
+
+	// Head tells about an object without its content. ErrNotFound if absent.
+	Head(ctx context.Context, key string) (Info, error)
+
+	// Delete removes the objects named by keys, in as few requests as the
+	// store allows (S3: 1,000 keys per request). A key that does not exist is
+	// not an error. On error some of them may have been removed.
+	Delete(ctx context.Context, keys ...string) error
+
+	// List yields the objects whose keys begin with prefix and are greater
+	// than after, in ascending order of the bytes of their keys, without
+	// holding more than one page (about 1,000 entries) in memory. Only Key,
+	// Size, ETag and Stored are set. A non-nil error ends the sequence.
+	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
+
+	// PresignGet returns a URL that reads the object without credentials until
+	// ttl has passed. ErrUnsupported if the store has no such thing.
+	PresignGet(ctx context.Context, key string, ttl time.Duration) (string, error)
+
+	// AbortUploads throws away unfinished uploads (S3 multipart uploads,
+	// temporary files) below prefix that began more than age ago and that no
+	// living process on this machine is known to be writing.
+	AbortUploads(ctx context.Context, prefix string, age time.Duration) (int, error)
+
+	// Probe finds out what the store really does, by trying (names are not
+	// trusted; see Capabilities), with random keys below prefix, and cleans up.
+	// ErrDenied, ErrNoBucket and ErrClock have messages that tell an admin
+	// what to do.
+	Probe(ctx context.Context, prefix string) (Capabilities, error)
+
+	// String names the store for people, without secrets: "s3://photos at
+	// https://s3.example.com".
+	String() string
+
+	// Close releases connections. No method may be called after it.
+	Close() error
+}
+
+// PutOptions says how an object is stored.
+type PutOptions struct {
+	Info // ContentType, CacheControl, ModTime and Meta are stored with the object
+
+	// IfNoneMatch stores only if no object has this key: ErrExists otherwise.
+	IfNoneMatch bool
+	// IfMatch stores only over the version with this ETag: ErrChanged
+	// otherwise, also if there is no object. Empty: no condition.
+	IfMatch string
+
+	// MD5 of the whole body, if the caller has it; 16 bytes. It saves a pass
+	// over the body where a store wants one.
+	MD5 []byte
+
+	// Public asks for the ACL configured for public objects, if one is.
+	Public bool
+}
+
+// GetOptions names a part and a version of an object.
+type GetOptions struct {
+	// Offset of the first byte wanted, from the start; not negative.
+	Offset int64
+	// Length of the part wanted; 0 means up to the end. A part that reaches
+	// past the end is cut there.
+	Length int64
+	// IfMatch is the ETag of the version wanted; empty: whatever is there.
+	IfMatch string
+}
+
+// Info describes an object.
+type Info struct {
+	Key string
+	// Size of the whole object in bytes.
+	Size int64
+	// ETag identifies the version, without quotes. For an object stored in one
+	// piece and without KMS it is the MD5 of the content in lower-case hex;
+	// otherwise it has another form (see ContentMD5).
+	ETag string
+	// Stored is the time of the last Put, by the store's clock.
+	Stored time.Time
+	// ContentType, for example "image/jpeg".
+	ContentType string
+	// CacheControl is the Cache-Control header that readers get.
+	CacheControl string
+	// ModTime is the modification time of the file that was stored, with the
+	// precision it had (S3: x-amz-meta-mtime, nanoseconds). Zero: unknown.
+	ModTime time.Time
+	// MD5 of the content in lower-case hex where the store or the metadata
+	// tells it (S3: x-amz-meta-md5 for objects of several parts); else empty.
+	MD5 string
+	// Meta is further metadata; keys are lower-case ASCII. At most 1 KiB.
+	Meta map[string]string
+}
+
+// ContentMD5 returns the MD5 of the object's content in lower-case hex if the
+// ETag is one (32 hex digits, no part count), or info.MD5, else "".
+func (i Info) ContentMD5() string {
+	if i.MD5 != "" {
+		return i.MD5
+	}
+	if len(i.ETag) != 32 {
+		return ""
+	}
+	for _, c := range []byte(i.ETag) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ""
+		}
+	}
+	return i.ETag
+}
+
+// Object is an open object. Body yields the part asked for; an error while
+// reading, or a body shorter than announced, ends it with a non-EOF error.
+type Object struct {
+	Info
+	Body io.ReadCloser
+}
+
+// Capabilities are what Probe found.
+type Capabilities struct {
+	// CreateOnly: Put with IfNoneMatch lets exactly one of many writers win.
+	CreateOnly bool
+	// CompareAndSwap: Put with IfMatch refuses a stale ETag.
+	CompareAndSwap bool
+	// Missing says in a few words what the store lacks for several nodes;
+	// empty if nothing.
+	Missing string
+}
+
+// Coordinates reports whether several nodes may share the store.
+func (c Capabilities) Coordinates() bool { return c.CreateOnly && c.CompareAndSwap }
+
+// Errors of a Store, found with errors.Is.
+var (
+	// ErrNotFound: there is no such object. Final.
+	ErrNotFound = errors.New("no such object")
+	// ErrExists: IfNoneMatch found an object. After an earlier error of the
+	// same Put it may be one's own: compare.
+	ErrExists = errors.New("object exists")
+	// ErrChanged: IfMatch found another version, or none. As ErrExists.
+	ErrChanged = errors.New("object has changed")
+	// ErrRange: the part asked for lies outside the object. Final.
+	ErrRange = errors.New("range not satisfiable")
+	// ErrRefused: the store cannot hold this key or this content, now or
+	// later (a key it would fold or hide, a body that changed while it was
+	// read). Nothing was stored. Final for this key.
+	ErrRefused = errors.New("refused by the store")
+	// ErrDenied: credentials or permissions are wrong. Nothing was stored.
+	// Worth retrying only after someone changed them.
+	ErrDenied = errors.New("access denied")
+	// ErrNoBucket: the bucket itself does not exist.
+	ErrNoBucket = errors.New("no such bucket")
+	// ErrClock: this machine's clock differs too much from the store's.
+	ErrClock = errors.New("clock differs from the store's")
+	// ErrUnsupported: the store has no such operation.
+	ErrUnsupported = errors.New("not supported by the store")
+)
