@@ -1,0 +1,14 @@
+// Package offload is the engine: it keeps a bucket equal to the media that an
+// app has on disk, and knows of each key whether it is committed.
+//
+// It ties the other parts together: package watch says where something
+// changed, package media what it is, package bucket where it goes. The engine
+// looks at the disk, commits what is there, deletes what is gone, and lets a
+// request wait until what was written while it ran is committed.
+//
+// It promises that nothing that is on disk is forgotten (what could not be
+// committed is tried again for ever, and a restart finds what a killed process
+// left), that a key is called committed only when the bucket confirmed it, and
+// that asking for that never waits for the bucket. It must not know Caddy,
+// HTTP requests or pages.
+package offload
