@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Installs what the integration tests and the demo need: Debian packages by
+# apt-get, tools by `go build` from the pinned modules in integration/tools/.
+# Idempotent; what is there already is left alone.
+set -euo pipefail
+
+usage() {
+	cat <<'USAGE'
+usage: integration/setup.sh [--check] [part ...]
+
+parts (default: all)
+  site      PHP-FPM with the extensions WordPress needs, MariaDB, WordPress
+  browser   Chromium, for the browser test
+  servers   versitygw and MinIO, the S3 servers of the tests
+  lint      golangci-lint
+  all       all of these
+
+--check     install nothing; list what is missing and fail if anything is
+
+Built tools go to .cache/bin/ at the repository root (or $MEDIA_OFFLOAD_BIN).
+USAGE
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+bin=${MEDIA_OFFLOAD_BIN:-$root/.cache/bin}
+
+site_packages=(
+	php8.2-fpm php8.2-cli php8.2-mysql php8.2-gd php8.2-curl php8.2-xml php8.2-mbstring php8.2-zip
+	mariadb-server wordpress wordpress-theme-twentytwentythree attr
+)
+browser_packages=(chromium)
+
+say() { printf 'setup: %s\n' "$*"; }
+
+missing_packages() {
+	local package
+	for package in "$@"; do
+		# "ii" alone means installed and configured; a removed package with its
+		# configuration left behind answers too.
+		dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || printf '%s\n' "$package"
+	done
+}
+
+install_packages() {
+	local missing
+	mapfile -t missing < <(missing_packages "$@")
+	if [ ${#missing[@]} -eq 0 ]; then
+		return
+	fi
+	# Recommended packages would bring Apache and mail servers along.
+	local line="apt-get install --yes --no-install-recommends ${missing[*]}"
+	if [ -n "$check" ]; then
+		say "missing packages: ${missing[*]}"
+		absent=1
+		return
+	fi
+	if ! command -v apt-get >/dev/null; then
+		say "these Debian packages are missing, and this is not a Debian system: ${missing[*]}" >&2
+		exit 1
+	fi
+	if [ "$(id -u)" -ne 0 ]; then
+		say "packages are missing; run as root: $line" >&2
+		exit 1
+	fi
+	say "$line"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	$line
+}
+
+# build_tool <folder below tools/> <package> builds a tool unless the binary of
+# the very same pinned versions and Go release is there.
+build_tool() {
+	local name=$1 package=$2 want
+	want=$(cat "$here/tools/$name/go.mod" "$here/tools/$name/go.sum" <(go env GOVERSION) | sha256sum)
+	if [ -x "$bin/$name" ] && [ "$(cat "$bin/$name.stamp" 2>/dev/null)" = "$want" ]; then
+		return
+	fi
+	if [ -n "$check" ]; then
+		say "missing tool: $bin/$name"
+		absent=1
+		return
+	fi
+	say "go build $package -> $bin/$name"
+	(cd "$here/tools/$name" && go build -trimpath -ldflags '-s -w' -o "$bin/$name.new" "$package")
+	mv "$bin/$name.new" "$bin/$name"
+	printf '%s\n' "$want" >"$bin/$name.stamp"
+}
+
+check=
+absent=
+parts=()
+for argument in "$@"; do
+	case $argument in
+	--check) check=1 ;;
+	-h | --help) usage && exit 0 ;;
+	site | browser | servers | lint) parts+=("$argument") ;;
+	all) parts=(site browser servers lint) ;;
+	*) usage >&2 && exit 2 ;;
+	esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(site browser servers lint)
+
+mkdir -p "$bin"
+# Two runs at once would build into the same files.
+exec 9>"$bin/.lock"
+flock 9
+
+for part in "${parts[@]}"; do
+	case $part in
+	site) install_packages "${site_packages[@]}" ;;
+	browser) install_packages "${browser_packages[@]}" ;;
+	servers)
+		build_tool versitygw github.com/versity/versitygw/cmd/versitygw
+		build_tool minio github.com/minio/minio
+		;;
+	lint) build_tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint ;;
+	esac
+done
+if [ -n "$absent" ]; then
+	exit 1
+fi
+say "ready: ${parts[*]}"
