@@ -12,6 +12,7 @@ parts (default: all)
   site      PHP-FPM with the extensions WordPress needs, MariaDB, WordPress
   browser   Chromium, for the browser test
   servers   versitygw and MinIO, the S3 servers of the tests
+  caddy     a Caddy without this module, to compare with
   lint      golangci-lint
   all       all of these
 
@@ -95,12 +96,12 @@ for argument in "$@"; do
 	case $argument in
 	--check) check=1 ;;
 	-h | --help) usage && exit 0 ;;
-	site | browser | servers | lint) parts+=("$argument") ;;
-	all) parts=(site browser servers lint) ;;
+	site | browser | servers | caddy | lint) parts+=("$argument") ;;
+	all) parts=(site browser servers caddy lint) ;;
 	*) usage >&2 && exit 2 ;;
 	esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(site browser servers lint)
+[ ${#parts[@]} -gt 0 ] || parts=(site browser servers caddy lint)
 
 mkdir -p "$bin"
 # Two runs at once would build into the same files.
@@ -115,6 +116,7 @@ for part in "${parts[@]}"; do
 		build_tool versitygw github.com/versity/versitygw/cmd/versitygw
 		build_tool minio github.com/minio/minio
 		;;
+	caddy) build_tool caddy github.com/caddyserver/caddy/v2/cmd/caddy ;;
 	lint) build_tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint ;;
 	esac
 done
