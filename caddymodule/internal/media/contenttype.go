@@ -1,0 +1,66 @@
+package media
+
+import (
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+// octetStream is the type of what nothing is known about.
+const octetStream = "application/octet-stream"
+
+// ContentType returns the media type that a file is served with. It goes by the
+// extension and an own table, so that all servers say the same whatever their
+// mime.types; else by head, the first bytes of the content (512 are enough; nil
+// if there are none), as the WHATWG MIME sniffing standard does. Text that
+// begins as UTF-8 gets charset=utf-8. What has no .html or .htm at its end is
+// never text/html, nor any other type that a browser would run scripts in.
+func ContentType(name string, head []byte) string {
+	if t, ok := typeByExt(name); ok {
+		if strings.HasPrefix(t, "text/") && validUTF8Head(head) {
+			return t + "; charset=utf-8"
+		}
+		return t
+	}
+	if len(head) == 0 {
+		return octetStream
+	}
+	sniffed := http.DetectContentType(head)
+	switch {
+	case strings.HasPrefix(sniffed, "text/html"), strings.HasPrefix(sniffed, "text/xml"):
+		if validUTF8Head(head) {
+			return "text/plain; charset=utf-8"
+		}
+		return "text/plain"
+	case strings.HasPrefix(sniffed, "text/plain; charset=utf-8") && !validUTF8Head(head):
+		return "text/plain"
+	}
+	return sniffed
+}
+
+// typeByExt looks the last extension of a name or key up.
+func typeByExt(name string) (string, bool) {
+	i := strings.LastIndexByte(name, '.')
+	if i < 0 || len(name)-i > maxExt {
+		return "", false
+	}
+	var buf [maxExt]byte
+	t, ok := contentTypes[string(appendLower(buf[:0], name[i+1:]))]
+	return t, ok
+}
+
+// maxExt is more than the longest extension of contentTypes has, with its dot.
+const maxExt = 16
+
+// validUTF8Head reports whether head is the beginning of a UTF-8 text: it may
+// end within a character.
+func validUTF8Head(head []byte) bool {
+	for range utf8.UTFMax {
+		if utf8.Valid(head) {
+			return true
+		}
+		last := len(head) - 1
+		head = head[:last]
+	}
+	return false
+}

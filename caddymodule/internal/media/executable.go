@@ -1,0 +1,117 @@
+package media
+
+import "bytes"
+
+// Executable reports whether a web server might execute the file with this
+// key or use it as configuration, so that it must not leave the disk. Case is
+// ignored, and so is what servers and file systems were seen to ignore: dots
+// and spaces at the end, and all from a ';', ':' or '%' on.
+//
+// The rules, for each part of the key between slashes (nginx with PHP's
+// cgi.fix_pathinfo looks for scripts in directories' names too):
+//
+//   - It begins with a dot: .htaccess, .user.ini, .env, .git/.
+//   - It is the name of a server's configuration: web.config, php.ini.
+//   - Its last extension is one that some server executes by default or by a
+//     common recipe: .php and all that begin so, .phtml, .cgi, .pl, .jsp, …
+//   - Any extension is one that Apache executes wherever it stands in a name:
+//     with "AddHandler … .php", x.php.jpg runs. That is the PHP family, .cgi
+//     and the files of server-side includes. The rest of the list counts at the
+//     end only: "report.pl.pdf" is a Polish report.
+func Executable(key string) bool {
+	var buf [maxKey]byte
+	return executable(appendLower(buf[:0], key))
+}
+
+// executable is Executable for a key in lower case.
+func executable(key []byte) bool {
+	for key != nil {
+		var segment []byte
+		segment, key = cutSegment(key)
+		if executableName(segment) {
+			return true
+		}
+	}
+	return false
+}
+
+func executableName(name []byte) bool {
+	if len(name) > 0 && name[0] == '.' {
+		return true
+	}
+	name = bytes.TrimRight(name, ". ")
+	if serverConfig[string(name)] {
+		return true
+	}
+	_, rest, ok := bytes.Cut(name, dot)
+	for ok {
+		var ext []byte
+		ext, rest, ok = bytes.Cut(rest, dot)
+		if executableExt(ext, !ok) {
+			return true
+		}
+	}
+	return false
+}
+
+var dot = []byte{'.'}
+
+// executableExt tells about one extension of a name, the last or an inner one.
+func executableExt(ext []byte, last bool) bool {
+	if last && bytes.HasPrefix(ext, php) {
+		return true
+	}
+	if i := bytes.IndexAny(ext, " ;:%"); i >= 0 {
+		ext = ext[:i]
+	}
+	if last && executableLast[string(ext)] {
+		return true
+	}
+	return executableAnywhere[string(ext)] || isPHPVersion(ext)
+}
+
+var php = []byte("php")
+
+// isPHPVersion reports whether ext is "php" with nothing but letters and
+// digits after it. WordPress disarms an inner extension by an underscore
+// (x.php_.jpg), which no server maps to PHP.
+func isPHPVersion(ext []byte) bool {
+	if !bytes.HasPrefix(ext, php) {
+		return false
+	}
+	for _, c := range ext[len(php):] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// serverConfig are names of files that configure a web server or PHP, other
+// than dotfiles.
+var serverConfig = set("web.config", "php.ini", "php5.ini", "nginx.conf", "httpd.conf", "lighttpd.conf", "caddyfile")
+
+// executableAnywhere are extensions that count at any place in a name.
+var executableAnywhere = set(
+	"phtml", "phtm", "phar", "pht", "hphp", "hhvm",
+	"cgi", "fcgi", "shtml", "shtm", "stm",
+)
+
+// executableLast are extensions that count at the end of a name.
+var executableLast = set(
+	"inc", "module", "pgif", // PHP by recipe
+	"pl", "pm", "py", "pyc", "pyo", "rb", "rhtml", "erb", "lua", "tcl",
+	"sh", "bash", "zsh", "ksh", "csh",
+	"asp", "aspx", "asa", "asax", "ascx", "ashx", "asmx", "axd", "cdx", "cshtm", "cshtml", "vbhtml", "idc", "shtx",
+	"jsp", "jspx", "jspf", "jspa", "jsw", "jsv", "jhtml", "jws",
+	"cfm", "cfml", "cfc", "dbm", "war", "ear",
+	"htaccess", "htpasswd", "htgroup", "htdigest",
+)
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}

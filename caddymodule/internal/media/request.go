@@ -1,0 +1,209 @@
+package media
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// RequestInfo is what the presets' rules look at in a request.
+type RequestInfo struct {
+	Method string
+	Path   string // decoded, as url.URL.Path
+	Query  string // as sent, as url.URL.RawQuery
+	Header http.Header
+}
+
+// NoRewrite reports whether the answer to a request must keep its local URLs,
+// because what it holds goes back into the app's database: admin screens,
+// editors and their APIs. Doubt is a yes: a local URL always works.
+func (s *Site) NoRewrite(r RequestInfo) bool {
+	return s.anyRule(s.noRewrite, &r)
+}
+
+// MayWrite reports whether a request may write or delete media: every method
+// but GET, HEAD, OPTIONS and TRACE (RFC 9110, section 9.2.1), and the GET requests
+// that the preset knows. path is decoded, query as sent.
+func (s *Site) MayWrite(method, path, query string) bool {
+	if method != http.MethodGet {
+		return isWrite(method)
+	}
+	return s.anyRule(s.mayWrite, &RequestInfo{Method: method, Path: path, Query: query})
+}
+
+func (s *Site) anyRule(rules []requestMatcher, r *RequestInfo) bool {
+	if len(rules) == 0 {
+		return false
+	}
+	path, ok := s.appPath(r.Path)
+	if !ok {
+		return false
+	}
+	var buf [maxKey]byte
+	lower := appendLower(buf[:0], path)
+	for i := range rules {
+		if rules[i].match(s, lower, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// appPath cuts the app's and a subsite's path from the front of a URL path. ok
+// is false if the path is not the app's.
+func (s *Site) appPath(path string) (rest string, ok bool) {
+	if rest, ok = cutPath(path, s.base); !ok {
+		return "", false
+	}
+	for _, sub := range s.subsites {
+		if below, ok := cutPath(rest, sub); ok {
+			rest = below
+			break
+		}
+	}
+	return strings.TrimLeft(rest, "/"), true
+}
+
+// cutPath cuts a path prefix without a slash at its end.
+func cutPath(path, prefix string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, prefix)
+	return rest, ok && (rest == "" || rest[0] == '/')
+}
+
+// requestRule fits a request if everything it names does; what is empty does
+// not matter.
+type requestRule struct {
+	paths  []string // patterns of the path below the app's and a subsite's
+	except []string // but not these
+	// writes fits methods other than GET, HEAD, OPTIONS and TRACE.
+	writes bool
+	// query fits if one of these is in the query: "name", or "name=value".
+	query []string
+	// header fits if one of these is present.
+	header []string
+	// from are patterns of the path of the page that sent the request, by its
+	// Referer. A request that does not tell fits.
+	from []string
+	// fromQuery is query for the page that sent the request.
+	fromQuery []string
+}
+
+// requestMatcher is a requestRule, compiled.
+type requestMatcher struct {
+	rule                requestRule
+	paths, except, from patterns
+}
+
+func (s *Site) addRequestRules(p *preset, c Config) (err error) {
+	noRewrite, mayWrite := p.noRewrite, p.mayWrite
+	if len(c.NoRewrite) > 0 {
+		noRewrite = append(noRewrite, requestRule{paths: c.NoRewrite})
+	}
+	if len(c.MayWrite) > 0 {
+		mayWrite = append(mayWrite, requestRule{paths: c.MayWrite})
+	}
+	if s.noRewrite, err = compileRequestRules(noRewrite); err != nil {
+		return fmt.Errorf("no_rewrite: %w", err)
+	}
+	if s.mayWrite, err = compileRequestRules(mayWrite); err != nil {
+		return fmt.Errorf("may_write: %w", err)
+	}
+	return nil
+}
+
+func compileRequestRules(rules []requestRule) ([]requestMatcher, error) {
+	matchers := make([]requestMatcher, len(rules))
+	for i, rule := range rules {
+		m := &matchers[i]
+		m.rule = rule
+		var err error
+		for _, list := range []struct {
+			texts    []string
+			compiled *patterns
+		}{
+			{rule.paths, &m.paths},
+			{rule.except, &m.except},
+			{rule.from, &m.from},
+		} {
+			if *list.compiled, err = compilePatterns(list.texts); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return matchers, nil
+}
+
+// match reports whether the rule fits. path is the lower-case path below the
+// app's.
+func (m *requestMatcher) match(s *Site, path []byte, r *RequestInfo) bool {
+	rule := &m.rule
+	switch {
+	case len(rule.paths) > 0 && !m.paths.match(path),
+		m.except.match(path),
+		rule.writes && !isWrite(r.Method),
+		len(rule.query) > 0 && !queryHas(r.Query, rule.query),
+		len(rule.header) > 0 && !headerHas(r.Header, rule.header):
+		return false
+	}
+	if len(rule.from)+len(rule.fromQuery) == 0 {
+		return true
+	}
+	from, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || from.Path == "" {
+		return len(rule.from) > 0
+	}
+	if len(rule.fromQuery) > 0 && !queryHas(from.RawQuery, rule.fromQuery) {
+		return false
+	}
+	return len(rule.from) == 0 || m.fromPath(s, from.Path)
+}
+
+func (m *requestMatcher) fromPath(s *Site, path string) bool {
+	below, ok := s.appPath(path)
+	return ok && m.from.match(appendLower(nil, below))
+}
+
+// isWrite reports whether a method is not one of the safe ones of RFC 9110,
+// section 9.2.1.
+func isWrite(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return false
+	}
+	return true
+}
+
+// queryHas reports whether a query has one of the parameters, "name" or
+// "name=value". As PHP does, it takes name[…] for name.
+func queryHas(query string, want []string) bool {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		name, _, _ = strings.Cut(unescapeQuery(name), "[")
+		for _, w := range want {
+			wantName, wantValue, hasValue := strings.Cut(w, "=")
+			if name == wantName && (!hasValue || unescapeQuery(value) == wantValue) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func unescapeQuery(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
+
+func headerHas(header http.Header, names []string) bool {
+	for _, name := range names {
+		if header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
