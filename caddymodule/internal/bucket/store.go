@@ -22,10 +22,12 @@ import (
 //   - Retrying is the caller's job. An implementation may repeat a call that
 //     certainly had no effect; nothing else.
 //   - Errors: one of the sentinel errors below, found with errors.Is, or any
-//     other error. After any error of Put or Delete other than [ErrExists],
-//     [ErrChanged], [ErrRefused] and [ErrDenied] the outcome is unknown: the
-//     object may or may not have been written (a lost answer looks like a
-//     failure). Repeating an unconditional Put or a Delete is always right.
+//     other error. After one that is no sentinel the outcome of Put or Delete
+//     is unknown: the object may or may not have been written (a lost answer
+//     looks like a failure). Repeating an unconditional Put or a Delete is
+//     always right. After a sentinel error this Put stored nothing.
+//   - Keys are checked by [CheckKey] before anything is sent: [ErrRefused].
+//     List leaves out objects that others stored under such keys.
 //   - Read-after-write: what Put or Delete returned nil for, every later Head,
 //     Get and List on any client of the same store shows.
 //   - An error's text names the operation and the key, never a secret.
@@ -91,10 +93,13 @@ type PutOptions struct {
 	IfMatch string
 
 	// MD5 of the whole body, if the caller has it; 16 bytes. It saves a pass
-	// over the body where a store wants one.
+	// over the body where a store wants one; a body that has another is
+	// ErrRefused.
 	MD5 []byte
 
-	// Public asks for the ACL configured for public objects, if one is.
+	// Public: other programs may read the object without our credentials (a
+	// directory: file mode 0644 instead of 0600; S3: the ACL configured for
+	// public objects, if one is).
 	Public bool
 }
 
@@ -125,12 +130,14 @@ type Info struct {
 	// CacheControl is the Cache-Control header that readers get.
 	CacheControl string
 	// ModTime is the modification time of the file that was stored, with the
-	// precision it had (S3: x-amz-meta-mtime, nanoseconds). Zero: unknown.
+	// precision it had (S3: x-amz-meta-mtime, nanoseconds). Zero: unknown. A
+	// time outside the years 1 to 9999 is stored as unknown.
 	ModTime time.Time
 	// MD5 of the content in lower-case hex where the store or the metadata
-	// tells it (S3: x-amz-meta-md5 for objects of several parts); else empty.
+	// tells it (S3: x-amz-meta-md5, with every object that we put); else empty.
 	MD5 string
-	// Meta is further metadata; keys are lower-case ASCII. At most 1 KiB.
+	// Meta is further metadata; names are of a-z, 0-9 and -, values printable
+	// ASCII. At most 1 KiB in all. The names mtime and md5 are taken.
 	Meta map[string]string
 }
 
@@ -164,6 +171,9 @@ type Capabilities struct {
 	CreateOnly bool
 	// CompareAndSwap: Put with IfMatch refuses a stale ETag.
 	CompareAndSwap bool
+	// Warnings are what an admin should know besides, a sentence each: for
+	// example that the store takes writes without credentials.
+	Warnings []string
 	// Missing says in a few words what the store lacks for several nodes;
 	// empty if nothing.
 	Missing string
@@ -184,8 +194,9 @@ var (
 	// ErrRange: the part asked for lies outside the object. Final.
 	ErrRange = errors.New("range not satisfiable")
 	// ErrRefused: the store cannot hold this key or this content, now or
-	// later (a key it would fold or hide, a body that changed while it was
-	// read). Nothing was stored. Final for this key.
+	// later (a key it would fold or hide, a body that is shorter than said or
+	// changed while it was read). Nothing was stored. Final for this key with
+	// this content.
 	ErrRefused = errors.New("refused by the store")
 	// ErrDenied: credentials or permissions are wrong. Nothing was stored.
 	// Worth retrying only after someone changed them.

@@ -1,0 +1,24 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+
+package bucket
+
+import (
+	"io/fs"
+	"os"
+)
+
+const openNonblock = 0
+
+// locksWork is false: writers of one process exclude each other, those of
+// several do not, and Probe says so.
+const locksWork = false
+
+func tryLock(*os.File) (bool, error) { return false, errNoLocks }
+
+// inode is unknown: size and time alone tell files apart here.
+func inode(fs.FileInfo) uint64 { return 0 }
+
+func linkCount(*os.File) uint64 { return 0 }
+
+// syncDir does nothing: these systems have no such call.
+func syncDir(*os.Root, string) error { return nil }
