@@ -1,0 +1,34 @@
+package watch
+
+// kind of a directory entry. Only regular files and directories matter.
+type kind uint8
+
+const (
+	other kind = iota
+	regular
+	directory
+)
+
+// identity tells one file or directory from all others that exist at the time.
+type identity struct{ dev, ino uint64 }
+
+// fileState is what changes when a file does. Times are in nanoseconds since
+// 1970; ctime is 0 where the system does not tell it.
+type fileState struct {
+	identity
+	kind         kind
+	size         int64
+	mtime, ctime int64
+}
+
+func isDot(name []byte) bool {
+	return string(name) == "." || string(name) == ".."
+}
+
+// join appends a path below a root to the root's.
+func join(root, rel string) string {
+	if root == "/" {
+		return root + rel
+	}
+	return root + "/" + rel
+}
