@@ -47,7 +47,7 @@ func (c Class) String() string {
 // fear a pattern.
 func (s *Site) Class(key string, denied func(dirKey string) bool) Class {
 	root, rel, ok := s.Locate(key)
-	if !ok || CheckKey(key) != nil {
+	if !ok || rel == "" || CheckKey(key) != nil {
 		return Ignored
 	}
 	var buf [maxKey]byte
@@ -92,6 +92,9 @@ func (s *Site) deniedAbove(root int, key string, denied func(string) bool) bool 
 // its name, so that it need not be watched. root is an index into Roots, rel
 // the slash path below it.
 func (s *Site) SkipDir(root int, rel string) bool {
+	if rel == "" {
+		return false
+	}
 	key := s.Key(root, rel)
 	if CheckKey(key) != nil {
 		return true
@@ -103,7 +106,8 @@ func (s *Site) SkipDir(root int, rel string) bool {
 		return true
 	}
 	if !s.private.empty() || !s.public.empty() {
-		return false
+		return false // one of these may fit a file in it
 	}
-	return s.roots[root].rules.ignore.match(lower[len(key)-len(rel):])
+	r := s.roots[root].rules
+	return r.ignore.match(r.withoutSubsite(lower[len(key)-len(rel):]))
 }

@@ -55,12 +55,13 @@ const maxExt = 16
 // validUTF8Head reports whether head is the beginning of a UTF-8 text: it may
 // end within a character.
 func validUTF8Head(head []byte) bool {
-	for range utf8.UTFMax {
-		if utf8.Valid(head) {
-			return true
+	for i := len(head) - 1; i >= max(0, len(head)-utf8.UTFMax+1); i-- {
+		if utf8.RuneStart(head[i]) {
+			if !utf8.FullRune(head[i:]) {
+				head = head[:i]
+			}
+			break
 		}
-		last := len(head) - 1
-		head = head[:last]
 	}
-	return false
+	return utf8.Valid(head)
 }

@@ -54,20 +54,20 @@ func executableName(name []byte) bool {
 	return false
 }
 
-var dot = []byte{'.'}
+var dot, space = []byte{'.'}, []byte{' '}
 
 // executableExt tells about one extension of a name, the last or an inner one.
 func executableExt(ext []byte, last bool) bool {
 	if last && bytes.HasPrefix(ext, php) {
 		return true
 	}
-	if i := bytes.IndexAny(ext, " ;:%"); i >= 0 {
-		ext = ext[:i]
+	// Some servers take what follows these for no part of the name: a path
+	// parameter, a stream of NTFS, a character that was encoded twice.
+	if i := bytes.IndexAny(ext, ";:%"); i >= 0 {
+		ext, last = ext[:i], true
 	}
-	if last && executableLast[string(ext)] {
-		return true
-	}
-	return executableAnywhere[string(ext)] || isPHPVersion(ext)
+	ext, _, _ = bytes.Cut(ext, space)
+	return last && executableLast[string(ext)] || executableAnywhere[string(ext)] || isPHPVersion(ext)
 }
 
 var php = []byte("php")

@@ -21,7 +21,7 @@ type preset struct {
 // presetRoot is a media root of an app.
 type presetRoot struct {
 	name  string // the first part of keys, if the site has several roots
-	dir   string // slash path below the app's directory; its URL is the same
+	dir   string // slash path below the app's directory, and below its URL
 	lists lists
 }
 
@@ -43,7 +43,8 @@ type lists struct {
 // presets are all apps known, in the order in which they are told to people.
 func presets() []preset {
 	return []preset{
-		generic(), wordpress(), bedrock(),
+		generic(), wordpress(), bedrock(), wordpressMSFiles(),
+		joomla(), mediawiki(), drupal(), prestashop(), opencart(), phpbb(),
 	}
 }
 

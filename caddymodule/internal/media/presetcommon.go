@@ -27,11 +27,10 @@ func commonIgnored() []string {
 		"*.aria2", "*.chunk", "*.upload", "*.uploading",
 		// Temporary: PHP's and editors' files.
 		"*.tmp", "*.temp", "*.swp", "*.swo", "*.swx", "*~", "~$*", "#*#", "*.bak", "*.orig", "*.rej",
-		"/tmp/", "/temp/",
 		// Locks, sockets, processes.
 		"*.lock", "*.lck", "*.pid", "*.sock",
 		// Logs.
-		"*.log", "*.log.*", "error_log", "php_errorlog", "/log/", "/logs/",
+		"*.log", "*.log.*", "error_log", "php_errorlog",
 		// Databases.
 		"*.sql", "*.sql.*", "*.sqlite", "*.sqlite3", "*.sqlite-*", "*.sqlite3-*", "*.mysql", "*.dump",
 		// Left by desktops and file systems.

@@ -36,14 +36,13 @@ func (s *Site) anyRule(rules []requestMatcher, r *RequestInfo) bool {
 	if len(rules) == 0 {
 		return false
 	}
-	path, ok := s.appPath(r.Path)
-	if !ok {
-		return false
+	var path []byte
+	if below, ok := s.appPath(r.Path); ok {
+		var buf [maxKey]byte
+		path = appendLower(buf[:0], below)
 	}
-	var buf [maxKey]byte
-	lower := appendLower(buf[:0], path)
 	for i := range rules {
-		if rules[i].match(s, lower, r) {
+		if rules[i].match(s, path, r) {
 			return true
 		}
 	}
@@ -135,7 +134,8 @@ func compileRequestRules(rules []requestRule) ([]requestMatcher, error) {
 }
 
 // match reports whether the rule fits. path is the lower-case path below the
-// app's.
+// app's, nil if the request is for another path: rules that name none fit
+// there too, since a wiki's pages may lie at /wiki/ and the wiki at /w/.
 func (m *requestMatcher) match(s *Site, path []byte, r *RequestInfo) bool {
 	rule := &m.rule
 	switch {

@@ -85,9 +85,10 @@ func (s *Site) IsMediaURL(urlPath string) bool {
 	return false
 }
 
-// cleanPath undoes in a URL path whatever some server undoes.
+// cleanPath undoes in a URL path whatever some server undoes. The result has
+// no slash at its end.
 func cleanPath(urlPath string) string {
-	decoded := make([]byte, 0, len(urlPath)+1)
+	decoded := make([]byte, 0, len(urlPath))
 	for i := 0; i < len(urlPath); i++ {
 		c := urlPath[i]
 		if c == '%' && i+2 < len(urlPath) && isHex(urlPath[i+1]) && isHex(urlPath[i+2]) {
@@ -99,20 +100,18 @@ func cleanPath(urlPath string) string {
 		}
 		decoded = append(decoded, c)
 	}
-	clean := decoded[:0:0]
-	for segment, rest := cutSegment(decoded); ; segment, rest = cutSegment(rest) {
-		switch string(segment) {
+	clean := make([]byte, 0, len(decoded)+1)
+	for rest := decoded; rest != nil; {
+		var segment []byte
+		switch segment, rest = cutSegment(rest); string(segment) {
 		case "", ".":
 		case "..":
 			clean = clean[:max(0, bytes.LastIndexByte(clean, '/'))]
 		default:
 			clean = append(append(clean, '/'), segment...)
 		}
-		if rest == nil {
-			break
-		}
 	}
-	return string(append(clean, '/'))
+	return string(clean)
 }
 
 func hasPrefixFold(s, prefix string) bool {
@@ -156,9 +155,8 @@ func plainPath(path string) bool {
 }
 
 // appendDecoded appends path to dst with its percent-encodings undone. allowed
-// are the bytes that may stand unencoded. It gives up when the result is longer
-// than any key with its URL prefix can be, or has a slash or backslash that was
-// encoded.
+// are the bytes that may stand unencoded. It gives up on any other and on an
+// encoded slash, backslash or control character.
 func appendDecoded(dst, path []byte, allowed *[256]bool) ([]byte, bool) {
 	for i := 0; i < len(path); i++ {
 		c := path[i]
