@@ -1,0 +1,161 @@
+package rewrite
+
+import "bytes"
+
+// attributes reads the attributes of the whole tag that ends before end, from
+// i on. n is the position of the next needle.
+func (h *htmlScanner) attributes(src []byte, i, end, n int, el element, f *finder) {
+	first := i
+	for {
+		a, next, ok := nextAttribute(src, i, end)
+		if !ok {
+			return
+		}
+		i = next
+		if el == elBase {
+			h.baseAttribute(src[a.start:a.end], a.name)
+			continue
+		}
+		if n < a.start { // in a name
+			n = f.next(src, a.start)
+		}
+		if n < 0 || n >= end {
+			return
+		}
+		if n < a.end {
+			k := h.attributeKind(src, first, end, a.name, el)
+			if k != noValue && !isRepeated(src, first, end, a.start, a.name) {
+				h.w.value(src[a.start:a.end], a.start, k, markup, h.depth)
+			}
+			n = f.next(src, a.end)
+		}
+	}
+}
+
+func (h *htmlScanner) baseAttribute(value, name []byte) {
+	if h.depth > 0 || !equalFold(name, "href") {
+		return
+	}
+	if markup.needed(value) {
+		d := &h.w.levels[0].decoded
+		d.decode(value, markup, true)
+		value = d.text
+	}
+	h.w.setBase(value)
+}
+
+// longestAttribute is the length of the longest attribute name looked at.
+const longestAttribute = 64
+
+// attributeKind is as what an attribute is read.
+func (h *htmlScanner) attributeKind(src []byte, first, end int, name []byte, el element) kind {
+	var buf [longestAttribute]byte
+	if len(name) > len(buf) {
+		return noValue
+	}
+	for i, c := range name {
+		buf[i] = lower(c)
+	}
+	name = buf[:len(name)]
+	k := attributeKind(name)
+	switch {
+	case k == styleText && h.w.rw.skip&ContextStyle != 0,
+		k == scriptText && h.w.rw.skip&ContextScript != 0:
+		return noValue
+	case k != noValue:
+		return k
+	case el == elMeta && string(name) == "content":
+		if h.w.rw.skip&ContextMeta != 0 {
+			return noValue
+		}
+		return metaKind(src, first, end)
+	case bytes.HasPrefix(name, []byte("data-")) && h.w.rw.skip&ContextData == 0:
+		return dataKind(name[len("data-"):])
+	}
+	return noValue
+}
+
+// attributeKind is as what an attribute is read, whatever the element: the
+// attributes that the HTML standard lists as URLs and those that it calls
+// obsolete, SVG's, and what scripts of wide use take URLs from.
+func attributeKind(name []byte) kind {
+	switch string(name) {
+	case "src", "href", "xlink:href", "poster", "data", "action", "formaction", "cite", "background",
+		"longdesc", "icon", "manifest", "lowsrc", "dynsrc", "codebase", "classid", "profile":
+		return oneURL
+	case "srcset", "imagesrcset":
+		return srcset
+	case "style", "fill", "stroke", "filter", "mask", "clip-path", "cursor", "marker-start", "marker-mid", "marker-end":
+		return styleText
+	case "srcdoc":
+		return htmlText
+	case "ping", "archive":
+		return urlList
+	}
+	switch {
+	case bytes.HasPrefix(name, []byte("data-")):
+		return noValue
+	case len(name) > 3 && name[0] == 'o' && name[1] == 'n':
+		return scriptText
+	case bytes.HasSuffix(name, []byte("-src")), bytes.HasSuffix(name, []byte("-href")):
+		return oneURL
+	case bytes.HasSuffix(name, []byte("-srcset")):
+		return srcset
+	case name[0] == ':', name[0] == '@', bytes.HasPrefix(name, []byte("v-")), bytes.HasPrefix(name, []byte("x-")):
+		return scriptText // expressions of Vue and Alpine
+	}
+	return noValue
+}
+
+// dataKind is as what the attribute data-name is read. Those that hold what is
+// shown to people or put into forms keep their bytes.
+func dataKind(name []byte) kind {
+	switch string(name) {
+	case "value", "title", "alt", "text", "label", "placeholder", "content-text", "copy", "copy-text":
+		return noValue
+	}
+	if bytes.HasPrefix(name, []byte("clipboard")) {
+		return noValue
+	}
+	if bytes.HasSuffix(name, []byte("srcset")) {
+		return srcset
+	}
+	for _, suffix := range [...]string{"src", "bg", "background", "href", "poster", "image", "img", "original", "thumb", "lazy", "full"} {
+		if bytes.HasSuffix(name, []byte(suffix)) {
+			return anyText
+		}
+	}
+	return anything
+}
+
+// metaKind is as what the content of a meta element is read.
+func metaKind(src []byte, i, end int) kind {
+	if equiv := trimSpace(findAttribute(src, i, end, "http-equiv")); len(equiv) > 0 {
+		if equalFold(equiv, "refresh") {
+			return refresh
+		}
+		return noValue
+	}
+	if findAttribute(src, i, end, "itemprop") != nil {
+		return urlOnly
+	}
+	for _, attr := range [...]string{"property", "name"} {
+		v := trimSpace(findAttribute(src, i, end, attr))
+		for _, p := range [...]string{"og:", "twitter:", "msapplication-", "article:", "thumbnail", "image"} {
+			if hasPrefixFold(v, p) && !isProse(v[len(p):]) {
+				return urlOnly
+			}
+		}
+	}
+	return noValue
+}
+
+// isProse reports whether a meta property holds text for people.
+func isProse(name []byte) bool {
+	for _, p := range [...]string{"title", "description", "site_name", "label", "data"} {
+		if hasPrefixFold(name, p) {
+			return true
+		}
+	}
+	return len(name) >= 4 && equalFold(name[len(name)-4:], ":alt")
+}

@@ -1,0 +1,198 @@
+package rewrite
+
+import "bytes"
+
+// element is an element that the scanner treats in a way of its own.
+type element uint8
+
+const (
+	elOther element = iota
+	elScript
+	elStyle
+	elTextarea
+	elTitle
+	elXMP
+	elIframe
+	elNoembed
+	elNoframes
+	elPlaintext
+	elBase
+	elMeta
+	elSVG
+	elMath
+)
+
+var elementNames = [...]string{
+	elScript:    "script",
+	elStyle:     "style",
+	elTextarea:  "textarea",
+	elTitle:     "title",
+	elXMP:       "xmp",
+	elIframe:    "iframe",
+	elNoembed:   "noembed",
+	elNoframes:  "noframes",
+	elPlaintext: "plaintext",
+	elBase:      "base",
+	elMeta:      "meta",
+	elSVG:       "svg",
+	elMath:      "math",
+}
+
+func (e element) name() string { return elementNames[e] }
+
+// elementOf is the element called name, in any case.
+func elementOf(name []byte) element {
+	switch len(name) {
+	case 3:
+		return either(name, elSVG, elXMP)
+	case 4:
+		if e := either(name, elMeta, elMath); e != elOther {
+			return e
+		}
+		return either(name, elBase, elBase)
+	case 5:
+		return either(name, elStyle, elTitle)
+	case 6:
+		return either(name, elScript, elIframe)
+	case 7:
+		return either(name, elNoembed, elNoembed)
+	case 8:
+		return either(name, elTextarea, elNoframes)
+	case 9:
+		return either(name, elPlaintext, elPlaintext)
+	}
+	return elOther
+}
+
+func either(name []byte, a, b element) element {
+	if equalFold(name, a.name()) {
+		return a
+	}
+	if equalFold(name, b.name()) {
+		return b
+	}
+	return elOther
+}
+
+// foreignStack follows SVG and MathML, where CDATA sections exist and raw text
+// elements do not (HTML standard, 13.2.6.5). It holds the open svg and math
+// elements and, within them, the elements that take up HTML again.
+type foreignStack struct {
+	n     int
+	items [32]foreignItem
+}
+
+type foreignItem uint8
+
+const (
+	inSVG foreignItem = iota
+	inMath
+	inHTML // within an integration point; the name is in the next items
+	inForeignObject
+	inDesc
+	inTitle
+	inAnnotation
+	inMathText
+)
+
+// inside reports whether markup here is SVG or MathML.
+func (s *foreignStack) inside() bool {
+	return s.n > 0 && s.items[s.n-1] <= inMath
+}
+
+// open takes note of a start tag.
+func (s *foreignStack) open(name []byte, el element, selfClosing bool) {
+	if selfClosing && (el == elSVG || el == elMath || s.inside()) {
+		return
+	}
+	switch {
+	case el == elSVG:
+		s.push(inSVG)
+	case el == elMath:
+		s.push(inMath)
+	case !s.inside():
+	case breaksOut(name):
+		for s.n > 0 && s.inside() {
+			s.n--
+		}
+	default:
+		if p := integrationPoint(name, s.items[s.n-1]); p != inHTML {
+			s.push(p)
+		}
+	}
+}
+
+func (s *foreignStack) push(i foreignItem) {
+	if s.n < len(s.items) {
+		s.items[s.n] = i
+		s.n++
+	}
+}
+
+// close takes note of an end tag: it closes the nearest item of its name.
+func (s *foreignStack) close(name []byte) {
+	for i := s.n - 1; i >= 0; i-- {
+		if s.items[i].named(name) {
+			s.n = i
+			return
+		}
+	}
+}
+
+func (i foreignItem) named(name []byte) bool {
+	switch i {
+	case inSVG:
+		return equalFold(name, "svg")
+	case inMath:
+		return equalFold(name, "math")
+	}
+	if p := integrationPoint(name, inSVG); p != inHTML {
+		return p == i
+	}
+	return integrationPoint(name, inMath) == i
+}
+
+// integrationPoint is the item for an element of SVG or MathML whose content
+// is HTML, or inHTML if it is none.
+func integrationPoint(name []byte, in foreignItem) foreignItem {
+	if in == inSVG {
+		switch {
+		case equalFold(name, "foreignobject"):
+			return inForeignObject
+		case equalFold(name, "desc"):
+			return inDesc
+		case equalFold(name, "title"):
+			return inTitle
+		}
+		return inHTML
+	}
+	switch {
+	case equalFold(name, "annotation-xml"):
+		return inAnnotation
+	case equalFold(name, "mi"), equalFold(name, "mo"), equalFold(name, "mn"), equalFold(name, "ms"), equalFold(name, "mtext"):
+		return inMathText
+	}
+	return inHTML
+}
+
+// breakouts are the HTML elements that end SVG and MathML.
+var breakouts = func() map[string]bool {
+	m := make(map[string]bool)
+	for _, n := range bytes.Fields([]byte("b big blockquote body br center code dd div dl dt em embed" +
+		" h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta nobr ol p pre ruby s small span" +
+		" strong strike sub sup table tt u ul var")) {
+		m[string(n)] = true
+	}
+	return m
+}()
+
+func breaksOut(name []byte) bool {
+	var buf [16]byte
+	if len(name) > len(buf) {
+		return false
+	}
+	for i, c := range name {
+		buf[i] = lower(c)
+	}
+	return breakouts[string(buf[:len(name)])]
+}

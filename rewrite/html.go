@@ -1,0 +1,352 @@
+package rewrite
+
+import "bytes"
+
+// htmlScanner finds the places of an HTML document that URLs are read from. It
+// follows the tokenizer of the HTML standard (13.2.5) as far as that is needed
+// to know what is an attribute and what is not.
+type htmlScanner struct {
+	w     *Writer
+	depth int
+	state htmlState
+	// end is the name of the end tag that ends the raw text in hand.
+	end string
+	// escape is the state within a script: 0, 1 escaped, 2 double escaped.
+	escape uint8
+	// ahead is how far the end of a script or style has been looked for.
+	ahead int
+	// long says which part of a tag over the limit is being passed over.
+	long attrState
+	// after is what follows such a tag.
+	after   element
+	content kind // of the script element in hand
+	script  scriptScanner
+	style   cssScanner
+	foreign foreignStack
+}
+
+type htmlState uint8
+
+const (
+	htmlData htmlState = iota
+	htmlComment
+	htmlBogus   // a comment that ends with the next '>'
+	htmlCDATA   // in SVG and MathML
+	htmlRaw     // text up to an end tag, with nothing in it
+	htmlStyle   // the same, with CSS
+	htmlScript  // the content of a script element
+	htmlPlain   // everything that follows is text
+	htmlLongTag // a tag over the limit
+)
+
+func (h *htmlScanner) reset(w *Writer, depth int) {
+	h.w, h.depth = w, depth
+	h.state, h.escape = htmlData, 0
+	h.foreign.n = 0
+}
+
+// scanHTML reads a whole document or fragment.
+func (w *Writer) scanHTML(text []byte, depth int) {
+	if depth >= maxDepth {
+		return
+	}
+	var h htmlScanner
+	h.reset(w, depth)
+	var f finder
+	f.reset(w.rw.needles)
+	h.scan(text, 0, &f, true, false)
+}
+
+// scan works as cssScanner.scan does.
+func (h *htmlScanner) scan(src []byte, pos int, f *finder, final, advance bool) int {
+	for pos < len(src) {
+		n := f.next(src, pos)
+		if n < 0 {
+			if final {
+				return len(src)
+			}
+			if !advance {
+				return pos
+			}
+			n = len(src)
+		}
+		next, ok := h.step(src, pos, n, f, final, advance)
+		if !ok {
+			if final {
+				return len(src)
+			}
+			return next
+		}
+		pos = next
+	}
+	return pos
+}
+
+// step reads on from pos, n being the position of the next needle. It returns
+// the position reached, and false if more input is needed there.
+func (h *htmlScanner) step(src []byte, pos, n int, f *finder, final, advance bool) (int, bool) {
+	switch h.state {
+	case htmlData:
+		return h.data(src, pos, n, f, final)
+	case htmlComment:
+		end, ok := commentEnd(src, pos)
+		if ok {
+			h.state = htmlData
+			return end, true
+		}
+		return max(pos, len(src)-3), false
+	case htmlBogus:
+		if i := bytes.IndexByte(src[pos:], '>'); i >= 0 {
+			h.state = htmlData
+			return pos + i + 1, true
+		}
+		return len(src), true
+	case htmlCDATA:
+		if i := bytes.Index(src[pos:], []byte("]]>")); i >= 0 {
+			h.state = htmlData
+			return pos + i + 3, true
+		}
+		return max(pos, len(src)-2), false
+	case htmlRaw:
+		end, found := rawEnd(src, pos, h.end)
+		if found {
+			h.state = htmlData
+			return end, true
+		}
+		return end, false
+	case htmlStyle:
+		return h.styleElement(src, pos, f, final, advance)
+	case htmlScript:
+		return h.scriptElement(src, pos, f, final, advance)
+	case htmlLongTag:
+		return h.longTag(src, pos, final)
+	}
+	return len(src), true
+}
+
+// data reads text and tags up to the one that holds the needle at n.
+func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, bool) {
+	for pos < len(src) {
+		i := bytes.IndexByte(src[pos:], '<')
+		if i < 0 {
+			return len(src), true
+		}
+		pos += i
+		if pos > n {
+			return pos, true // the needle stood in text
+		}
+		if pos+1 == len(src) {
+			return pos, final
+		}
+		c := src[pos+1]
+		switch {
+		case is(c, isAlpha):
+			end := skipTag(src, pos+2)
+			if end < 0 || end-pos > h.w.rw.maxToken {
+				return h.unfinishedTag(src, pos, end, final)
+			}
+			h.startTag(src, pos, end, n, f)
+			pos = end
+		case c == '/':
+			next, ok := h.endTag(src, pos, final)
+			if !ok {
+				return next, false
+			}
+			pos = next
+		case c == '!':
+			next, ok := h.declaration(src, pos, final)
+			if !ok {
+				return next, false
+			}
+			pos = next
+		case c == '?':
+			h.state = htmlBogus
+			pos += 2
+		default:
+			pos++
+		}
+		if h.state != htmlData {
+			return pos, true
+		}
+	}
+	return pos, true
+}
+
+// declaration reads what begins with "<!".
+func (h *htmlScanner) declaration(src []byte, pos int, final bool) (int, bool) {
+	const cdata = "<![CDATA["
+	rest := src[pos:]
+	if len(rest) < len(cdata) && !final {
+		return pos, false
+	}
+	switch {
+	case bytes.HasPrefix(rest, []byte("<!-->")):
+		return pos + 5, true
+	case bytes.HasPrefix(rest, []byte("<!--->")):
+		return pos + 6, true
+	case bytes.HasPrefix(rest, []byte("<!--")):
+		h.state = htmlComment
+		return pos + 4, true
+	case h.foreign.inside() && bytes.HasPrefix(rest, []byte(cdata)):
+		h.state = htmlCDATA
+		return pos + len(cdata), true
+	}
+	h.state = htmlBogus
+	return pos + 2, true
+}
+
+// commentEnd is the position after the comment whose text begins at pos.
+func commentEnd(src []byte, pos int) (int, bool) {
+	for {
+		i := bytes.Index(src[pos:], []byte("--"))
+		if i < 0 {
+			return 0, false
+		}
+		pos += i + 2
+		for pos < len(src) && src[pos] == '-' {
+			pos++
+		}
+		rest := src[pos:]
+		if len(rest) > 0 && rest[0] == '>' {
+			return pos + 1, true
+		}
+		if len(rest) > 1 && rest[0] == '!' && rest[1] == '>' {
+			return pos + 2, true
+		}
+	}
+}
+
+// endTag reads what begins with "</".
+func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
+	if pos+2 == len(src) {
+		return pos, final
+	}
+	switch c := src[pos+2]; {
+	case is(c, isAlpha):
+	case c == '>':
+		return pos + 3, true
+	default:
+		h.state = htmlBogus
+		return pos + 2, true
+	}
+	end := skipTag(src, pos+3)
+	if end < 0 || end-pos > h.w.rw.maxToken {
+		return h.unfinishedTag(src, pos, end, final)
+	}
+	if h.foreign.n > 0 {
+		h.foreign.close(tagName(src, pos+2))
+	}
+	return end, true
+}
+
+// startTag reads a whole start tag, src[pos:end].
+func (h *htmlScanner) startTag(src []byte, pos, end, n int, f *finder) {
+	name := tagName(src, pos+1)
+	el := elementOf(name)
+	if n < end || el == elBase {
+		h.attributes(src, pos+1+len(name), end, n, el, f)
+	}
+	if h.foreign.n > 0 || el == elSVG || el == elMath {
+		h.foreign.open(name, el, selfClosing(src, pos+1+len(name), end))
+		if h.foreign.inside() {
+			if el == elStyle {
+				h.enterStyle("")
+			}
+			return
+		}
+	}
+	if el != elOther {
+		h.enter(src, pos+1+len(name), end, el)
+	}
+}
+
+// enter sets the state that the start tag of el leaves the tokenizer in.
+func (h *htmlScanner) enter(src []byte, attrs, end int, el element) {
+	switch el {
+	case elScript:
+		k, rel := scriptType(src, attrs, end)
+		h.enterScript(k, rel)
+	case elStyle:
+		h.enterStyle("style")
+	case elTextarea, elTitle, elXMP, elIframe, elNoembed, elNoframes:
+		h.state, h.end = htmlRaw, el.name()
+	case elPlaintext:
+		h.state = htmlPlain
+	}
+}
+
+// enterStyle begins CSS that ends with the end tag called end or, in SVG, where
+// the tokenizer knows no raw text, with any tag.
+func (h *htmlScanner) enterStyle(end string) {
+	h.end, h.ahead = end, 0
+	if h.w.rw.skip&ContextStyle == 0 {
+		h.state = htmlStyle
+		h.style = cssScanner{w: h.w, depth: h.depth}
+	} else if end != "" {
+		h.state = htmlRaw
+	}
+}
+
+func (h *htmlScanner) styleElement(src []byte, pos int, f *finder, final, advance bool) (int, bool) {
+	end, found := rawEnd(src, pos+h.ahead, h.end)
+	done := h.style.scan(src[:end], pos, f, found || final, advance || found)
+	h.ahead = end - done
+	if found && done == end {
+		h.state = htmlData
+		return end, true
+	}
+	return done, false
+}
+
+// rawEnd is the position of the end tag </name that ends the raw text at pos,
+// or the position up to which there is none.
+func rawEnd(src []byte, pos int, name string) (end int, found bool) {
+	for {
+		i := bytes.IndexByte(src[pos:], '<')
+		if i < 0 {
+			return len(src), false
+		}
+		pos += i
+		if name == "" {
+			return pos, true
+		}
+		if m := matchEndTag(src[pos:], name); m != noMatch {
+			return pos, m == fullMatch
+		}
+		pos++
+	}
+}
+
+type tagMatch uint8
+
+const (
+	noMatch tagMatch = iota
+	partMatch
+	fullMatch
+)
+
+// matchEndTag compares s, which begins with '<', with </name.
+func matchEndTag(s []byte, name string) tagMatch {
+	if len(s) > 1 && s[1] != '/' {
+		return noMatch
+	}
+	if len(s) < 2 {
+		return partMatch
+	}
+	return matchName(s[2:], name)
+}
+
+// matchName compares s with a whole tag name.
+func matchName(s []byte, name string) tagMatch {
+	n := min(len(s), len(name))
+	if !equalFold(s[:n], name[:n]) {
+		return noMatch
+	}
+	if len(s) <= len(name) {
+		return partMatch
+	}
+	if is(s[len(name)], endsTag) {
+		return fullMatch
+	}
+	return noMatch
+}

@@ -1,0 +1,147 @@
+package rewrite
+
+import "bytes"
+
+// scriptType is as what the script element with these attributes is read.
+func scriptType(src []byte, i, end int) (k kind, rel relative) {
+	t := trimSpace(findAttribute(src, i, end, "type"))
+	var buf [48]byte
+	if len(t) > len(buf) {
+		return scriptText, rootRelative
+	}
+	for i, c := range t {
+		buf[i] = lower(c)
+	}
+	t = buf[:len(t)]
+	switch {
+	case len(t) == 0:
+		return scriptText, rootRelative
+	case bytes.Equal(t, []byte("application/ld+json")):
+		return jsonText, anyRelative
+	case containsAny(t, "json", "importmap", "speculationrules"):
+		return jsonText, rootRelative
+	case containsAny(t, "html", "template", "tmpl", "handlebars", "mustache"):
+		return htmlText, rootRelative
+	}
+	return scriptText, rootRelative
+}
+
+func containsAny(s []byte, words ...string) bool {
+	for _, w := range words {
+		if bytes.Contains(s, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// enterScript begins the content of a script element.
+func (h *htmlScanner) enterScript(k kind, rel relative) {
+	h.state, h.escape, h.ahead = htmlScript, 0, 0
+	h.content = k
+	if h.w.rw.skip&ContextScript != 0 {
+		h.content = noValue
+	}
+	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel}
+}
+
+func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advance bool) (int, bool) {
+	end, found := h.scriptEnd(src, pos+h.ahead)
+	done := end
+	switch h.content {
+	case scriptText, jsonText:
+		done = h.script.scan(src[:end], pos, f, found || final, advance || found)
+	case htmlText:
+		done = h.template(src, pos, end, found)
+	}
+	h.ahead = end - done
+	if found && done == end {
+		h.state = htmlData
+		return end, true
+	}
+	return done, false
+}
+
+// template reads a script element that holds HTML, whole or not at all.
+func (h *htmlScanner) template(src []byte, pos, end int, found bool) int {
+	switch {
+	case end-pos > h.w.rw.maxToken:
+		h.content = noValue
+	case !found:
+		return pos
+	default:
+		h.w.value(src[pos:end], pos, htmlText, plain, h.depth)
+	}
+	return end
+}
+
+// scriptEnd looks from i on for the end tag of a script (HTML standard,
+// 13.2.5.4 and 13.2.5.15 to 31): the position of the end tag, or that up to
+// which there is none.
+func (h *htmlScanner) scriptEnd(src []byte, i int) (end int, found bool) {
+	for {
+		if h.escape == 0 {
+			j := bytes.IndexByte(src[i:], '<')
+			if j < 0 {
+				return len(src), false
+			}
+			i += j
+		} else {
+			for i < len(src) && src[i] != '<' && src[i] != '-' {
+				i++
+			}
+			if i == len(src) {
+				return i, false
+			}
+		}
+		rest := src[i:]
+		n := 1
+		switch m, next := h.scriptMark(rest); {
+		case m == partMatch:
+			return i, false
+		case m == fullMatch && next == scriptEnds:
+			return i, true
+		case m == fullMatch:
+			h.escape = next
+			n = 2 // the dashes of "<!--" may begin "-->"
+		}
+		i += n
+	}
+}
+
+// scriptEnds is what scriptMark returns for the end tag of the script.
+const scriptEnds = 3
+
+// scriptMark tells what the '<' or '-' at the start of s does to the state.
+func (h *htmlScanner) scriptMark(s []byte) (m tagMatch, next uint8) {
+	if s[0] == '-' {
+		return matchText(s, "-->"), 0
+	}
+	if h.escape == 0 {
+		if m := matchText(s, "<!--"); m == fullMatch || m == partMatch && len(s) > 1 {
+			return m, 1
+		}
+	}
+	if m := matchEndTag(s, "script"); m != noMatch {
+		if h.escape == 2 {
+			return m, 1
+		}
+		return m, scriptEnds
+	}
+	if h.escape == 1 {
+		return matchName(s[1:], "script"), 2
+	}
+	return noMatch, 0
+}
+
+// matchText compares s with text, as far as s goes.
+func matchText(s []byte, text string) tagMatch {
+	n := min(len(s), len(text))
+	if string(s[:n]) != text[:n] {
+		return noMatch
+	}
+	if n < len(text) {
+		return partMatch
+	}
+	return fullMatch
+}

@@ -1,0 +1,159 @@
+package rewrite
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// DefaultMaxToken is the Config.MaxToken used when that is zero: 64 KiB.
+const DefaultMaxToken = 64 << 10
+
+// minMaxToken keeps a configured limit above what the shortest useful tags and
+// the look-ahead of the scanners need.
+const minMaxToken = 1 << 10
+
+// maxPrefix bounds the length of one prefix in bytes.
+const maxPrefix = 512
+
+// Context is a set of places that URLs are read from, besides the URL
+// attributes of HTML elements, srcset and the text of feeds, which are always
+// included.
+type Context uint
+
+// Contexts that Config.Skip can name.
+const (
+	// ContextStyle is CSS within HTML: style elements and attributes.
+	ContextStyle Context = 1 << iota
+	// ContextScript is the content of script elements and event handlers.
+	ContextScript
+	// ContextData is data-* attributes.
+	ContextData
+	// ContextMeta is the content of meta elements.
+	ContextMeta
+)
+
+// Match is a media URL of the site, found where a URL is read.
+type Match struct {
+	// Prefix is the index into Config.Prefixes of the prefix that matched; of
+	// several that match it is the longest.
+	Prefix int
+	// Path is what follows the prefix, percent-decoded ('+' is itself). It is
+	// not empty, holds no NUL or other control byte, no dot segment and no
+	// slash that was percent-encoded, and may be invalid UTF-8. It is valid
+	// only during the call.
+	Path []byte
+	// Raw is Path as it was written, still percent-encoded, after the escapes
+	// of the context (character references, \/) were undone. It holds neither
+	// query nor fragment and is valid only during the call.
+	Raw []byte
+}
+
+// Config says which URLs are the site's media and what to put in their place.
+type Config struct {
+	// Hosts are the host names of the site besides the page's own, without
+	// scheme ("www.example.com", "[::1]"). Case and port are ignored.
+	Hosts []string
+
+	// Prefixes are the URL paths that media lie below, in percent-decoded
+	// form, beginning and ending with a slash ("/wp-content/uploads/"). They
+	// are anchored at the root of the site. At least one is needed.
+	Prefixes []string
+
+	// Resolve appends the URL that is to stand in place of m to dst and
+	// returns the result and true, or returns false: the URL stays as it is.
+	// The URL is plain, absolute and percent-encoded, without the query and
+	// fragment of the original, which are kept; escaping for the context is
+	// the package's task. Resolve is called for each URL in each page, and by
+	// several goroutines at once. It must answer from memory, must not keep m,
+	// and should answer the same for the same m while a page lasts.
+	Resolve func(dst []byte, m Match) ([]byte, bool)
+
+	// Skip names contexts to leave alone. Default: none.
+	Skip Context
+
+	// MaxToken is the size in bytes above which a tag, a string or a URL is
+	// passed through unchanged rather than held back. It bounds the memory of
+	// a Writer to about four times its size. Default (0): DefaultMaxToken;
+	// smaller values than 1024 count as 1024.
+	MaxToken int
+}
+
+// Rewriter is a compiled Config. It is safe for concurrent use.
+type Rewriter struct {
+	hosts    []string
+	prefixes []string
+	resolve  func(dst []byte, m Match) ([]byte, bool)
+	skip     Context
+	maxToken int
+	needles  needles
+	writers  sync.Pool
+}
+
+// New compiles c. It reports a prefix of the wrong form, a missing resolver,
+// or prefixes so different that searching for all of them would be slow.
+func New(c Config) (*Rewriter, error) {
+	if c.Resolve == nil {
+		return nil, errors.New("rewrite: no resolver")
+	}
+	if len(c.Prefixes) == 0 {
+		return nil, errors.New("rewrite: no prefixes")
+	}
+	for _, p := range c.Prefixes {
+		if err := checkPrefix(p); err != nil {
+			return nil, err
+		}
+	}
+	ns, err := newNeedles(c.Prefixes)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rewriter{
+		prefixes: append([]string(nil), c.Prefixes...),
+		resolve:  c.Resolve,
+		skip:     c.Skip,
+		maxToken: c.MaxToken,
+		needles:  ns,
+	}
+	if r.maxToken == 0 {
+		r.maxToken = DefaultMaxToken
+	}
+	r.maxToken = max(r.maxToken, minMaxToken)
+	for _, h := range c.Hosts {
+		if h = lowerHost(h); h == "" {
+			return nil, errors.New("rewrite: empty host name")
+		}
+		r.hosts = append(r.hosts, h)
+	}
+	r.writers.New = func() any { return newWriter(r) }
+	return r, nil
+}
+
+func checkPrefix(p string) error {
+	switch {
+	case len(p) < 3 || p[0] != '/' || p[len(p)-1] != '/':
+		return fmt.Errorf("rewrite: prefix %q does not begin and end with a slash around a name", p)
+	case len(p) > maxPrefix:
+		return fmt.Errorf("rewrite: prefix %.40q… is longer than %d bytes", p, maxPrefix)
+	}
+	for seg := range strings.SplitSeq(p[1:len(p)-1], "/") {
+		if seg == "" || seg == "." || seg == ".." {
+			return fmt.Errorf("rewrite: prefix %q has an empty or dot segment", p)
+		}
+	}
+	for i := range len(p) {
+		if p[i] < 0x20 || p[i] == 0x7f || p[i] == '\\' {
+			return fmt.Errorf("rewrite: prefix %q has a control character or backslash", p)
+		}
+	}
+	return nil
+}
+
+// hostOnly is s without its port.
+func hostOnly(s string) string {
+	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.Contains(s[i:], "]") {
+		return s[:i]
+	}
+	return s
+}

@@ -1,0 +1,190 @@
+package rewrite
+
+import (
+	"bytes"
+	"strings"
+)
+
+// format is the language of a body.
+type format uint8
+
+const (
+	formatNone    format = iota // passed through
+	formatHTML                  // an HTML document
+	formatCSS                   // a style sheet
+	formatJSON                  // JSON
+	formatXML                   // a feed, a sitemap, oEmbed
+	formatXHTML                 // XML of which the text is for people: XHTML, SVG
+	formatPending               // not decided yet
+)
+
+// Rewritable reports whether a body of this Content-Type may be rewritten. The
+// first bytes of the body can still decide against it.
+func Rewritable(contentType string) bool {
+	f, _ := formatOf(contentType)
+	return f != formatNone
+}
+
+// formatOf is the declared format, and whether the charset is UTF-8 or unknown
+// rather than another one in which ASCII is ASCII.
+func formatOf(contentType string) (f format, utf8 bool) {
+	mime, params, _ := strings.Cut(contentType, ";")
+	mime = strings.ToLower(strings.TrimSpace(mime))
+	switch mime {
+	case "text/html":
+		f = formatHTML
+	case "text/css":
+		f = formatCSS
+	case "application/json", "text/json", "text/plain":
+		f = formatJSON
+	case "application/xml", "text/xml":
+		f = formatXML
+	case "application/xhtml+xml", "image/svg+xml":
+		f = formatXHTML
+	default:
+		switch {
+		case strings.HasSuffix(mime, "+json"):
+			f = formatJSON
+		case strings.HasSuffix(mime, "+xml"):
+			f = formatXML
+		default:
+			return formatNone, false
+		}
+	}
+	switch charsetOf(params) {
+	case charsetUTF8:
+		return f, true
+	case charsetASCII:
+		return f, false
+	}
+	return formatNone, false
+}
+
+type charsetClass uint8
+
+const (
+	charsetUTF8  charsetClass = iota // or none given
+	charsetASCII                     // another one in which an ASCII byte is always that character
+	charsetOther                     // any other
+)
+
+// charsetOf classifies the charset parameter. Of the encodings that browsers
+// know, Shift_JIS, GBK, gb18030 and Big5 use ASCII bytes, the backslash among
+// them, within characters, ISO-2022-JP and UTF-16 have ASCII bytes that mean
+// something else.
+func charsetOf(params string) charsetClass {
+	for p := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(p, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "charset") {
+			continue
+		}
+		cs := strings.ToLower(strings.Trim(strings.TrimSpace(value), `"'`))
+		switch cs {
+		case "", "utf-8", "utf8":
+			return charsetUTF8
+		case "us-ascii", "ascii", "latin1", "macintosh", "euc-jp", "euc-kr", "tis-620":
+			return charsetASCII
+		}
+		for _, family := range [...]string{"iso-8859-", "windows-125", "windows-874", "koi8-", "cp125", "ibm866"} {
+			if strings.HasPrefix(cs, family) {
+				return charsetASCII
+			}
+		}
+		return charsetOther
+	}
+	return charsetUTF8
+}
+
+// sniffLength is how far the start of a body is looked at.
+const sniffLength = 512
+
+// sniff decides what a body declared as f is by its first bytes; apps send
+// JSON as text/html and text/plain. It returns formatPending if it needs more.
+func sniff(head []byte, f format, final bool) format {
+	for _, bom := range [...]string{"\xfe\xff", "\xff\xfe"} {
+		if m := matchText(head, bom); m == fullMatch {
+			return formatNone
+		}
+	}
+	if len(head) == 0 || !final && matchText(head, "\xef\xbb\xbf") == partMatch {
+		return formatPending
+	}
+	if !final && len(head) == 1 && head[0] >= 0xfe {
+		return formatPending
+	}
+	if f == formatCSS {
+		return f
+	}
+	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
+	text := head[skipSpace(head, 0):]
+	if len(text) == 0 {
+		if final || len(head) > sniffLength {
+			return f
+		}
+		return formatPending
+	}
+	switch text[0] {
+	case '{', '[':
+		return sniffJSON(text, f, final)
+	case '<':
+		return sniffMarkup(text, f, final)
+	case 0:
+		return formatNone
+	}
+	return f
+}
+
+// sniffJSON tells JSON from text that begins with a bracket.
+func sniffJSON(text []byte, f format, final bool) format {
+	if f == formatJSON {
+		return f
+	}
+	i := skipSpace(text, 1)
+	if i == len(text) && !final && i < sniffLength {
+		return formatPending
+	}
+	if i == len(text) {
+		return f
+	}
+	switch c := text[i]; {
+	case c == '"', c == '}' && text[0] == '{', text[0] == '[' && (c == '{' || c == '[' || c == ']'):
+		return formatJSON
+	}
+	return f
+}
+
+// sniffMarkup tells XML sent as HTML, and markup sent as JSON.
+func sniffMarkup(text []byte, f format, final bool) format {
+	switch m := matchText(text, "<?xml"); {
+	case len(text) == 1 && !final, m == partMatch && !final:
+		return formatPending
+	case m == fullMatch && (f == formatHTML || f == formatXML):
+		return sniffRoot(text, f, final)
+	case f == formatJSON && text[1%len(text)] == '!' || f == formatJSON && len(text) > 1 && is(text[1], isAlpha):
+		return formatHTML
+	}
+	return f
+}
+
+// sniffRoot tells a document with an XML declaration by its root element.
+func sniffRoot(text []byte, f format, final bool) format {
+	head := text[:min(len(text), sniffLength)]
+	for i := 0; i+1 < len(head); i++ {
+		if head[i] != '<' || !is(head[i+1], isAlpha) {
+			continue
+		}
+		switch m := matchName(head[i+1:], "html"); {
+		case m == partMatch && !final && len(text) < sniffLength:
+			return formatPending
+		case m != fullMatch:
+			return formatXML
+		case f == formatXML:
+			return formatXHTML
+		}
+		return f
+	}
+	if len(text) < sniffLength && !final {
+		return formatPending
+	}
+	return f
+}

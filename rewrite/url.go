@@ -1,0 +1,252 @@
+package rewrite
+
+import "bytes"
+
+// edit replaces a piece of the text being scanned.
+type edit struct {
+	start, end int // in the coordinates of the text
+	from, to   int // the replacement in Writer.repl
+	// literal says that scheme, host and prefix stood there unescaped, so that
+	// nothing that ends a head can be between the start and the needle.
+	literal bool
+}
+
+// relative says which relative URLs are taken for URLs in some place.
+type relative uint8
+
+const (
+	rootRelative relative = iota // only those that begin with a slash
+	anyRelative                  // document-relative ones too
+)
+
+// url looks at u, which is one URL with nothing around it that begins at
+// offset off of the text being scanned, and adds an edit if it is to change.
+func (w *Writer) url(u []byte, off int, rel relative) {
+	end := len(u)
+	if i := bytes.IndexByte(u, '#'); i >= 0 {
+		end = i
+	}
+	if i := bytes.IndexByte(u[:end], '?'); i >= 0 {
+		end = i
+	}
+	prefix, rest, literal := w.match(u[:end], rel)
+	if prefix < 0 || len(rest) == 0 {
+		return
+	}
+	path, ok := w.decodePath(rest)
+	if !ok {
+		return
+	}
+	from := len(w.repl)
+	repl, ok := w.rw.resolve(w.repl, Match{Prefix: prefix, Path: path, Raw: rest})
+	if !ok {
+		w.repl = w.repl[:from]
+		return
+	}
+	w.repl = escapeUnsafe(repl, from)
+	w.edits = append(w.edits, edit{off, off + end, from, len(w.repl), literal})
+}
+
+// match is the index of the longest prefix that u, a URL without query and
+// fragment, lies below, or -1, and what follows it.
+func (w *Writer) match(u []byte, rel relative) (prefix int, rest []byte, literal bool) {
+	host, path, abs := splitAuthority(u)
+	switch {
+	case abs:
+		if !w.ownHost(host) || len(path) == 0 {
+			return -1, nil, false
+		}
+		for len(path) > 1 && path[1] == '/' {
+			path = path[1:]
+		}
+		return w.matchPrefix(nil, path)
+	case !w.base.own || len(u) == 0:
+		return -1, nil, false
+	case u[0] == '/':
+		return w.matchPrefix(nil, u)
+	case rel == anyRelative:
+		dir, path := w.resolveDots(u)
+		if len(dir) == 0 {
+			return -1, nil, false
+		}
+		prefix, rest, _ = w.matchPrefix(dir, path)
+		return prefix, rest, false
+	}
+	return -1, nil, false
+}
+
+// matchPrefix finds the longest prefix that the path dir+path lies below. A
+// prefix that ends within dir is not looked at.
+func (w *Writer) matchPrefix(dir, path []byte) (prefix int, rest []byte, literal bool) {
+	prefix = -1
+	longest := 0
+	for i, p := range w.rw.prefixes {
+		if len(p) <= longest {
+			continue
+		}
+		if len(dir) == 0 && len(path) >= len(p) && string(path[:len(p)]) == p {
+			prefix, rest, literal, longest = i, path[len(p):], true, len(p)
+			continue
+		}
+		left, after, ok := consume(p, dir)
+		if !ok || len(after) > 0 {
+			continue
+		}
+		if left, after, ok = consume(left, path); ok && left == "" {
+			prefix, rest, literal, longest = i, after, false, len(p)
+		}
+	}
+	return prefix, rest, literal
+}
+
+// consume compares prefix with the percent-encoded path up to the end of the
+// shorter one and returns what is left of both.
+func consume(prefix string, path []byte) (string, []byte, bool) {
+	for prefix != "" && len(path) > 0 {
+		c, n := percentByte(path)
+		if c != prefix[0] || c == '/' && n > 1 {
+			return prefix, path, false
+		}
+		prefix, path = prefix[1:], path[n:]
+	}
+	return prefix, path, true
+}
+
+// percentByte is the first byte of the percent-encoded s and its length there.
+func percentByte(s []byte) (byte, int) {
+	if s[0] == '%' && len(s) >= 3 {
+		if hi, lo := unhex(s[1]), unhex(s[2]); hi >= 0 && lo >= 0 {
+			return byte(hi<<4 | lo), 3
+		}
+	}
+	return s[0], 1
+}
+
+// splitAuthority splits an absolute or protocol-relative http(s) URL into host
+// and path. The host of one with user information or a bad port is not one.
+func splitAuthority(u []byte) (host, path []byte, abs bool) {
+	switch {
+	case len(u) < 2:
+		return nil, u, false
+	case u[0] == '/':
+		if u[1] != '/' {
+			return nil, u, false
+		}
+		u = u[2:]
+	case hasPrefixFold(u, "https://"):
+		u = u[8:]
+	case hasPrefixFold(u, "http://"):
+		u = u[7:]
+	default:
+		return nil, u, false
+	}
+	if i := bytes.IndexByte(u, '/'); i >= 0 {
+		u, path = u[:i], u[i:]
+	}
+	host = u
+	if i := bytes.LastIndexByte(u, ':'); i >= 0 && bytes.IndexByte(u[i:], ']') < 0 {
+		for _, c := range u[i+1:] {
+			if c-'0' > 9 {
+				return nil, path, true
+			}
+		}
+		host = u[:i]
+	}
+	return host, path, true
+}
+
+// ownHost reports whether host is one of the site's.
+func (w *Writer) ownHost(host []byte) bool {
+	if len(host) == 0 {
+		return false
+	}
+	if equalFold(host, w.pageHost) {
+		return true
+	}
+	for _, h := range w.rw.hosts {
+		if equalFold(host, h) {
+			return true
+		}
+	}
+	return false
+}
+
+// resolveDots takes the leading dot segments off the document-relative path u
+// and returns the directory that the rest is relative to; nil if u is not a
+// relative path or the directory is not known.
+func (w *Writer) resolveDots(u []byte) (dir, path []byte) {
+	if i := bytes.IndexByte(u, ':'); i >= 0 && bytes.IndexByte(u[:i], '/') < 0 {
+		return nil, nil
+	}
+	dir = w.base.dir
+	for {
+		switch {
+		case bytes.HasPrefix(u, []byte("./")):
+			u = u[2:]
+		case bytes.HasPrefix(u, []byte("../")):
+			u = u[3:]
+			if len(dir) > 1 {
+				dir = dir[:bytes.LastIndexByte(dir[:len(dir)-1], '/')+1]
+			}
+		default:
+			return dir, u
+		}
+	}
+}
+
+// decodePath undoes the percent-encoding of rest. It refuses what names no
+// file that a resolver should be asked for.
+func (w *Writer) decodePath(rest []byte) ([]byte, bool) {
+	bits := uint16(0)
+	high := byte(0)
+	for _, c := range rest {
+		bits |= class[c]
+		high |= c
+	}
+	if bits&badPath != 0 || w.asciiOnly && high >= 0x80 || hasDotSegment(rest) {
+		return nil, false
+	}
+	if bits&isEscape == 0 {
+		return rest, true
+	}
+	w.path = w.path[:0]
+	for len(rest) > 0 {
+		c, n := percentByte(rest)
+		if n > 1 && (c == '/' || is(c, badPath)) {
+			return nil, false
+		}
+		w.path = append(w.path, c)
+		rest = rest[n:]
+	}
+	return w.path, true
+}
+
+// escapeUnsafe percent-encodes what cannot stand in a URL in each context,
+// from position from on.
+func escapeUnsafe(s []byte, from int) []byte {
+	bits, n := uint16(0), 0
+	for _, c := range s[from:] {
+		bits |= class[c]
+		if class[c]&unsafeURL != 0 {
+			n++
+		}
+	}
+	if bits&unsafeURL == 0 {
+		return s
+	}
+	const hex = "0123456789ABCDEF"
+	i := len(s)
+	for range 2 * n {
+		s = append(s, 0)
+	}
+	for j := len(s); i < j; {
+		i--
+		j--
+		s[j] = s[i]
+		if c := s[i]; is(c, unsafeURL) {
+			s[j-2], s[j-1], s[j] = '%', hex[c>>4], hex[c&15]
+			j -= 2
+		}
+	}
+	return s
+}
