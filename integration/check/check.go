@@ -1,0 +1,189 @@
+// Package check compares what is on an app's disk with what is in the bucket.
+//
+// It decides for itself which files belong there, so that it can disagree with
+// the module.
+package check
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/integration/env"
+)
+
+// publicPrefix and controlPrefix are where the module keeps public objects and
+// its own.
+const (
+	publicPrefix  = "media/"
+	controlPrefix = "offload/"
+)
+
+// types are the content types that objects must have, by extension.
+var types = map[string]string{
+	".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".gif": "image/gif", ".webp": "image/webp",
+	".pdf": "application/pdf", ".mp4": "video/mp4", ".css": "text/css", ".txt": "text/plain",
+}
+
+// Public reports whether the file of that key is one that the public may have:
+// an ordinary file name, in no folder that is hidden or private.
+func Public(key string) bool {
+	for segment := range strings.SplitSeq(key, "/") {
+		if strings.HasPrefix(segment, ".") || segment == "woocommerce_uploads" {
+			return false
+		}
+	}
+	switch strings.ToLower(path.Ext(key)) {
+	case ".php", ".phtml", ".phar", ".log", ".sql", ".tmp":
+		return false
+	}
+	return true
+}
+
+// Files lists the public files below root, as keys.
+func Files(root string) ([]string, error) {
+	var keys []string
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			if os.IsNotExist(err) {
+				return nil // removed while we look
+			}
+			return err
+		}
+		if name == root || !entry.Type().IsRegular() {
+			return nil
+		}
+		if key := filepath.ToSlash(name[len(root)+1:]); Public(key) {
+			keys = append(keys, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", root, err)
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// Compare returns one line for each difference between the public files below
+// root and the bucket: missing, surplus, other bytes, wrong type.
+func Compare(ctx context.Context, root string, bucket env.Bucket) ([]string, error) {
+	files, err := Files(root)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := bucket.Objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var problems []string
+	stored := map[string]bool{}
+	for _, object := range objects {
+		key, public := strings.CutPrefix(object, publicPrefix)
+		switch {
+		case public:
+			stored[key] = true
+			if _, found := slices.BinarySearch(files, key); !found {
+				problems = append(problems, "in the bucket, not on disk: "+key)
+			}
+		case !strings.HasPrefix(object, controlPrefix):
+			problems = append(problems, "unexpected object: "+object)
+		}
+	}
+	for _, key := range files {
+		if !stored[key] {
+			problems = append(problems, "on disk, not in the bucket: "+key)
+			continue
+		}
+		problem, err := compareOne(ctx, filepath.Join(root, filepath.FromSlash(key)), bucket, publicPrefix+key)
+		if err != nil {
+			return nil, err
+		}
+		if problem != "" {
+			problems = append(problems, problem)
+		}
+	}
+	return problems, nil
+}
+
+func compareOne(ctx context.Context, file string, bucket env.Bucket, key string) (string, error) {
+	local, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("comparing %s: %w", key, err)
+	}
+	defer local.Close()
+	object, err := bucket.Read(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer object.Body.Close()
+	if want := types[strings.ToLower(path.Ext(key))]; want != "" && object.ContentType != "" {
+		if got, _, err := mime.ParseMediaType(object.ContentType); err != nil || got != want {
+			return fmt.Sprintf("type of %s: %q, not %q", key, object.ContentType, want), nil
+		}
+	}
+	same, err := sameContent(local, object.Body)
+	if err != nil {
+		return "", fmt.Errorf("comparing %s: %w", key, err)
+	}
+	if !same {
+		return "other bytes in the bucket: " + key, nil
+	}
+	return "", nil
+}
+
+func sameContent(a, b io.Reader) (bool, error) {
+	bufA, bufB := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, errA := io.ReadFull(a, bufA)
+		m, errB := io.ReadFull(b, bufB)
+		if !bytes.Equal(bufA[:n], bufB[:m]) {
+			return false, nil
+		}
+		endA := errors.Is(errA, io.EOF) || errors.Is(errA, io.ErrUnexpectedEOF)
+		endB := errors.Is(errB, io.EOF) || errors.Is(errB, io.ErrUnexpectedEOF)
+		switch {
+		case endA && endB:
+			return true, nil
+		case errA != nil && !endA:
+			return false, errA
+		case errB != nil && !endB:
+			return false, errB
+		case endA != endB:
+			return false, nil
+		}
+	}
+}
+
+// Eventually compares until there is no difference, for at most within. It
+// returns the time that took, or the last differences as an error.
+func Eventually(ctx context.Context, root string, bucket env.Bucket, within time.Duration) (time.Duration, error) {
+	start := time.Now()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		problems, err := Compare(ctx, root, bucket)
+		took := time.Since(start)
+		if err == nil && len(problems) == 0 {
+			return took, nil
+		}
+		if took > within {
+			return took, errors.Join(err, fmt.Errorf("disk and bucket differ after %s:\n%s", took.Round(time.Millisecond), strings.Join(problems, "\n")))
+		}
+		select {
+		case <-ctx.Done():
+			return took, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,130 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/media-offload/caddy-media-offload/integration/env"
+	"github.com/media-offload/caddy-media-offload/integration/wp"
+)
+
+// Lengths of the campaigns; the defaults are for `make test`, `make soak` sets
+// -soak.
+var soak = flag.Bool("soak", false, "run the campaigns at full length")
+
+// length is a campaign's length: short in an ordinary run, full with -soak.
+func length(short, full int) int {
+	if *soak {
+		return full
+	}
+	return short
+}
+
+// shared is what all tests use together: starting a database takes seconds.
+var shared struct {
+	env   *env.Env
+	db    *env.MariaDB
+	caddy env.Builder
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	if err := env.Setup("site", "servers", "caddy"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	e, err := env.New()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	shared.env = e
+	shared.caddy.Race = true
+	shared.db, err = e.MariaDB()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		e.Close()
+		return 1
+	}
+	code := m.Run()
+	if err := e.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping the shared programs:", err)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
+
+// newEnv is an environment that ends with the test and shows its programs'
+// logs if the test failed.
+func newEnv(t *testing.T) *env.Env {
+	t.Helper()
+	e := must1(env.New())(t)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(e.Logs())
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// within bounds a test's requests.
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// must1 makes a call's error end the test: must1(f())(t).
+func must1[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// address is a free address for a site, "http://127.0.0.1:1234".
+func address(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprintf("http://127.0.0.1:%d", must1(env.FreePort())(t))
+}
+
+// login returns a client of the site that is logged in.
+func login(t testing.TB, ctx context.Context, site *env.Site) *wp.Client {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := wp.New(site.URL, transport)
+	must(t, client.Login(ctx, site.User, site.Password))
+	return client
+}
