@@ -2,13 +2,22 @@ package offload
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"io/fs"
+	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
 // Config describes one site's engine.
@@ -57,120 +66,173 @@ const (
 // Engine serves one site. Its methods may be called from several goroutines,
 // before Start and after Stop too: then nothing is committed and nothing is
 // known beyond what marks on the files tell.
-type Engine struct{}
+type Engine struct {
+	cfg    Config
+	logger atomic.Pointer[slog.Logger]
+	site   *media.Site
+	store  bucket.Store
+	trees  []*local.Tree // by root
+	place  string        // binds marks to this bucket
+
+	index  *index
+	denied *denied
+	queue  *queue
+	said   *lru.Cache[string, struct{}] // keys whose refusal was logged
+	health health
+	count  counters
+
+	requests requests
+	recon    reconciler
+
+	life context.Context // ends with Stop: no new work is begun
+	stop context.CancelFunc
+	ctx  context.Context // ends when Stop has waited long enough
+	kill context.CancelFunc
+
+	startOne sync.Once
+	stopOne  sync.Once
+	loops    sync.WaitGroup // goroutines of the engine
+	work     sync.WaitGroup // commits under way
+
+	watcher  atomic.Pointer[watch.Watcher]
+	watching chan struct{} // closed when watcher is set
+}
 
 // New checks cfg and returns an engine that does nothing yet: no I/O, no
 // goroutine.
-func New(cfg Config) (*Engine, error) { return &Engine{}, nil }
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	ctx, kill := context.WithCancel(context.Background())
+	life, stop := context.WithCancel(ctx)
+	e := &Engine{
+		cfg: cfg, site: cfg.Site, store: cfg.Store,
+		index: newIndex(cfg.IndexSize), queue: newQueue(), said: newLRU[struct{}](1024),
+		life: life, stop: stop, ctx: ctx, kill: kill,
+		watching: make(chan struct{}),
+	}
+	e.logger.Store(cfg.Logger)
+	for _, root := range cfg.Site.Roots() {
+		e.trees = append(e.trees, local.NewTree(root.Dir))
+	}
+	e.denied = newDenied(e.readHtaccess)
+	e.recon.init()
+	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
+	e.place = hex.EncodeToString(sum[:8])
+	return e, nil
+}
+
+func (c *Config) complete() error {
+	if c.Site == nil || c.Store == nil {
+		return errors.New("offload needs a site and a store")
+	}
+	setDefault(&c.PublicPrefix, "media/")
+	setDefault(&c.PrivatePrefix, "private/")
+	setDefault(&c.ControlPrefix, "offload/")
+	setDefault(&c.Workers, 16)
+	setDefault(&c.Deletes, DeletesDuringRequests)
+	setDefault(&c.MaxDeleteShare, 0.05)
+	setDefault(&c.IndexSize, 1<<18)
+	setDefault(&c.ScanInterval, time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.CacheControl == nil {
+		c.CacheControl = func(string, media.Class) string { return "" }
+	}
+	switch c.Deletes {
+	case DeletesDuringRequests, DeletesAlways, DeletesNever:
+	default:
+		return fmt.Errorf("deletes: %q is none of requests, always, never", c.Deletes)
+	}
+	if c.Workers < 1 || c.IndexSize < 1 || c.MaxDeleteShare < 0 || c.MaxDeleteShare > 1 {
+		return errors.New("workers and index size must be positive, the share of deletes between 0 and 1")
+	}
+	return c.checkPrefixes()
+}
+
+// checkPrefixes refuses prefixes of which one contains another: what is
+// private would lie below what is public.
+func (c *Config) checkPrefixes() error {
+	all := []string{c.PublicPrefix, c.PrivatePrefix, c.ControlPrefix}
+	for i, a := range all {
+		if !strings.HasSuffix(a, "/") {
+			return fmt.Errorf("prefix %q must end with a slash", a)
+		}
+		for j, b := range all {
+			if i != j && strings.HasPrefix(b, a) {
+				return fmt.Errorf("prefix %q lies below prefix %q: each needs a folder of its own", b, a)
+			}
+		}
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
 
 // Start begins watching, reconciling and committing in the background and
 // returns at once; the bucket may be away. A second call does nothing.
-func (e *Engine) Start() {}
+func (e *Engine) Start() {
+	e.startOne.Do(func() {
+		if e.stopped() {
+			return
+		}
+		e.loops.Go(e.watch)
+		e.loops.Go(e.dispatch)
+		e.loops.Go(e.reconcileLoop)
+		e.loops.Go(e.requestsLoop)
+	})
+}
 
 // Stop stops taking work, lets running commits end while ctx lasts, ends all
 // goroutines and closes the store. What is not committed by then is found
 // again by the next start. A second call does nothing.
-func (e *Engine) Stop(ctx context.Context) error { return nil }
+func (e *Engine) Stop(ctx context.Context) (err error) {
+	e.stopOne.Do(func() {
+		e.stop()
+		e.startOne.Do(func() {}) // a Start after this does nothing
+		idle := make(chan struct{})
+		go func() {
+			e.loops.Wait()
+			e.work.Wait()
+			close(idle)
+		}()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+		}
+		e.kill()
+		<-idle
+		err = e.store.Close()
+		for _, t := range e.trees {
+			err = errors.Join(err, t.Close())
+		}
+	})
+	return err
+}
 
 // SetLogger replaces the logger: an engine outlives the configuration that
 // made it.
-func (e *Engine) SetLogger(l *slog.Logger) {}
+func (e *Engine) SetLogger(l *slog.Logger) { e.logger.Store(l) }
 
-// Request is one request to the app that may write media.
-type Request struct{}
+func (e *Engine) log() *slog.Logger { return e.logger.Load() }
 
-// Begin notes that a request that may write is about to be passed to the app.
-// client identifies who sent it across requests (address and user agent, say):
-// a later request of the same client also waits for what an earlier one was
-// told has failed. Call End when the answer is out.
-func (e *Engine) Begin(client string) *Request { return &Request{} }
+// stopped reports whether Stop was called.
+func (e *Engine) stopped() bool { return e.life.Err() != nil }
 
-// Wait returns nil when every file that was written, renamed or deleted in a
-// media root since Begin is committed, judged at the time of the call: call it
-// when the app has ended its answer. It returns a *PendingError when ctx ends
-// first, or as soon as the store has refused a file for good.
-func (r *Request) Wait(ctx context.Context) error { return nil }
-
-// Fail notes that the client is told that r failed although the app did its
-// work: the client's next requests wait for r's files too.
-func (r *Request) Fail() {}
-
-// End ends the request. It does not wait. A second call does nothing.
-func (r *Request) End() {}
-
-// PendingError says that files are not committed yet. They stay queued.
-type PendingError struct {
-	Keys  []string // up to 10 of them
-	Count int
-	Cause error // the store's last error, or the context's
-}
-
-func (e *PendingError) Error() string { return "files are not committed yet" }
-func (e *PendingError) Unwrap() error { return e.Cause }
-
-// Object is what the engine knows of a committed object.
-type Object struct {
-	Key     string
-	Class   media.Class
-	ETag    string
-	Size    int64
-	ModTime time.Time
-}
-
-// Committed tells whether key's present content is known to be in the bucket,
-// from memory and local disk alone.
-func (e *Engine) Committed(key string) (Object, bool) { return Object{}, false }
-
-// Local returns the file of key if it is on disk with its content, and
-// fs.ErrNotExist if it is not; directories, symlinks and other special files
-// do not count.
-func (e *Engine) Local(key string) (fs.FileInfo, error) { return nil, fs.ErrNotExist }
-
-// Open opens the object of a key in the bucket (bucket.ErrNotFound if there is
-// none; ErrIgnored if key's class never leaves the disk).
-func (e *Engine) Open(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
-	return nil, bucket.ErrNotFound
-}
-
-// Stat tells about the object of a key: from memory if it is known there, else
-// it asks the bucket. A key that was absent a moment ago is not asked for
-// again at once.
-func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
-	return bucket.Info{}, bucket.ErrNotFound
-}
-
-// Presign returns a URL that reads the object of key until ttl has passed.
-func (e *Engine) Presign(ctx context.Context, key string, ttl time.Duration) (string, error) {
-	return "", bucket.ErrUnsupported
+// objectName returns the name in the store of key's object.
+func (e *Engine) objectName(key string, class media.Class) string {
+	if class == media.Private {
+		return e.cfg.PrivatePrefix + key
+	}
+	return e.cfg.PublicPrefix + key
 }
 
 // Class returns the class of key, knowing the .htaccess files on disk.
-func (e *Engine) Class(key string) media.Class { return media.Ignored }
-
-// ErrIgnored: the key's class never leaves the disk.
-var ErrIgnored = errors.New("never leaves the disk")
-
-// Stats are counters since Start and the present state.
-type Stats struct {
-	// State is "starting", "running", "degraded" (the bucket does not answer)
-	// or "stopped"; Reason says why in a sentence.
-	State, Reason string
-	// Pending files wait to be committed, the oldest since OldestPending.
-	Pending       int
-	OldestPending time.Duration
-	// Committed files and bytes, Deleted objects, Retries after an error,
-	// Refused files that the store can never hold.
-	Committed, CommittedBytes, Deleted, Retries, Refused uint64
-	// Requests that waited, and those of them that waited in vain.
-	Held, HoldTimeouts uint64
-	// Reconciled is when the last reconcile ended; Reconciling says that one runs.
-	Reconciled  time.Time
-	Reconciling bool
-	// IndexSize is the number of keys whose state is in memory.
-	IndexSize int
-	// Watching names the implementation: "inotify" or "scan".
-	Watching string
-}
-
-// Stats returns a snapshot.
-func (e *Engine) Stats() Stats { return Stats{} }
+func (e *Engine) Class(key string) media.Class { return e.site.Class(key, e.denied.is) }

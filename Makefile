@@ -1,0 +1,43 @@
+# The two commands of the README are `make demo` and `make test`.
+GO       ?= go
+BIN      := $(CURDIR)/.cache/bin
+FUZZTIME ?= 20s
+
+.PHONY: build demo test unit integration soak bench lint fuzz tools clean
+
+build: ## the Caddy binary with this module
+	$(GO) build -trimpath -o bin/media-offload-caddy ./cmd/media-offload-caddy
+
+demo: ## a real WordPress behind the module; Ctrl-C ends it
+	integration/setup.sh site
+	cd integration && $(GO) run ./demo -dir ../.demo $(DEMO_FLAGS)
+
+test: tools lint unit fuzz integration ## all that CI runs
+
+tools:
+	integration/setup.sh
+
+unit:
+	$(GO) vet ./...
+	$(GO) test -race -timeout 10m ./...
+
+integration:
+	cd integration && $(GO) vet -tags integration ./... && $(GO) test -tags integration -timeout 15m ./...
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	$(GO) mod tidy -diff
+	cd integration && $(GO) mod tidy -diff
+	$(BIN)/golangci-lint run ./...
+
+fuzz: ## FUZZTIME for each fuzz target
+	integration/fuzz.sh $(FUZZTIME)
+
+soak: tools ## long campaigns: hours
+	integration/soak.sh
+
+bench: tools ## library and whole-process comparisons, side by side
+	integration/bench.sh
+
+clean:
+	rm -rf bin .cache .demo

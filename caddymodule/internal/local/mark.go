@@ -1,0 +1,109 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Names of the extended attributes. They stand on the app's own files and
+// directories, so that no state is kept anywhere else.
+const (
+	// AttrCommitted on a file holds a Mark.
+	AttrCommitted = "user.media_offload.committed"
+	// AttrBucketOnly on a directory says that objects of files that are not on
+	// disk belong here on purpose.
+	AttrBucketOnly = "user.media_offload.bucket_only"
+	// AttrRunning on a root says since when requests that may write have been
+	// running; a clean stop removes it.
+	AttrRunning = "user.media_offload.running"
+)
+
+// Mark is what is noted on a file once its content is in the bucket.
+type Mark struct {
+	// Size and ModTime (Unix nanoseconds) of the content that was committed.
+	Size, ModTime int64
+	// ETag of the object.
+	ETag string
+	// Class is the class under which it was committed, in one letter.
+	Class byte
+	// Place binds the mark to one key in one bucket, so that a copy of the
+	// file elsewhere, or another bucket in the config, does not inherit it.
+	Place string
+}
+
+func (m Mark) encode() []byte {
+	return fmt.Appendf(nil, "1 %d %d %c %s %s", m.Size, m.ModTime, m.Class, m.Place, m.ETag)
+}
+
+// parseMark reads what encode wrote. Anything else is no mark.
+func parseMark(b []byte) (m Mark, ok bool) {
+	f := strings.Split(string(b), " ")
+	if len(f) != 6 || f[0] != "1" || len(f[3]) != 1 || f[4] == "" || f[5] == "" {
+		return Mark{}, false
+	}
+	size, err1 := strconv.ParseInt(f[1], 10, 64)
+	mtime, err2 := strconv.ParseInt(f[2], 10, 64)
+	if err1 != nil || err2 != nil || size < 0 {
+		return Mark{}, false
+	}
+	return Mark{Size: size, ModTime: mtime, Class: f[3][0], Place: f[4], ETag: f[5]}, true
+}
+
+// ReadMark returns the mark on an open file.
+func ReadMark(f *os.File) (Mark, bool) {
+	var buf [512]byte
+	n, err := fgetxattr(f, AttrCommitted, buf[:])
+	if err != nil {
+		return Mark{}, false
+	}
+	return parseMark(buf[:n])
+}
+
+// WriteMark notes m on an open file. ErrNoAttributes if the file system has
+// none.
+func WriteMark(f *os.File, m Mark) error { return fsetxattr(f, AttrCommitted, m.encode()) }
+
+// Mark returns the mark on the file at rel.
+func (t *Tree) Mark(rel string) (Mark, bool) {
+	f, err := t.Open(rel)
+	if err != nil {
+		return Mark{}, false
+	}
+	defer f.Close()
+	return ReadMark(f)
+}
+
+// DirNote returns a note on the directory at rel, "" if there is none.
+func (t *Tree) DirNote(rel, attr string) string {
+	d, err := t.openDir(rel)
+	if err != nil {
+		return ""
+	}
+	defer d.Close()
+	var buf [256]byte
+	n, err := fgetxattr(d, attr, buf[:])
+	if err != nil {
+		return ""
+	}
+	return string(buf[:n])
+}
+
+// SetDirNote sets a note on the directory at rel; "" removes it.
+func (t *Tree) SetDirNote(rel, attr, value string) error {
+	d, err := t.openDir(rel)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if value == "" {
+		return fremovexattr(d, attr)
+	}
+	return fsetxattr(d, attr, []byte(value))
+}
+
+// ErrNoAttributes: the file system keeps no extended attributes, or this
+// process may not set them.
+var ErrNoAttributes = errors.New("extended attributes cannot be kept")

@@ -1,0 +1,272 @@
+package offload
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// commit brings the bucket up to the disk for one file. It decides by what is
+// on disk now, whatever the event said.
+func (e *Engine) commit(s snapshot) {
+	f, err := e.trees[s.root].Open(s.rel)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrNotRegular):
+		e.queue.again(s, true, time.Now())
+		return
+	case err != nil:
+		e.unreadable(s, err)
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		e.unreadable(s, err)
+		return
+	}
+	class := e.Class(s.key)
+	if class == media.Ignored {
+		e.drop(s)
+		return
+	}
+	known, err := e.same(s, f, info, class)
+	if err != nil {
+		e.retry(s, err)
+		return
+	}
+	if known.state == committed {
+		e.settle(s, known, f)
+		return
+	}
+	// What has become private leaves the public folder first; the file itself is
+	// on disk, so nothing can be lost in between.
+	if class == media.Private && !e.removeMisplaced(s, class) {
+		return
+	}
+	e.put(s, f, info, class)
+}
+
+// same returns a committed entry if the bucket certainly holds the content of
+// f under its class already; else an entry of another state.
+func (e *Engine) same(s snapshot, f *os.File, info fs.FileInfo, class media.Class) (entry, error) {
+	now := entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano()}
+	known, ok := e.index.get(s.key)
+	if s.listed != nil {
+		known, ok = entry{class: class, size: s.listed.Size, etag: s.listed.ETag}, true
+	}
+	if !ok || !known.object() {
+		return e.sameAsMarked(s, f, now)
+	}
+	if known.class != class || known.size != now.size {
+		return entry{}, nil
+	}
+	now.etag = known.etag
+	if known.modTime == now.modTime && !s.wrote {
+		return now, nil
+	}
+	return e.sameContent(s, f, now, s.listed)
+}
+
+// sameAsMarked trusts a mark after the bucket has confirmed it: the file may
+// have been restored from a backup together with its mark.
+func (e *Engine) sameAsMarked(s snapshot, f *os.File, now entry) (entry, error) {
+	m, ok := local.ReadMark(f)
+	if !ok || !e.markFits(m, s.key, now) {
+		return entry{}, nil
+	}
+	info, err := e.head(s.key, now.class)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return entry{}, nil
+	case err != nil:
+		return entry{}, err
+	case info.ETag != m.ETag:
+		return entry{}, nil
+	}
+	now.etag = m.ETag
+	return now, nil
+}
+
+func (e *Engine) head(key string, class media.Class) (bucket.Info, error) {
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	return e.store.Head(ctx, e.objectName(key, class))
+}
+
+// sameContent compares by hash.
+func (e *Engine) sameContent(s snapshot, f *os.File, now entry, object *bucket.Info) (entry, error) {
+	info := bucket.Info{ETag: now.etag}
+	if object != nil {
+		info = *object
+	}
+	want := info.ContentMD5()
+	if want == "" {
+		full, err := e.head(s.key, now.class)
+		if errors.Is(err, bucket.ErrNotFound) || (err == nil && full.ETag != now.etag) {
+			return entry{}, nil
+		}
+		if err != nil {
+			return entry{}, err
+		}
+		want = full.ContentMD5()
+	}
+	if want == "" {
+		return entry{}, nil
+	}
+	h := md5.New()
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, now.size)); err != nil {
+		return entry{}, fmt.Errorf("reading %s: %w", s.key, err)
+	}
+	if hex.EncodeToString(h.Sum(nil)) != want || !unchanged(e, s, f, now) {
+		return entry{}, nil
+	}
+	return now, nil
+}
+
+// Limits of single calls to the store, so that none is waited for without end.
+const (
+	callTimeout = 30 * time.Second
+	// putTimeout bounds a transfer: it may take this long and a second more
+	// for each 64 KiB.
+	putTimeout = 60 * time.Second
+	putRate    = 64 << 10
+)
+
+// put stores the file and notes that it is committed, if it is still the same.
+func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, class media.Class) {
+	limit := putTimeout + time.Duration(info.Size()/putRate)*time.Second
+	ctx, cancel := context.WithTimeout(e.ctx, limit)
+	defer cancel()
+	var head [512]byte
+	n, err := f.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		e.unreadable(s, err)
+		return
+	}
+	stored, err := e.store.Put(ctx, e.objectName(s.key, class), f, info.Size(), bucket.PutOptions{
+		Info: bucket.Info{
+			ContentType:  media.ContentType(s.rel, head[:n]),
+			CacheControl: e.cfg.CacheControl(s.key, class),
+			ModTime:      info.ModTime(),
+		},
+		Public: class == media.Public,
+	})
+	now := entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: stored.ETag}
+	if !unchanged(e, s, f, now) {
+		e.changedMeanwhile(s, now, err)
+		return
+	}
+	switch {
+	case errors.Is(err, bucket.ErrRefused):
+		e.refuse(s, err)
+		return
+	case err != nil:
+		e.retry(s, fmt.Errorf("storing %s: %w", s.key, err))
+		return
+	}
+	e.count.committed.Add(1)
+	e.count.bytes.Add(uint64(info.Size()))
+	e.recovered()
+	e.settle(s, now, f)
+}
+
+// changedMeanwhile ends a put of a file that was written to, replaced or
+// removed while it was read: what was stored, if it was, is no state of the
+// file, and another look is due.
+func (e *Engine) changedMeanwhile(s snapshot, stored entry, err error) {
+	e.queue.mu.Lock()
+	s.item.fresh = false
+	if err == nil {
+		stored.state = dirty
+		e.index.set(s.key, stored)
+	}
+	e.queue.mu.Unlock()
+	e.queue.again(s, false, time.Now().Add(settle))
+}
+
+// unchanged reports whether f is still the file at its path, with the size and
+// time of now.
+func unchanged(e *Engine, s snapshot, f *os.File, now entry) bool {
+	info, err := f.Stat()
+	if err != nil || info.Size() != now.size || info.ModTime().UnixNano() != now.modTime {
+		return false
+	}
+	there, err := e.trees[s.root].Stat(s.rel)
+	return err == nil && os.SameFile(info, there)
+}
+
+// removeMisplaced deletes the object under the other class, if there may be
+// one: what has become private must not stay public. If it cannot, the item is
+// put back and the answer is false.
+func (e *Engine) removeMisplaced(s snapshot, class media.Class) bool {
+	name := s.misplaced
+	if known, ok := e.index.get(s.key); ok && known.object() && known.class != class {
+		name = e.objectName(s.key, known.class)
+	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Place == e.markPlace(s.key) && m.Class != letter(class) {
+		name = e.objectName(s.key, classOf(m.Class))
+	}
+	if name == "" {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	if err := e.store.Delete(ctx, name); err != nil {
+		e.retry(s, fmt.Errorf("removing %s: %w", name, err))
+		return false
+	}
+	return true
+}
+
+// settle notes that the bucket holds the file as it is.
+func (e *Engine) settle(s snapshot, now entry, f *os.File) {
+	if !e.removeMisplaced(s, now.class) {
+		return
+	}
+	e.mark(s.key, now, f)
+	e.queue.settled(s, time.Now(), func(latest bool) {
+		if !latest {
+			now.state = dirty
+		}
+		e.index.set(s.key, now)
+	})
+}
+
+// drop ends the work on a file that never leaves the disk.
+func (e *Engine) drop(s snapshot) {
+	e.queue.settled(s, time.Now(), func(bool) { e.index.forget(s.key) })
+}
+
+// refuse ends the work on a file that the store can never hold. It stays local.
+func (e *Engine) refuse(s snapshot, err error) {
+	e.refuseKey(s.key, err)
+	e.drop(s)
+}
+
+// refuseKey says once that a file stays local.
+func (e *Engine) refuseKey(key string, err error) {
+	if said, _ := e.said.ContainsOrAdd(key, struct{}{}); said {
+		return
+	}
+	e.count.refused.Add(1)
+	e.log().Warn("a file stays on disk only, the bucket cannot hold it", keyKey, key, keyError, err)
+}
+
+// unreadable puts back a file that cannot be read now; PHP sets the mode of an
+// upload a moment after it has put it in place.
+func (e *Engine) unreadable(s snapshot, err error) {
+	attempts := e.queue.failed(s, fmt.Errorf("reading %s: %w", s.key, err), false, time.Now())
+	if attempts == 5 {
+		e.log().Warn("a media file cannot be read and so is not committed; it is tried again",
+			keyKey, s.key, keyError, err)
+	}
+}

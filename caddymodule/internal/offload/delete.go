@@ -1,0 +1,203 @@
+package offload
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// deleteBatch is how many objects one request removes (S3: at most 1,000).
+const deleteBatch = 1000
+
+// deleteGone deletes the objects of files that are gone, all in one request.
+func (e *Engine) deleteGone(gone []snapshot) {
+	var names []string
+	var waiting []snapshot
+	for _, s := range gone {
+		if _, err := e.trees[s.root].Stat(s.rel); err == nil {
+			e.queue.again(s, false, time.Now())
+			continue
+		}
+		known, _ := e.index.get(s.key)
+		switch {
+		case s.fresh && !known.object():
+			e.drop(s) // it came and went, and the bucket never saw it
+		case !e.passOn(s):
+			e.keepObject(s, known)
+		default:
+			names = append(names, e.namesOf(s.key, known)...)
+			waiting = append(waiting, s)
+		}
+	}
+	for len(waiting) > 0 {
+		n := min(len(names), deleteBatch)
+		err := e.deleteNames(names[:n])
+		names = names[n:]
+		if err != nil {
+			for _, s := range waiting {
+				e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
+			}
+			return
+		}
+		if len(names) > 0 {
+			continue
+		}
+		for _, s := range waiting {
+			e.count.deleted.Add(1)
+			e.drop(s)
+		}
+		waiting = nil
+	}
+}
+
+// passOn reports whether a delete that was seen is to reach the bucket.
+// (Promise 8: "A delete is passed on only when it was seen to happen while a
+// request ran (or as configured)".)
+func (e *Engine) passOn(s snapshot) bool {
+	switch e.cfg.Deletes {
+	case DeletesAlways:
+		return true
+	case DeletesNever:
+		return false
+	}
+	return s.inRequest
+}
+
+// keepObject notes that the object of a missing file stays on purpose.
+func (e *Engine) keepObject(s snapshot, known entry) {
+	e.noteBucketOnly(s.root, path.Dir(s.rel))
+	e.queue.settled(s, time.Now(), func(latest bool) {
+		if latest && known.object() {
+			known.state = bucketOnly
+			e.index.set(s.key, known)
+			return
+		}
+		e.index.forget(s.key)
+	})
+}
+
+// noteBucketOnly marks the directory (or, if it is gone too, the nearest one
+// above it) as one whose objects may lack a file, so that no later start takes
+// that for a delete of the app's.
+func (e *Engine) noteBucketOnly(root int, dir string) {
+	t := e.trees[root]
+	dir = e.existing(root, dir)
+	if t.DirNote(dir, local.AttrBucketOnly) != "" {
+		return
+	}
+	if err := t.SetDirNote(dir, local.AttrBucketOnly, "1"); err != nil {
+		e.log().Debug("noting that files live in the bucket only", keyDir, dir, keyError, err)
+	}
+}
+
+// existing returns dir or the nearest directory above it that exists.
+func (e *Engine) existing(root int, dir string) string {
+	for {
+		if dir == "." || dir == "/" {
+			dir = ""
+		}
+		if _, err := e.trees[root].StatDir(dir); err == nil || dir == "" {
+			return dir
+		}
+		dir = path.Dir(dir)
+	}
+}
+
+// namesOf returns the names a key's object can have.
+func (e *Engine) namesOf(key string, known entry) []string {
+	if known.object() {
+		return []string{e.objectName(key, known.class)}
+	}
+	return []string{e.objectName(key, media.Public), e.objectName(key, media.Private)}
+}
+
+func (e *Engine) deleteNames(names []string) error {
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	if err := e.store.Delete(ctx, names...); err != nil {
+		return err
+	}
+	e.recovered()
+	return nil
+}
+
+// deleteDir deletes what the bucket holds below a directory that is gone,
+// except files that are there (again).
+func (e *Engine) deleteDir(s snapshot) {
+	if !e.passOn(s) {
+		e.noteBucketOnly(s.root, path.Dir(s.rel))
+		e.queue.settled(s, time.Now(), func(bool) {})
+		return
+	}
+	for _, class := range []media.Class{media.Public, media.Private} {
+		if err := e.deleteBelow(s, class); err != nil {
+			e.retry(s, fmt.Errorf("deleting what was below %s: %w", s.key, err))
+			return
+		}
+	}
+	e.queue.settled(s, time.Now(), func(bool) {})
+}
+
+func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
+	prefix := e.objectName("", class)
+	below := prefix
+	if s.key != "" {
+		below += s.key + "/"
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
+	defer cancel()
+	var keys []string
+	flush := func() error {
+		if len(keys) == 0 {
+			return nil
+		}
+		names := make([]string, len(keys))
+		for i, key := range keys {
+			names[i] = prefix + key
+		}
+		if err := e.deleteNames(names); err != nil {
+			return err
+		}
+		for _, key := range keys {
+			e.count.deleted.Add(1)
+			e.forgetDeleted(key)
+		}
+		keys = keys[:0]
+		return nil
+	}
+	for info, err := range e.store.List(ctx, below, "") {
+		if err != nil {
+			return err
+		}
+		key := strings.TrimPrefix(info.Key, prefix)
+		root, rel, ok := e.site.Locate(key)
+		if !ok || root != s.root {
+			continue
+		}
+		if _, err := e.trees[root].Stat(rel); err == nil {
+			continue
+		}
+		if keys = append(keys, key); len(keys) == deleteBatch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// forgetDeleted drops a deleted key from the index, unless a change of it is
+// waiting: then that decides.
+func (e *Engine) forgetDeleted(key string) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	e.recon.touch(key)
+	if e.queue.items[key] == nil {
+		e.index.forget(key)
+	}
+}

@@ -1,0 +1,128 @@
+package offload
+
+import (
+	"time"
+)
+
+// reserved is how many workers background items may not have.
+const reserved = 4
+
+// dispatch hands due items to workers until the engine stops.
+func (e *Engine) dispatch() {
+	free := make(chan struct{}, 1) // a worker has ended
+	var running, background int    // guarded by queue.mu
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	end := func(n, bg int) {
+		e.queue.mu.Lock()
+		running -= n
+		background -= bg
+		e.queue.mu.Unlock()
+		signal(free)
+		e.work.Done()
+	}
+	for {
+		now := time.Now()
+		e.queue.mu.Lock()
+		may, next := e.health.mayTry(now, running > 0)
+		var deletes []snapshot
+		for may && running < e.cfg.Workers {
+			it := e.nextItem(now, background)
+			if it == nil {
+				break
+			}
+			s := it.snapshot()
+			if s.kind == aFile && s.gone {
+				deletes = append(deletes, s)
+				continue
+			}
+			running++
+			bg := 0
+			if it.background {
+				background++
+				bg = 1
+			}
+			e.work.Add(1)
+			go func() {
+				defer end(1, bg)
+				e.workOn(s)
+			}()
+			may, next = e.health.mayTry(now, running > 0)
+		}
+		if len(deletes) > 0 {
+			running++
+			e.work.Add(1)
+			go func() {
+				defer end(1, 0)
+				e.deleteGone(deletes)
+			}()
+		}
+		if may {
+			next = e.queue.nextDue(running < e.cfg.Workers)
+		}
+		e.queue.mu.Unlock()
+
+		timer.Reset(untilNext(next, now))
+		select {
+		case <-e.life.Done():
+			return
+		case <-e.queue.wake:
+		case <-free:
+		case <-timer.C:
+		}
+	}
+}
+
+// untilNext returns how long to sleep; with nothing due a signal ends it.
+func untilNext(next, now time.Time) time.Duration {
+	if next.IsZero() {
+		return time.Hour
+	}
+	return max(next.Sub(now), time.Millisecond)
+}
+
+// nextItem takes the item that is due first; items of events come before those
+// of a reconcile, which leave some workers free for them.
+func (e *Engine) nextItem(now time.Time, background int) *item {
+	if it := e.queue.take(&e.queue.urgent, now); it != nil {
+		return it
+	}
+	if background >= max(1, e.cfg.Workers-reserved) {
+		return nil
+	}
+	return e.queue.take(&e.queue.idle, now)
+}
+
+// nextDue returns when the next item is due; zero if there is none or no
+// worker is free. The caller holds mu.
+func (q *queue) nextDue(freeWorkers bool) (t time.Time) {
+	if !freeWorkers {
+		return time.Time{}
+	}
+	for _, h := range []itemHeap{q.urgent, q.idle} {
+		if len(h) > 0 && (t.IsZero() || h[0].due.Before(t)) {
+			t = h[0].due
+		}
+	}
+	return t
+}
+
+// workOn does what an item asks for.
+func (e *Engine) workOn(s snapshot) {
+	switch s.kind {
+	case aDirGone:
+		e.deleteDir(s)
+	case anHtaccess:
+		e.reclass(s)
+	case aRescan:
+		e.rescan(s)
+	default:
+		e.commit(s)
+	}
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items)
+}

@@ -1,0 +1,123 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// While the bucket does not answer, one item at a time tries it, at these
+// intervals.
+const (
+	probeMin = 100 * time.Millisecond
+	probeMax = 2 * time.Second
+	// failuresToDown in a row, without a success between, mean that it is the
+	// bucket and not one file.
+	failuresToDown = 3
+)
+
+// health knows whether the bucket answers, so that an outage costs one try at
+// a time and one log line, not thousands.
+type health struct {
+	mu       sync.Mutex
+	failures int // in a row
+	down     bool
+	since    time.Time
+	next     time.Time // when down: not tried before
+	reason   error
+	noWatch  error // the media roots cannot be watched
+}
+
+// retry puts an item back after an error of the store.
+func (e *Engine) retry(s snapshot, err error) {
+	e.queue.mu.Lock()
+	s.item.fresh = false // the answer may have been lost, not the object
+	e.queue.mu.Unlock()
+	if e.ctx.Err() != nil {
+		e.queue.failed(s, err, false, time.Now()) // stopping: not the bucket's fault
+		return
+	}
+	e.count.retries.Add(1)
+	final := adminOnly(err)
+	attempts := e.queue.failed(s, err, final, time.Now())
+	wentDown := e.health.failed(err, final)
+	if wentDown {
+		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
+			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
+	}
+	if attempts == 8 && !e.health.isDown() {
+		e.log().Warn("a file is still not committed; it is tried again", keyKey, s.key, keyAttempt, attempts, keyError, err)
+	}
+}
+
+// adminOnly reports errors that no waiting will mend.
+func adminOnly(err error) bool {
+	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrClock)
+}
+
+// failed notes an error and reports whether the bucket is down since just now.
+func (h *health) failed(err error, certain bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failures++
+	h.reason = err
+	h.next = time.Now().Add(backoff(h.failures, probeMin, probeMax))
+	if h.down || (h.failures < failuresToDown && !certain && !errors.Is(err, context.DeadlineExceeded)) {
+		return false
+	}
+	h.down, h.since = true, time.Now()
+	return true
+}
+
+// recovered notes that the bucket took something.
+func (e *Engine) recovered() {
+	h := &e.health
+	h.mu.Lock()
+	was, since := h.down, h.since
+	h.failures, h.down, h.reason = 0, false, nil
+	h.mu.Unlock()
+	if !was {
+		return
+	}
+	e.queue.allDue(time.Now())
+	e.log().Info("the bucket takes files again", keyBucket, e.store.String(),
+		keyFor, time.Since(since).Round(time.Millisecond), keyPending, e.queue.len())
+}
+
+func (h *health) isDown() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.down
+}
+
+// mayTry reports whether work may begin now, and if not, when.
+func (h *health) mayTry(now time.Time, busy bool) (bool, time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.down {
+		return true, time.Time{}
+	}
+	return !busy && !h.next.After(now), h.next
+}
+
+func (h *health) unwatched(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.noWatch = err
+}
+
+// status returns why the engine is not wholly well, or nil.
+func (h *health) status() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.noWatch != nil {
+		return h.noWatch
+	}
+	if h.down {
+		return h.reason
+	}
+	return nil
+}

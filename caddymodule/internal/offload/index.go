@@ -1,0 +1,75 @@
+package offload
+
+import (
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// state says what is known of a key.
+type state uint8
+
+const (
+	// absent: neither a committed file nor an object, until entry.until.
+	absent state = iota + 1
+	// dirty: a change was seen; the object, if there is one, is older.
+	dirty
+	// committed: the bucket holds the file's present content.
+	committed
+	// bucketOnly: the bucket holds an object, the disk no file.
+	bucketOnly
+)
+
+// entry is what the index knows of a key. Fields are those of the object; for
+// a dirty key those of the object before the change, if etag is set.
+type entry struct {
+	state   state
+	class   media.Class
+	size    int64
+	modTime int64 // Unix nanoseconds; 0: unknown
+	etag    string
+	until   time.Time
+}
+
+// object reports whether there is an object, be it an old one.
+func (x entry) object() bool { return x.etag != "" && x.state != absent }
+
+// index remembers the state of the keys used last, in bounded memory. What it
+// has forgotten is read from the marks on the files.
+type index struct{ cache *lru.Cache[string, entry] }
+
+func newIndex(size int) *index { return &index{cache: newLRU[entry](size)} }
+
+// newLRU returns a cache of a size that is known to be positive.
+func newLRU[T any](size int) *lru.Cache[string, T] {
+	cache, err := lru.New[string, T](size)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return cache
+}
+
+func (x *index) get(key string) (entry, bool) { return x.cache.Get(key) }
+
+// set records a fact that a worker or a reconcile established.
+func (x *index) set(key string, e entry) { x.cache.Add(key, e) }
+
+// learn records what was read from a mark or asked of the bucket, unless
+// something is known already: that is newer.
+func (x *index) learn(key string, e entry) { x.cache.ContainsOrAdd(key, e) }
+
+// forget drops a key of which nothing is known any more.
+func (x *index) forget(key string) { x.cache.Remove(key) }
+
+// soil notes that a key may have changed. Only called by the goroutine that
+// handles events, under the queue's lock, so that it cannot overwrite what a
+// commit of this very change established.
+func (x *index) soil(key string) {
+	e, _ := x.cache.Peek(key)
+	e.state = dirty
+	x.cache.Add(key, e)
+}
+
+func (x *index) len() int { return x.cache.Len() }

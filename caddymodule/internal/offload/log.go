@@ -1,0 +1,18 @@
+package offload
+
+// Keys of log attributes.
+const (
+	keyError     = "error"
+	keyKey       = "key"
+	keyDir       = "dir"
+	keyPending   = "pending"
+	keyFor       = "for"
+	keyAttempt   = "attempt"
+	keyFiles     = "files"
+	keyObjects   = "objects"
+	keyQueued    = "queued"
+	keyDeletes   = "deletes"
+	keyBucket    = "bucket"
+	keyDuration  = "duration"
+	keyFilesOnly = "bucket_only"
+)

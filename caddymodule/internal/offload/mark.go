@@ -1,0 +1,62 @@
+package offload
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// markPlace binds a mark to this key in this bucket.
+func (e *Engine) markPlace(key string) string {
+	sum := sha256.Sum256([]byte(e.place + "\x00" + key))
+	return hex.EncodeToString(sum[:8])
+}
+
+// mark notes on the file that it is committed. Without marks everything works,
+// only a start has more to compare.
+func (e *Engine) mark(key string, now entry, f *os.File) {
+	m := local.Mark{
+		Size: now.size, ModTime: now.modTime, ETag: now.etag,
+		Class: letter(now.class), Place: e.markPlace(key),
+	}
+	if old, ok := local.ReadMark(f); ok && old == m {
+		return
+	}
+	err := local.WriteMark(f, m)
+	if err == nil {
+		return
+	}
+	if errors.Is(err, local.ErrNoAttributes) {
+		e.count.noMarks.Do(func() {
+			e.log().Info("files cannot be marked as committed, so each start compares them with the bucket by content; "+
+				"to avoid that, use a file system with extended attributes and let Caddy write to the media files",
+				keyKey, key, keyError, err)
+		})
+		return
+	}
+	e.log().Debug("marking a file as committed", keyKey, key, keyError, err)
+}
+
+// markFits reports whether m says that the file described by now is committed.
+func (e *Engine) markFits(m local.Mark, key string, now entry) bool {
+	return m.Size == now.size && m.ModTime == now.modTime && m.Class == letter(now.class) && m.Place == e.markPlace(key)
+}
+
+// letter and classOf are a class as it stands in a mark.
+func letter(c media.Class) byte {
+	if c == media.Private {
+		return 'p'
+	}
+	return 'o'
+}
+
+func classOf(letter byte) media.Class {
+	if letter == 'p' {
+		return media.Private
+	}
+	return media.Public
+}

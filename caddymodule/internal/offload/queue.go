@@ -1,0 +1,434 @@
+package offload
+
+import (
+	"container/heap"
+	"container/list"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// Times of the queue.
+const (
+	// settle is how long a finished file rests before it is committed, so that
+	// one that vanishes within milliseconds (Joomla's temp files) costs
+	// nothing. A request that waits cuts it short.
+	settle = 10 * time.Millisecond
+	// writingFor is how long a file that stays open must have been quiet to be
+	// committed as it is.
+	writingFor = 1200 * time.Millisecond
+	// A failed item is tried again after a random time up to retryMin, doubled
+	// with each failure up to retryMax.
+	retryMin = 200 * time.Millisecond
+	retryMax = 30 * time.Second
+)
+
+// maxBackground bounds the items a reconcile may have in the queue.
+const maxBackground = 1000
+
+// kind says what an item is about.
+type kind uint8
+
+const (
+	// aFile may have been written or have gone.
+	aFile kind = iota
+	// aDirGone is a directory that is gone with all below it.
+	aDirGone
+	// anHtaccess may have changed the class of what lies beside and below it.
+	anHtaccess
+	// aRescan is a directory in which changes were missed.
+	aRescan
+)
+
+// spreads reports whether work on the item may put further items in the queue
+// that a request has to wait for as well.
+func (k kind) spreads() bool { return k == anHtaccess || k == aRescan }
+
+// itemKey tells items of different kinds about one path apart.
+func (k kind) itemKey(key string) string {
+	switch k {
+	case aDirGone:
+		return key + "/"
+	case aRescan:
+		return "\x00" + key
+	}
+	return key
+}
+
+// item is a path whose state in the bucket may differ from the disk. It says
+// where to look, not what to do: that is decided by a look at the disk.
+type item struct {
+	kind kind
+	key  string // of the file or directory; see itemKey
+	root int
+	rel  string
+
+	gen        uint64 // number of the last change seen
+	soiled     uint64 // number of the last one that may have changed the content
+	since      time.Time
+	due        time.Time
+	background bool // found by a reconcile, not by an event
+	closed     bool // the content was complete at some time since the last commit
+	gone       bool // the last thing heard is that it is gone
+	fresh      bool // no object of it can exist
+	wrote      bool // content may have changed (else only times, mode or marks)
+	inRequest  bool // it went while a request ran that may write
+
+	// listed is the object that a reconcile found; misplaced names an object
+	// of the other class that must go once this one is committed.
+	listed    *bucket.Info
+	misplaced string
+
+	attempts int
+	err      error
+	warned   bool
+
+	heapIndex int // -1: not in a heap (running)
+	elem      *list.Element
+	waiters   []waiter
+	clients   []string
+}
+
+// waiter is one request's interest in an item up to a change.
+type waiter struct {
+	gen uint64
+	on  *wait
+}
+
+// wait is what one request waits for. Guarded by queue.mu.
+type wait struct {
+	left int
+	err  error // why it cannot be had, if the store refuses for good
+	done chan struct{}
+}
+
+func (w *wait) release(err error) {
+	if w.left == 0 {
+		return
+	}
+	w.left--
+	if err != nil {
+		w.err = err
+		w.left = 0
+	}
+	if w.left == 0 {
+		close(w.done)
+	}
+}
+
+// queue holds the items. Its lock is never held over I/O.
+type queue struct {
+	mu      sync.Mutex
+	gen     uint64
+	items   map[string]*item
+	order   *list.List // of *item by gen, oldest change first
+	urgent  itemHeap
+	idle    itemHeap // background items
+	clients map[string]map[*item]struct{}
+
+	backgrounds int // background items in the queue
+	room        chan struct{}
+	wake        chan struct{}
+}
+
+func newQueue() *queue {
+	return &queue{
+		items:   make(map[string]*item),
+		order:   list.New(),
+		clients: make(map[string]map[*item]struct{}),
+		room:    make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// change merges a change into the item of its path and tells whether the item
+// is new. The caller holds mu and schedules the item.
+func (q *queue) change(k kind, key string, root int, rel string, now time.Time) (it *item, isNew bool) {
+	q.gen++
+	id := k.itemKey(key)
+	it = q.items[id]
+	if it == nil {
+		it = &item{kind: k, key: key, root: root, rel: rel, since: now, heapIndex: -1}
+		it.elem = q.order.PushBack(it)
+		q.items[id] = it
+		isNew = true
+	} else {
+		q.order.MoveToBack(it.elem)
+	}
+	it.gen = q.gen
+	if it.background {
+		q.toUrgent(it)
+	}
+	return it, isNew
+}
+
+// toUrgent makes a background item one that an event is about.
+func (q *queue) toUrgent(it *item) {
+	if it.heapIndex >= 0 {
+		heap.Remove(&q.idle, it.heapIndex)
+		it.heapIndex = -1
+	}
+	it.background = false
+	q.freeBackground()
+}
+
+func (q *queue) freeBackground() {
+	q.backgrounds--
+	signal(q.room)
+}
+
+// schedule sets when an item is due, unless it is being worked on: then that
+// work looks again when it ends.
+func (q *queue) schedule(it *item, due time.Time) {
+	it.due = due
+	h := q.heapOf(it)
+	switch {
+	case it.heapIndex >= 0:
+		heap.Fix(h, it.heapIndex)
+	case !it.running():
+		heap.Push(h, it)
+	}
+	signal(q.wake)
+}
+
+func (q *queue) heapOf(it *item) *itemHeap {
+	if it.background {
+		return &q.idle
+	}
+	return &q.urgent
+}
+
+// runningIndex marks an item that a worker has.
+const runningIndex = -2
+
+func (it *item) running() bool { return it.heapIndex == runningIndex }
+
+// take removes the next due item from h, or returns nil.
+func (q *queue) take(h *itemHeap, now time.Time) *item {
+	if len(*h) == 0 || (*h)[0].due.After(now) {
+		return nil
+	}
+	it := heap.Pop(h).(*item)
+	it.heapIndex = runningIndex
+	return it
+}
+
+// snapshot is what a worker needs of an item: taken under the lock, read
+// without it.
+type snapshot struct {
+	*item
+	gen                     uint64
+	fresh, wrote, inRequest bool
+	gone                    bool
+}
+
+func (it *item) snapshot() snapshot {
+	return snapshot{item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest, gone: it.gone}
+}
+
+// settled ends the work on an item that is now as the disk was at change
+// s.gen. note is called with whether the content is still that of then.
+func (q *queue) settled(s snapshot, now time.Time, note func(latest bool)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := s.item
+	note(it.soiled <= s.gen)
+	it.heapIndex = -1
+	it.attempts, it.err, it.listed, it.misplaced, it.fresh = 0, nil, nil, "", false
+	q.satisfy(it, s.gen, nil)
+	if it.gen == s.gen {
+		q.remove(it)
+		return
+	}
+	q.schedule(it, now.Add(settle))
+}
+
+// again returns an item to be looked at again at once, because what was found
+// is not what was expected.
+func (q *queue) again(s snapshot, gone bool, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := s.item
+	it.heapIndex = -1
+	if it.gen == s.gen {
+		it.gone = gone
+		if !gone {
+			it.wrote = true
+		}
+	}
+	q.schedule(it, due)
+}
+
+// failed puts an item back after an error. final: only an admin can mend it,
+// so nobody should wait for it.
+func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attempts int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := s.item
+	it.heapIndex = -1
+	it.attempts++
+	it.err = err
+	if final {
+		q.satisfy(it, it.gen, err)
+	}
+	q.schedule(it, now.Add(backoff(it.attempts, retryMin, retryMax)))
+	return it.attempts
+}
+
+// backoff returns a random time below low·2ⁿ⁻¹, at most high ("full jitter").
+func backoff(n int, low, high time.Duration) time.Duration {
+	limit := high
+	if n < 20 {
+		limit = min(high, low<<(n-1))
+	}
+	return limit/8 + rand.N(limit-limit/8)
+}
+
+// satisfy releases the waiters for changes up to gen.
+func (q *queue) satisfy(it *item, gen uint64, err error) {
+	keep := it.waiters[:0]
+	for _, w := range it.waiters {
+		if w.gen <= gen {
+			w.on.release(err)
+			continue
+		}
+		keep = append(keep, w)
+	}
+	clear(it.waiters[len(keep):])
+	it.waiters = keep
+}
+
+func (q *queue) remove(it *item) {
+	delete(q.items, it.kind.itemKey(it.key))
+	q.order.Remove(it.elem)
+	for _, c := range it.clients {
+		delete(q.clients[c], it)
+		if len(q.clients[c]) == 0 {
+			delete(q.clients, c)
+		}
+	}
+	if it.background {
+		q.freeBackground()
+	}
+}
+
+// allDue makes every waiting item due, after an outage.
+func (q *queue) allDue(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, h := range []*itemHeap{&q.urgent, &q.idle} {
+		for _, it := range *h {
+			if it.attempts > 0 && it.due.After(now) {
+				it.due = now
+			}
+		}
+		heap.Init(h)
+	}
+	signal(q.wake)
+}
+
+// collect makes w wait for the changes after since (and those an earlier
+// answer to client said had failed), and hurries them.
+func (q *queue) collect(w *wait, since uint64, client string, now time.Time) []*item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var found []*item
+	add := func(it *item) {
+		w.left++
+		it.waiters = append(it.waiters, waiter{gen: it.gen, on: w})
+		found = append(found, it)
+		if it.attempts == 0 && it.due.After(now) {
+			q.schedule(it, now)
+		}
+	}
+	for e := q.order.Back(); e != nil; e = e.Prev() {
+		it := e.Value.(*item)
+		if it.gen <= since {
+			break
+		}
+		if it.complete() && !it.background {
+			add(it)
+		}
+	}
+	for it := range q.clients[client] {
+		if it.gen <= since {
+			add(it)
+		}
+	}
+	return found
+}
+
+// complete reports whether there is something to commit: a file that some
+// other request is still writing is that request's to wait for.
+func (it *item) complete() bool { return it.closed || it.gone || it.kind != aFile }
+
+// abandon removes w from the items it still waits for and returns their keys
+// and the last error of one of them.
+func (q *queue) abandon(w *wait, items []*item) (keys []string, cause error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range items {
+		for i, x := range it.waiters {
+			if x.on != w {
+				continue
+			}
+			it.waiters = append(it.waiters[:i], it.waiters[i+1:]...)
+			break
+		}
+		if q.items[it.kind.itemKey(it.key)] != it {
+			continue
+		}
+		keys = append(keys, it.key)
+		if it.err != nil {
+			cause = it.err
+		}
+	}
+	return keys, cause
+}
+
+// tag notes that client was told that it failed.
+func (q *queue) tag(it *item, client string) {
+	set := q.clients[client]
+	if set == nil {
+		set = make(map[*item]struct{})
+		q.clients[client] = set
+	}
+	if _, ok := set[it]; ok {
+		return
+	}
+	set[it] = struct{}{}
+	it.clients = append(it.clients, client)
+}
+
+// itemHeap is a heap by due time.
+type itemHeap []*item
+
+func (h itemHeap) Len() int           { return len(h) }
+func (h itemHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h itemHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].heapIndex, h[j].heapIndex = i, j
+}
+
+func (h *itemHeap) Push(x any) {
+	it := x.(*item)
+	it.heapIndex = len(*h)
+	*h = append(*h, it)
+}
+
+func (h *itemHeap) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return it
+}

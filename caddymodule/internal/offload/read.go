@@ -1,0 +1,186 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// ErrIgnored: the key's class never leaves the disk.
+var ErrIgnored = errors.New("never leaves the disk")
+
+// Object is what the engine knows of a committed object.
+type Object struct {
+	Key     string
+	Class   media.Class
+	ETag    string
+	Size    int64
+	ModTime time.Time
+}
+
+// absentFor is how long the bucket is not asked again for a key it did not have.
+const absentFor = 2 * time.Second
+
+// Committed tells whether key's present content is known to be in the bucket,
+// from memory and local disk alone.
+//
+// (Promise 3: "Pages never wait for the bucket.")
+func (e *Engine) Committed(key string) (Object, bool) {
+	x, ok := e.index.get(key)
+	if !ok {
+		x, ok = e.fromMark(key)
+	}
+	if !ok || (x.state != committed && x.state != bucketOnly) {
+		return Object{}, false
+	}
+	return x.describe(key), true
+}
+
+func (x entry) describe(key string) Object {
+	o := Object{Key: key, Class: x.class, ETag: x.etag, Size: x.size}
+	if x.modTime != 0 {
+		o.ModTime = time.Unix(0, x.modTime)
+	}
+	return o
+}
+
+// fromMark reads the state of a key that memory does not know from the mark on
+// its file, and remembers it.
+func (e *Engine) fromMark(key string) (entry, bool) {
+	root, rel, ok := e.site.Locate(key)
+	if !ok {
+		return entry{}, false
+	}
+	x, err := e.readMark(root, rel, key)
+	if err != nil {
+		return entry{}, false
+	}
+	e.index.learn(key, x)
+	return x, true
+}
+
+func (e *Engine) readMark(root int, rel, key string) (entry, error) {
+	f, err := e.trees[root].Open(rel)
+	if err != nil {
+		return entry{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return entry{}, err
+	}
+	x := entry{state: dirty, size: info.Size(), modTime: info.ModTime().UnixNano()}
+	m, ok := local.ReadMark(f)
+	if !ok {
+		return x, nil
+	}
+	x.class = classOf(m.Class)
+	if e.markFits(m, key, x) && e.Class(key) == x.class {
+		x.state, x.etag = committed, m.ETag
+	}
+	return x, nil
+}
+
+// Local returns the file of key if it is on disk with its content, and
+// fs.ErrNotExist if it is not; directories, symlinks and other special files
+// do not count.
+func (e *Engine) Local(key string) (fs.FileInfo, error) {
+	root, rel, ok := e.site.Locate(key)
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	info, err := e.trees[root].Stat(rel)
+	if errors.Is(err, local.ErrNotRegular) {
+		return nil, fs.ErrNotExist
+	}
+	return info, err
+}
+
+// Open opens the object of a key in the bucket (bucket.ErrNotFound if there is
+// none; ErrIgnored if key's class never leaves the disk).
+func (e *Engine) Open(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
+	class := e.Class(key)
+	if class == media.Ignored {
+		return nil, ErrIgnored
+	}
+	o, err := e.store.Get(ctx, e.objectName(key, class), opts)
+	if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrChanged) {
+		e.stale(key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return o, nil
+}
+
+// stale drops what memory says of a key, because the bucket said otherwise.
+func (e *Engine) stale(key string) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	if x, ok := e.index.cache.Peek(key); ok && x.state != dirty {
+		e.index.forget(key)
+	}
+}
+
+// Stat tells about the object of a key: from memory if it is known there, else
+// it asks the bucket. A key that was absent a moment ago is not asked for
+// again at once.
+func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
+	class := e.Class(key)
+	if class == media.Ignored {
+		return bucket.Info{}, ErrIgnored
+	}
+	x, ok := e.index.get(key)
+	switch {
+	case ok && x.state == absent && time.Now().Before(x.until):
+		return bucket.Info{}, bucket.ErrNotFound
+	case ok && x.object() && x.state != dirty && x.modTime != 0:
+		return bucket.Info{
+			Key: key, Size: x.size, ETag: x.etag, ModTime: time.Unix(0, x.modTime),
+			ContentType:  media.ContentType(key, nil),
+			CacheControl: e.cfg.CacheControl(key, class),
+		}, nil
+	}
+	info, err := e.store.Head(ctx, e.objectName(key, class))
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		e.note(key, x, entry{state: absent, until: time.Now().Add(absentFor)})
+		return bucket.Info{}, err
+	case err != nil:
+		return bucket.Info{}, fmt.Errorf("looking up %s: %w", key, err)
+	}
+	info.Key = key
+	known := entry{state: bucketOnly, class: class, size: info.Size, etag: info.ETag}
+	if !info.ModTime.IsZero() {
+		known.modTime = info.ModTime.UnixNano()
+	}
+	if _, err := e.Local(key); errors.Is(err, fs.ErrNotExist) {
+		e.note(key, x, known)
+	}
+	return info, nil
+}
+
+// note records what the bucket said of a key, unless something else was
+// established since memory said was.
+func (e *Engine) note(key string, was, now entry) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	if x, _ := e.index.cache.Peek(key); x == was && e.queue.items[key] == nil {
+		e.index.set(key, now)
+	}
+}
+
+// Presign returns a URL that reads the object of key until ttl has passed.
+func (e *Engine) Presign(ctx context.Context, key string, ttl time.Duration) (string, error) {
+	class := e.Class(key)
+	if class == media.Ignored {
+		return "", ErrIgnored
+	}
+	return e.store.PresignGet(ctx, e.objectName(key, class), ttl)
+}

@@ -1,0 +1,338 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+)
+
+// Request is one request to the app that may write media.
+type Request struct {
+	e      *Engine
+	client string
+	since  uint64 // the last change before it began
+	waited bool   // its changes have been taken from the watcher
+	failed []*item
+	once   sync.Once
+}
+
+// requests counts the running requests that may write. While there are any,
+// and a little longer, the roots carry a note, so that a start after a kill
+// knows that deletes of that time were the app's.
+type requests struct {
+	n      atomic.Int64
+	noted  atomic.Bool
+	mu     sync.Mutex // serialises the changes of the note
+	begun  time.Time  // since when requests have been running; guarded by mu
+	before window     // what an earlier process left, until that is settled; guarded by mu
+	loaded bool       // before was read; guarded by mu
+}
+
+func (r *requests) running() bool { return r.n.Load() > 0 }
+
+// Begin notes that a request that may write is about to be passed to the app.
+// client identifies who sent it across requests (address and user agent, say):
+// a later request of the same client also waits for what an earlier one was
+// told has failed. Until the watcher is up, Begin waits for it as long as ctx
+// lasts. Call End when the answer is out.
+func (e *Engine) Begin(ctx context.Context, client string) *Request {
+	select {
+	case <-e.watching:
+	default:
+		select {
+		case <-e.watching:
+		case <-e.life.Done():
+		case <-ctx.Done():
+		}
+	}
+	e.requests.n.Add(1)
+	if !e.requests.noted.Load() {
+		e.noteRunning(time.Now())
+	}
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	return &Request{e: e, client: client, since: e.queue.gen}
+}
+
+// Wait returns nil when every file that was written, renamed or deleted in a
+// media root since Begin is committed, judged at the time of the call: call it
+// once, when the app has ended its answer. It returns a *PendingError when ctx
+// ends first, or as soon as the store has refused a file for good.
+//
+// (Promise 1: "Durable before visible.")
+func (r *Request) Wait(ctx context.Context) error {
+	e := r.e
+	if err := e.barrier(ctx); err != nil {
+		return &PendingError{Cause: fmt.Errorf("looking for what was written: %w", err)}
+	}
+	r.waited = true
+	for held := false; ; held = true {
+		w := &wait{done: make(chan struct{})}
+		items := e.queue.collect(w, r.since, r.client, time.Now())
+		if len(items) == 0 {
+			return nil
+		}
+		if !held {
+			e.count.held.Add(1)
+		}
+		if err := r.waitFor(ctx, w, items); err != nil {
+			e.count.timeouts.Add(1)
+			return err
+		}
+		if !spread(items) {
+			return nil
+		}
+	}
+}
+
+// spread reports whether work on the items may have added others.
+func spread(items []*item) bool {
+	for _, it := range items {
+		if it.kind.spreads() {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Request) waitFor(ctx context.Context, w *wait, items []*item) error {
+	var cause error
+	select {
+	case <-w.done:
+		if w.err == nil {
+			return nil
+		}
+		cause = w.err
+	case <-ctx.Done():
+		cause = ctx.Err()
+	case <-r.e.ctx.Done():
+		cause = errors.New("stopping")
+	}
+	keys, last := r.e.queue.abandon(w, items)
+	if len(keys) == 0 {
+		return nil // all came through at the last moment
+	}
+	if last != nil {
+		cause = last
+	}
+	r.failed = items
+	return &PendingError{Keys: keys[:min(len(keys), 10)], Count: len(keys), Cause: cause}
+}
+
+// Fail notes that the client is told that r failed although the app did its
+// work: the client's next requests wait for r's files too. (WordPress' uploader
+// asks again in a way that touches no file.)
+func (r *Request) Fail() {
+	q := r.e.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range r.failed {
+		if q.items[it.kind.itemKey(it.key)] == it {
+			q.tag(it, r.client)
+		}
+	}
+}
+
+// End ends the request. It does not wait. A second call does nothing.
+func (r *Request) End() {
+	r.once.Do(func() {
+		e := r.e
+		if r.waited || e.stopped() {
+			e.requests.n.Add(-1)
+			return
+		}
+		// The client went away before Wait: what the app did until now still
+		// happened during a request.
+		e.loops.Go(func() {
+			ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
+			defer cancel()
+			_ = e.barrier(ctx) // late events count as made outside a request
+			e.requests.n.Add(-1)
+		})
+	})
+}
+
+// PendingError says that files are not committed yet. They stay queued.
+type PendingError struct {
+	Keys  []string // up to 10 of them
+	Count int
+	Cause error // the store's last error, or the context's
+}
+
+func (e *PendingError) Error() string {
+	if e.Count == 0 {
+		return e.Cause.Error()
+	}
+	more := ""
+	if e.Count > len(e.Keys) {
+		more = fmt.Sprintf(" and %d more", e.Count-len(e.Keys))
+	}
+	return fmt.Sprintf("not committed yet: %s%s: %v", strings.Join(e.Keys, ", "), more, e.Cause)
+}
+
+func (e *PendingError) Unwrap() error { return e.Cause }
+
+// noteEvery is how often the note of running requests is renewed, and how long
+// it outlives the last of them.
+const noteEvery = 2 * time.Second
+
+// requestsLoop keeps the note of running requests up to date.
+func (e *Engine) requestsLoop() {
+	tick := time.NewTicker(noteEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			e.renewNote(now)
+		case <-e.life.Done():
+			e.renewNote(time.Now())
+			return
+		}
+	}
+}
+
+// loadNote reads what an earlier process left that was killed while requests
+// ran. The caller holds requests.mu.
+func (e *Engine) loadNote() {
+	r := &e.requests
+	if r.loaded {
+		return
+	}
+	r.loaded = true
+	for _, t := range e.trees {
+		if w, ok := parseWindow(t.DirNote("", local.AttrRunning)); ok {
+			r.before = r.before.join(w)
+		}
+	}
+	if !r.before.from.IsZero() {
+		r.begun = r.before.from
+		r.noted.Store(true)
+	}
+}
+
+// earlier returns the time in which requests of an earlier process ran that
+// was killed.
+func (r *requests) earlier() window {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.before
+}
+
+// settled notes that the deletes of the earlier process have been found.
+func (r *requests) settled() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before = window{}
+}
+
+// noteRunning notes on the roots that requests run from now on.
+func (e *Engine) noteRunning(now time.Time) {
+	r := &e.requests
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.loadNote()
+	if r.noted.Load() {
+		return
+	}
+	r.begun = now
+	e.writeNote(window{from: now, to: now}.String())
+	r.noted.Store(true)
+}
+
+// renewNote removes the note when no request runs and nothing is to be
+// deleted, and renews it otherwise.
+func (e *Engine) renewNote(now time.Time) {
+	r := &e.requests
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.noted.Load() {
+		return
+	}
+	// A Begin that counts itself after this sees noted unset and waits for mu;
+	// one that did before is seen here.
+	r.noted.Store(false)
+	if r.running() || e.queue.deletes() || !r.before.from.IsZero() {
+		e.writeNote(window{from: r.begun, to: now}.String())
+		r.noted.Store(true)
+		return
+	}
+	e.writeNote("")
+}
+
+func (e *Engine) writeNote(value string) {
+	for _, t := range e.trees {
+		if err := t.SetDirNote("", local.AttrRunning, value); err != nil {
+			e.log().Debug("noting that requests run", keyDir, t.Dir(), keyError, err)
+		}
+	}
+}
+
+// deletes reports whether any delete waits to be passed on.
+func (q *queue) deletes() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if (it.gone || it.kind == aDirGone) && it.inRequest {
+			return true
+		}
+	}
+	return false
+}
+
+// window is a time in which requests ran.
+type window struct{ from, to time.Time }
+
+// window returns the time in which the requests of now have been running.
+func (r *requests) window() window {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.noted.Load() {
+		return window{}
+	}
+	return window{from: r.begun, to: time.Now()}
+}
+
+// grace is how long after a process was killed its requests may have gone on
+// in PHP.
+const grace = 5 * time.Minute
+
+func (w window) String() string {
+	return w.from.UTC().Format(time.RFC3339Nano) + " " + w.to.UTC().Format(time.RFC3339Nano)
+}
+
+// join returns the shortest window that holds both.
+func (w window) join(x window) window {
+	if w.from.IsZero() {
+		return x
+	}
+	if !x.from.IsZero() && x.from.Before(w.from) {
+		w.from = x.from
+	}
+	if x.to.After(w.to) {
+		w.to = x.to
+	}
+	return w
+}
+
+func parseWindow(s string) (w window, ok bool) {
+	from, to, ok := strings.Cut(s, " ")
+	if !ok {
+		return window{}, false
+	}
+	var err1, err2 error
+	w.from, err1 = time.Parse(time.RFC3339Nano, from)
+	w.to, err2 = time.Parse(time.RFC3339Nano, to)
+	return w, err1 == nil && err2 == nil
+}
+
+// holds reports whether t lies in the window. The kernel's clock for files may
+// be a tick behind.
+func (w window) holds(t time.Time) bool {
+	return !w.from.IsZero() && !t.Before(w.from.Add(-10*time.Millisecond)) && t.Before(w.to.Add(grace))
+}

@@ -1,0 +1,361 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// Promise 1: "Durable before visible. When the client has the last byte of the
+// answer to a request (other than GET/HEAD/OPTIONS) that wrote media, every file
+// that was written, renamed or deleted in a media root while it ran is
+// committed".
+func TestRequestWaitsForAllItWrote(t *testing.T) {
+	s := newSite(t)
+	s.write("old/was-here.jpg", "before")
+	s.ready()
+	s.equal()
+
+	steps := []struct {
+		name string
+		do   func()
+	}{
+		{"new files in a new month", func() {
+			for _, key := range names(8) {
+				s.write(key, "content of "+key)
+			}
+		}},
+		{"renamed into place", func() {
+			tmp := t.TempDir() + "/phpXXXX"
+			if err := os.WriteFile(tmp, []byte("moved"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(tmp, s.path("2026/11/moved.jpg")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(s.path("2026/11/moved.jpg"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"overwritten", func() { s.write("2026/11/photo-1.jpg", "other content") }},
+		{"same size overwritten", func() { s.write("2026/11/photo-2.jpg", "CONTENT OF 2026/11/photo-2.jpg") }},
+		{"renamed", func() { s.rename("2026/11/photo-3.jpg", "2026/11/renamed.jpg") }},
+		{"deleted", func() { s.remove("2026/11/photo-4.jpg"); s.remove("2026/11/photo-5.jpg") }},
+		{"directory renamed", func() { s.rename("2026/11", "2026/10") }},
+		{"directory removed", func() { s.remove("2026") }},
+		{"written twice", func() { s.write("a.jpg", "one"); s.write("a.jpg", "two") }},
+		{"empty file", func() { s.write("empty.jpg", "") }},
+		{"deleted and written again", func() { s.remove("a.jpg"); s.write("a.jpg", "three") }},
+		{"a file becomes a directory", func() { s.remove("a.jpg"); s.write("a.jpg/b.jpg", "below") }},
+	}
+	for _, step := range steps {
+		s.mustRequest(step.do)
+		t.Log(step.name)
+		s.equal()
+		if t.Failed() {
+			t.Fatalf("after: %s", step.name)
+		}
+	}
+}
+
+func TestFilesOfOneRequestAreCommittedTogether(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	// Each put waits until all eight have begun: they must run side by side.
+	all := make(chan struct{})
+	begun := make(chan string, 8)
+	s.calls.set(func(c *calls) {
+		c.onPut = func(key string) error {
+			begun <- key
+			<-all
+			return nil
+		}
+	})
+	go func() {
+		for range 8 {
+			<-begun
+		}
+		close(all)
+	}()
+	s.mustRequest(func() {
+		for _, key := range names(8) {
+			s.write(key, key)
+		}
+	})
+	s.equal()
+}
+
+func TestDeletesOfOneRequestAreOneCall(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.mustRequest(func() {
+		for _, key := range names(20) {
+			s.write(key, key)
+		}
+	})
+	s.calls.reset()
+	s.mustRequest(func() {
+		for _, key := range names(20) {
+			s.remove(key)
+		}
+	})
+	s.equal()
+	if _, deletes, _ := s.calls.did(); deletes > 2 {
+		t.Errorf("%d calls to delete 20 objects", deletes)
+	}
+}
+
+// Joomla writes a temporary file with an image's name into the media folder and
+// removes it about a millisecond later.
+func TestFileThatVanishesCostsNoObject(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.mustRequest(func() {
+		s.write("65a1b2c3d4e5f.jpg", "the upload")
+		s.remove("65a1b2c3d4e5f.jpg")
+		s.write("x.jpg", "the upload")
+	})
+	s.equal()
+	puts, deletes, _ := s.calls.did()
+	if puts != 1 || deletes != 0 {
+		t.Errorf("%d puts and %d deletes, want 1 and 0", puts, deletes)
+	}
+}
+
+func TestRequestThatWroteNothingDoesNotWait(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	stuck := make(chan struct{})
+	s.calls.set(func(c *calls) { c.onPut = func(string) error { <-stuck; return nil } })
+	defer close(stuck)
+	s.write("slow.jpg", "another's upload")
+	s.until("the put", func() bool { puts, _, _ := s.calls.did(); return puts == 1 })
+	s.mustRequest(func() {})
+}
+
+// A file that another request is still writing is that request's to wait for.
+func TestRequestDoesNotWaitForAnUnfinishedFile(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	f, err := os.Create(s.path("big.mp4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := make(chan struct{})
+	s.calls.set(func(c *calls) {
+		c.onPut = func(key string) error {
+			if strings.HasSuffix(key, "big.mp4") {
+				<-stuck
+			}
+			return nil
+		}
+	})
+	defer close(stuck)
+	s.mustRequest(func() {
+		if _, err := f.WriteString("part"); err != nil {
+			t.Fatal(err)
+		}
+		s.write("small.jpg", "whole")
+	})
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.objects()["small.jpg"]; got != "whole" {
+		t.Errorf("small.jpg is %q in the bucket", got)
+	}
+}
+
+// Promise 2: "No failure of the bucket, the network or the node […] loses a
+// file that the app has on disk: it is committed after recovery, without
+// anyone's help."
+func TestOutage(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	down := errors.New("connection refused")
+	s.calls.set(func(c *calls) {
+		c.onPut = func(string) error { return down }
+		c.onDelete = func([]string) error { return down }
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	defer cancel()
+	err := s.requestCtx(ctx, func() {
+		for _, key := range names(30) {
+			s.write(key, key)
+		}
+	})
+	var pending *PendingError
+	if !errors.As(err, &pending) || pending.Count != 30 || len(pending.Keys) != 10 || !errors.Is(err, down) {
+		t.Fatalf("got %v", err)
+	}
+	if st := s.e.Stats(); st.State != "degraded" || !strings.Contains(st.Reason, "refused") || st.HoldTimeouts != 1 {
+		t.Errorf("stats %+v", st)
+	}
+	s.calls.set(func(c *calls) { c.onPut, c.onDelete = nil, nil })
+	s.idle()
+	s.equal()
+	if n := s.logs.count("level=WARN"); n != 1 {
+		t.Errorf("%d warnings, want one for the change of state", n)
+	}
+	if n := s.logs.count("the bucket takes files again"); n != 1 {
+		t.Errorf("%d lines about the recovery, want 1", n)
+	}
+	if st := s.e.Stats(); st.State != "running" {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+// A lost answer means "unknown", never "failed".
+func TestLostAnswers(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	n := 0
+	s.calls.set(func(c *calls) {
+		c.afterPut = func(string) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if n++; n%3 != 0 {
+				return errors.New("connection reset")
+			}
+			return nil
+		}
+	})
+	s.mustRequest(func() {
+		for _, key := range names(9) {
+			s.write(key, key)
+		}
+	})
+	s.mustRequest(func() { s.remove("2026/11/photo-0.jpg") })
+	s.equal()
+
+	// Gone before the put was known to have worked: the object must go too.
+	s.calls.set(func(c *calls) { c.afterPut = func(string) error { return errors.New("connection reset") } })
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := s.requestCtx(ctx, func() { s.write("lost.jpg", "x") }); err == nil {
+		t.Fatal("no error")
+	}
+	s.calls.set(func(c *calls) { c.afterPut = nil })
+	s.mustRequest(func() { s.remove("lost.jpg") })
+	s.idle()
+	s.equal()
+}
+
+func TestErrorThatOnlyAnAdminMends(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.calls.set(func(c *calls) { c.onPut = func(string) error { return bucket.ErrDenied } })
+	err := s.request(func() { s.write("a.jpg", "a") }) // must not wait out the patience
+	if !errors.Is(err, bucket.ErrDenied) {
+		t.Fatalf("got %v", err)
+	}
+	s.calls.set(func(c *calls) { c.onPut = nil })
+	s.idle()
+	s.equal()
+}
+
+// WordPress' uploader asks again, after an error, with a request that touches
+// no file: it must not be told that all is well.
+func TestClientThatWasToldOfAFailureWaitsAgain(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.calls.set(func(c *calls) { c.onPut = func(string) error { return bucket.ErrDenied } })
+	r := s.e.Begin(t.Context(), "editor")
+	s.write("a.jpg", "a")
+	if err := r.Wait(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	r.Fail()
+	r.End()
+
+	again := s.e.Begin(t.Context(), "editor")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := again.Wait(ctx); err == nil {
+		t.Error("the same client was told that all is committed")
+	}
+	again.End()
+	other := s.e.Begin(t.Context(), "visitor")
+	if err := other.Wait(t.Context()); err != nil {
+		t.Errorf("another client waited for it: %v", err)
+	}
+	other.End()
+
+	s.calls.set(func(c *calls) { c.onPut = nil })
+	again = s.e.Begin(t.Context(), "editor")
+	defer again.End()
+	if err := again.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.equal()
+}
+
+// A file that changes while it is read is stored again.
+func TestFileChangesWhileItIsRead(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	changed := false
+	s.calls.set(func(c *calls) {
+		c.afterPut = func(string) error {
+			if !changed {
+				changed = true
+				s.write("a.jpg", "second")
+			}
+			return nil
+		}
+	})
+	s.mustRequest(func() { s.write("a.jpg", "first!") })
+	s.idle()
+	s.equal()
+	if o, ok := s.e.Committed("a.jpg"); !ok || o.ETag != fullHash("second") {
+		t.Errorf("committed %+v, %v", o, ok)
+	}
+}
+
+func TestKeyTheStoreCannotHoldDoesNotHoldTheRequest(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.mustRequest(func() {
+		s.write("bad\x01name.jpg", "x")
+		s.write("good.jpg", "y")
+	})
+	if got := s.objects(); len(got) != 1 || got["good.jpg"] != "y" {
+		t.Errorf("objects %v", got)
+	}
+	if s.logs.count("cannot hold it") != 1 {
+		t.Error("no line in the log says so")
+	}
+}
+
+func TestManyRequestsAtOnce(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	errs := make(chan error, 20)
+	for i := range 20 {
+		go func() {
+			for j := range 10 {
+				key := fmt.Sprintf("%d/%d.jpg", i, j)
+				err := s.request(func() { s.write(key, key) })
+				if err == nil && s.readObject(key) != key {
+					err = fmt.Errorf("%s is not in the bucket after its request", key)
+				}
+				if err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	for range 20 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	s.equal()
+}

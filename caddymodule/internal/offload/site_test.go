@@ -1,0 +1,379 @@
+package offload
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// patience bounds every wait of a test.
+const patience = 20 * time.Second
+
+// site is an app's media directory, a bucket in another, and an engine
+// between them.
+type site struct {
+	t      *testing.T
+	dir    string // of the media
+	bucket string
+	logs   *logBuffer
+	cfg    Config
+	calls  *calls
+	e      *Engine
+}
+
+func newSite(t *testing.T, change ...func(*Config)) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), bucket: t.TempDir(), logs: new(logBuffer)}
+	s.calls = &calls{}
+	s.cfg = Config{ScanInterval: 20 * time.Millisecond}
+	for _, f := range change {
+		f(&s.cfg)
+	}
+	return s
+}
+
+// start starts an engine on what is there now.
+func (s *site) start() *Engine {
+	s.t.Helper()
+	store, err := bucket.OpenDir(s.bucket, slog.New(slog.DiscardHandler))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.calls.mu.Lock()
+	s.calls.Store = store
+	s.calls.mu.Unlock()
+	m, err := media.New(media.Config{Preset: "generic", Roots: []media.Root{{Dir: s.dir, URL: "/uploads/"}}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cfg := s.cfg
+	cfg.Site, cfg.Store = m, s.calls
+	cfg.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(s.logs, testWriter{s.t}), nil))
+	e, err := New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	e.Start()
+	s.e = e
+	s.t.Cleanup(s.stop)
+	return e
+}
+
+// ready starts an engine and waits for its first reconcile.
+func (s *site) ready() *Engine {
+	s.t.Helper()
+	e := s.start()
+	s.until("the first reconcile", func() bool { st := e.Stats(); return !st.Reconciled.IsZero() && st.Pending == 0 })
+	return e
+}
+
+func (s *site) stop() {
+	if s.e == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.e.Stop(ctx); err != nil {
+		s.t.Errorf("stopping: %v", err)
+	}
+	s.e = nil
+}
+
+// kill stops the engine as if the process had been killed: nothing is put in
+// order on disk.
+func (s *site) kill() {
+	note := s.note()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.e.Stop(ctx); err != nil {
+		s.t.Errorf("stopping: %v", err)
+	}
+	s.e = nil
+	s.setNote(note)
+}
+
+// note is the mark on the root that says that requests run.
+func (s *site) note() string { return local.NewTree(s.dir).DirNote("", local.AttrRunning) }
+
+func (s *site) setNote(note string) {
+	s.t.Helper()
+	if err := local.NewTree(s.dir).SetDirNote("", local.AttrRunning, note); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) until(what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("waited in vain for %s; stats %+v", what, s.e.Stats())
+		}
+		time.Sleep(time.Millisecond) // nothing signals this from outside
+	}
+}
+
+// idle waits until nothing is queued.
+func (s *site) idle() {
+	s.t.Helper()
+	s.until("an empty queue", func() bool {
+		if err := s.e.barrier(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		return s.e.Stats().Pending == 0
+	})
+}
+
+// request does f as the app would during a request, and waits for its files.
+func (s *site) request(f func()) error {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	return s.requestCtx(ctx, f)
+}
+
+func (s *site) requestCtx(ctx context.Context, f func()) error {
+	s.t.Helper()
+	r := s.e.Begin(ctx, "client")
+	defer r.End()
+	f()
+	return r.Wait(ctx)
+}
+
+func (s *site) mustRequest(f func()) {
+	s.t.Helper()
+	if err := s.request(f); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) path(key string) string { return filepath.Join(s.dir, filepath.FromSlash(key)) }
+
+func (s *site) write(key, content string) {
+	s.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(s.path(key)), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(s.path(key), []byte(content), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) remove(key string) {
+	s.t.Helper()
+	if err := os.RemoveAll(s.path(key)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) rename(from, to string) {
+	s.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(s.path(to)), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Rename(s.path(from), s.path(to)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// disk returns the content of all files that may leave it, by key.
+func (s *site) disk() map[string]string {
+	s.t.Helper()
+	return readTree(s.t, s.dir, func(key string) bool { return s.e == nil || s.e.site.Class(key, nil) != media.Ignored })
+}
+
+// objects returns the public objects by key.
+func (s *site) objects() map[string]string {
+	return readTree(s.t, filepath.Join(s.bucket, "media"), func(string) bool { return true })
+}
+
+func (s *site) private() map[string]string {
+	return readTree(s.t, filepath.Join(s.bucket, "private"), func(string) bool { return true })
+}
+
+func readTree(t *testing.T, dir string, want func(key string) bool) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil || !want(filepath.ToSlash(rel)) {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		files[filepath.ToSlash(rel)] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// equal checks that the public objects are the files on disk, byte for byte.
+func (s *site) equal() {
+	s.t.Helper()
+	compare(s.t, s.disk(), s.objects())
+}
+
+func compare(t *testing.T, disk, objects map[string]string) {
+	t.Helper()
+	for _, key := range slices.Sorted(maps.Keys(disk)) {
+		switch got, ok := objects[key]; {
+		case !ok:
+			t.Errorf("%s is on disk, not in the bucket", key)
+		case got != disk[key]:
+			t.Errorf("%s differs: disk has %d bytes %s, bucket %d bytes %s",
+				key, len(disk[key]), hash(disk[key]), len(got), hash(got))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(objects)) {
+		if _, ok := disk[key]; !ok {
+			t.Errorf("%s is in the bucket, not on disk", key)
+		}
+	}
+}
+
+func hash(s string) string {
+	sum := md5.Sum([]byte(s))
+	return hex.EncodeToString(sum[:4])
+}
+
+// calls is a store that counts, and fails as it is told.
+type calls struct {
+	mu sync.Mutex
+	bucket.Store
+	puts, deletes, heads []string
+	onPut                func(key string) error // before
+	afterPut             func(key string) error // the answer
+	onDelete             func(keys []string) error
+	onList               func() error
+}
+
+func (c *calls) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.puts, c.deletes, c.heads = nil, nil, nil
+}
+
+func (c *calls) set(f func(*calls)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(c)
+}
+
+func (c *calls) did() (puts, deletes, heads int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.puts), len(c.deletes), len(c.heads)
+}
+
+func (c *calls) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
+	c.mu.Lock()
+	c.puts = append(c.puts, key)
+	before, after := c.onPut, c.afterPut
+	c.mu.Unlock()
+	if before != nil {
+		if err := before(key); err != nil {
+			return bucket.Info{}, err
+		}
+	}
+	info, err := c.Store.Put(ctx, key, body, size, opts)
+	if err == nil && after != nil {
+		if err := after(key); err != nil {
+			return bucket.Info{}, err
+		}
+	}
+	return info, err
+}
+
+func (c *calls) Delete(ctx context.Context, keys ...string) error {
+	c.mu.Lock()
+	c.deletes = append(c.deletes, strings.Join(keys, " "))
+	before := c.onDelete
+	c.mu.Unlock()
+	if before != nil {
+		if err := before(keys); err != nil {
+			return err
+		}
+	}
+	return c.Store.Delete(ctx, keys...)
+}
+
+func (c *calls) Head(ctx context.Context, key string) (bucket.Info, error) {
+	c.mu.Lock()
+	c.heads = append(c.heads, key)
+	c.mu.Unlock()
+	return c.Store.Head(ctx, key)
+}
+
+// logBuffer keeps the log for tests to look at.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) count(text string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Count(b.buf.String(), text)
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("%s", bytes.TrimSpace(p))
+	return len(p), nil
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func names(n int) (keys []string) {
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("2026/11/photo-%d.jpg", i))
+	}
+	return keys
+}
+
+func fullHash(s string) string {
+	sum := md5.Sum([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *site) readObject(key string) string {
+	content, err := os.ReadFile(filepath.Join(s.bucket, "media", filepath.FromSlash(key)))
+	if err != nil {
+		return ""
+	}
+	return string(content)
+}

@@ -1,0 +1,145 @@
+package offload
+
+import (
+	"context"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
+)
+
+// watch runs the watcher until the engine stops.
+func (e *Engine) watch() {
+	e.requests.mu.Lock()
+	e.loadNote()
+	e.requests.mu.Unlock()
+	roots := make([]string, len(e.trees))
+	for i, t := range e.trees {
+		roots[i] = t.Dir()
+	}
+	w, err := watch.New(e.life, watch.Config{
+		Roots:        roots,
+		Handle:       e.handle,
+		Skip:         e.site.SkipDir,
+		Logger:       e.log(),
+		ScanInterval: e.cfg.ScanInterval,
+	})
+	if e.life.Err() != nil && err != nil {
+		return
+	}
+	if err != nil {
+		// Without a watcher nothing can be promised: every request that may
+		// write waits for it, and the admin must know why.
+		e.health.unwatched(err)
+		e.log().Error("cannot watch the media roots: uploads are held until this is mended", keyError, err)
+		return
+	}
+	e.watcher.Store(&w)
+	close(e.watching)
+	<-e.life.Done()
+	if err := w.Close(); err != nil {
+		e.log().Warn("closing the watcher", keyError, err)
+	}
+}
+
+// barrier returns when all changes made before the call are in the queue.
+func (e *Engine) barrier(ctx context.Context) error {
+	w := e.watcher.Load()
+	if w == nil {
+		select {
+		case <-e.watching:
+			w = e.watcher.Load()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return (*w).Barrier(ctx)
+}
+
+// handle takes the watcher's events. It looks at no file: that is the work of
+// the queue.
+func (e *Engine) handle(events []watch.Event) {
+	now := time.Now()
+	during := e.requests.running()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	for _, ev := range events {
+		e.change(ev, during, now)
+	}
+}
+
+// htaccess is the file that makes what lies below it private.
+const htaccess = ".htaccess"
+
+// change puts one event into the queue, whose lock the caller holds. during
+// tells whether a request runs that may write.
+func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
+	key := e.site.Key(ev.Root, ev.Path)
+	dir, name := path.Split(ev.Path)
+	switch {
+	case ev.Op == watch.Rescan:
+		e.trees[ev.Root].Reopen()
+		e.denied.reset()
+		e.spread(aRescan, key, ev, now)
+	case ev.Op == watch.DirGone && ev.Path == "":
+		// A root that went away (unmounted, moved, wiped) is no app's delete.
+		e.trees[ev.Root].Reopen()
+		e.denied.reset()
+	case ev.Op == watch.DirGone:
+		e.denied.reset()
+		it := e.spread(aDirGone, key, ev, now)
+		it.inRequest = it.inRequest || during
+	case name == htaccess:
+		dir = strings.TrimSuffix(dir, "/")
+		e.denied.reset()
+		e.spread(anHtaccess, e.site.Key(ev.Root, dir), watch.Event{Root: ev.Root, Path: dir}, now)
+	case name == "" || (media.CheckKey(key) == nil && e.site.Class(key, nil) == media.Ignored):
+		// What depends on the disk (an .htaccess) is judged when it is committed.
+	default:
+		e.changeFile(ev, key, during, now)
+	}
+}
+
+func (e *Engine) spread(k kind, key string, ev watch.Event, now time.Time) *item {
+	it, _ := e.queue.change(k, key, ev.Root, ev.Path, now)
+	e.queue.schedule(it, now.Add(settle))
+	return it
+}
+
+func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Time) {
+	if err := media.CheckKey(key); err != nil {
+		e.refuseKey(key, err)
+		return
+	}
+	e.recon.touch(key)
+	it, isNew := e.queue.change(aFile, key, ev.Root, ev.Path, now)
+	if isNew && ev.Created {
+		known, _ := e.index.cache.Peek(key)
+		it.fresh = !known.object()
+	}
+	due := now.Add(settle)
+	switch ev.Op {
+	case watch.Wrote:
+		it.closed, it.gone, it.wrote = true, false, true
+	case watch.Writing:
+		it.gone, it.wrote = false, true
+		due = now.Add(writingFor)
+	case watch.Gone:
+		it.gone, it.inRequest = true, it.inRequest || during
+	}
+	if ev.Op != watch.Touched {
+		e.soil(it)
+	}
+	if it.attempts == 0 {
+		e.queue.schedule(it, due)
+	}
+}
+
+// soil notes that an item's content may have changed. The caller holds the
+// queue's lock.
+func (e *Engine) soil(it *item) {
+	it.soiled = it.gen
+	e.index.soil(it.key)
+}
