@@ -25,15 +25,16 @@ type presetRoot struct {
 	lists lists
 }
 
-// lists are the patterns of one root, matched against the path below it. The
-// order in which they count is public, ignore, private, cache.
+// lists are the patterns of one root, matched against the path below it. They
+// count in the order ignore, public, private, cache.
 type lists struct {
 	// subsite is the way to a further site's files within the root, as
 	// "sites/*": the patterns fit below it as they do at the root.
 	subsite string
 	ignore  []string
-	private []string
+	// public are exceptions from private and cache.
 	public  []string
+	private []string
 	// cache names directories of things that the app makes again. Of them only
 	// what a page can refer to (see isAsset) is kept: every server must have
 	// that, since a page may come from another one than its pictures.
@@ -112,10 +113,10 @@ type rules struct {
 func (r *rules) class(rel []byte) Class {
 	rel = r.withoutSubsite(rel)
 	switch {
-	case r.public.match(rel):
-		return Public
 	case r.ignore.match(rel):
 		return Ignored
+	case r.public.match(rel):
+		return Public
 	case r.private.match(rel):
 		return Private
 	case r.cache.match(rel) && !isAsset(rel):
