@@ -1,0 +1,101 @@
+package caddymodule
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() {
+	caddy.RegisterModule(new(adminAPI))
+}
+
+// statusPath is the admin endpoint that tells about all engines.
+const statusPath = "/media_offload/status"
+
+// adminAPI is the part of Caddy's admin API that tells about the engines.
+type adminAPI struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.media_offload",
+		New: func() caddy.Module { return new(adminAPI) },
+	}
+}
+
+// Routes implements caddy.AdminRouter.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)}}
+}
+
+// engineStatus is what the endpoint tells of one engine. It has no secrets.
+type engineStatus struct {
+	Site                 string    `json:"site"`
+	Bucket               string    `json:"bucket"`
+	State                string    `json:"state"`
+	Reason               string    `json:"reason,omitempty"`
+	Pending              int       `json:"pending"`
+	OldestPendingSeconds float64   `json:"oldest_pending_seconds"`
+	Committed            uint64    `json:"committed"`
+	CommittedBytes       uint64    `json:"committed_bytes"`
+	Deleted              uint64    `json:"deleted"`
+	Retries              uint64    `json:"retries"`
+	Refused              uint64    `json:"refused"`
+	Held                 uint64    `json:"held"`
+	HoldTimeouts         uint64    `json:"hold_timeouts"`
+	Reconciled           time.Time `json:"reconciled,omitzero"`
+	Reconciling          bool      `json:"reconciling"`
+	IndexSize            int       `json:"index_size"`
+	Watching             string    `json:"watching,omitempty"`
+}
+
+func (*adminAPI) status(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("the status can only be read, by GET")}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(allStatus()); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+// allStatus returns the status of every engine of this process, by site.
+func allStatus() []engineStatus {
+	// Collected first: Range holds the pool's lock.
+	var all []*sharedEngine
+	engines.Range(func(_, value any) bool {
+		all = append(all, value.(*sharedEngine))
+		return true
+	})
+	list := make([]engineStatus, 0, len(all))
+	for _, e := range all {
+		list = append(list, e.status())
+	}
+	slices.SortFunc(list, func(a, b engineStatus) int {
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Bucket, b.Bucket))
+	})
+	return list
+}
+
+func (e *sharedEngine) status() engineStatus {
+	s := e.engine.Stats()
+	return engineStatus{
+		Site: e.site, Bucket: e.bucket,
+		State: s.State, Reason: s.Reason,
+		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
+		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted,
+		Retries: s.Retries, Refused: s.Refused, Held: s.Held, HoldTimeouts: s.HoldTimeouts,
+		Reconciled: s.Reconciled, Reconciling: s.Reconciling,
+		IndexSize: s.IndexSize, Watching: s.Watching,
+	}
+}
+
+var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -1,0 +1,327 @@
+package caddymodule
+
+import (
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("media_offload", parseCaddyfile)
+	// After encode in the order of directives means inside of it: encode then
+	// compresses what was rewritten.
+	httpcaddyfile.RegisterDirectiveOrder("media_offload", httpcaddyfile.After, "encode")
+}
+
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return handler, nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	media_offload [<matcher>] {
+//		app <preset> <docroot> {
+//			base_path <path>
+//			subsites <path...>
+//		}
+//		root          <dir> <url-path> [<name>]
+//		bucket <url> {
+//			endpoint       <url>
+//			region         <name>
+//			path_style     [true|false]
+//			access_key     <key>
+//			secret_key     <secret>
+//			session_token  <token>
+//			sse            AES256|aws:kms
+//			kms_key        <id>
+//			storage_class  <class>
+//			acl            <acl>
+//			checksum       crc|md5
+//			public_prefix  <prefix>
+//			private_prefix <prefix>
+//			control_prefix <prefix>
+//		}
+//		public_url    <url>
+//		site_hosts    <host...>
+//		serve         proxy|redirect|presign [<ttl>]
+//		hold          <duration>
+//		hold_buffer   <size>
+//		on_failure    pass|reject
+//		deletes       requests|always|never
+//		private       <pattern...>
+//		public        <pattern...>
+//		ignore        <pattern...>
+//		no_rewrite    <pattern...>
+//		may_write     <pattern...>
+//		cache_control <value>
+//		workers       <n>
+//		index_size    <n>
+//	}
+//
+// root and the lists may be repeated; all else may stand once.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if seen[option] && !repeatable[option] {
+			return d.Errf("%s is given twice", option)
+		}
+		seen[option] = true
+		if err := h.unmarshalOption(d, option); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repeatable are the options that add to a list.
+var repeatable = map[string]bool{
+	"root": true, "site_hosts": true, "private": true, "public": true, "ignore": true,
+	"no_rewrite": true, "may_write": true,
+}
+
+func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
+	switch option {
+	case "app":
+		return h.unmarshalApp(d)
+	case "root":
+		return h.unmarshalRoot(d)
+	case "bucket":
+		return h.unmarshalBucket(d)
+	case "public_url":
+		return oneArg(d, &h.PublicURL)
+	case "site_hosts":
+		return someArgs(d, &h.SiteHosts)
+	case "serve":
+		return h.unmarshalServe(d)
+	case "hold":
+		return durationArg(d, &h.Hold)
+	case "hold_buffer":
+		return sizeArg(d, &h.HoldBuffer)
+	case "on_failure":
+		return wordArg(d, &h.OnFailure, onFailurePass, onFailureReject)
+	case "deletes":
+		return wordArg(d, &h.Deletes, "requests", "always", "never")
+	case "private":
+		return someArgs(d, &h.Private)
+	case "public":
+		return someArgs(d, &h.Public)
+	case "ignore":
+		return someArgs(d, &h.Ignore)
+	case "no_rewrite":
+		return someArgs(d, &h.NoRewrite)
+	case "may_write":
+		return someArgs(d, &h.MayWrite)
+	case "cache_control":
+		return oneArg(d, &h.CacheControl)
+	case "workers":
+		return countArg(d, &h.Workers)
+	case "index_size":
+		return countArg(d, &h.IndexSize)
+	}
+	return d.Errf("unknown option %q", option)
+}
+
+func (h *Handler) unmarshalApp(d *caddyfile.Dispenser) error {
+	h.App = new(AppConfig)
+	if !d.AllArgs(&h.App.Preset, &h.App.DocRoot) {
+		return d.Errf("app takes a preset and the app's directory, as `app wordpress /var/www/html`")
+	}
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if seen[option] && option != "subsites" {
+			return d.Errf("app: %s is given twice", option)
+		}
+		seen[option] = true
+		var err error
+		switch option {
+		case "base_path":
+			err = oneArg(d, &h.App.BasePath)
+		case "subsites":
+			err = someArgs(d, &h.App.Subsites)
+		default:
+			err = d.Errf("app: unknown option %q", option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Handler) unmarshalRoot(d *caddyfile.Dispenser) error {
+	var root RootConfig
+	args := d.RemainingArgs()
+	switch len(args) {
+	case 3:
+		root.Name = args[2]
+		fallthrough
+	case 2:
+		root.Dir, root.URL = args[0], args[1]
+	default:
+		return d.Errf("root takes a directory, its URL path and perhaps a name, as `root /var/www/html/images /images/`")
+	}
+	h.Roots = append(h.Roots, root)
+	return nil
+}
+
+func (h *Handler) unmarshalBucket(d *caddyfile.Dispenser) error {
+	h.Bucket = new(BucketConfig)
+	if !d.AllArgs(&h.Bucket.URL) {
+		return d.Errf("bucket takes a URL, as `bucket s3://my-bucket/site1` or `bucket file:///var/lib/media-bucket`")
+	}
+	options := h.Bucket.strings()
+	delete(options, "url")
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if seen[option] {
+			return d.Errf("bucket: %s is given twice", option)
+		}
+		seen[option] = true
+		if option == "path_style" {
+			if err := boolArg(d, &h.Bucket.PathStyle); err != nil {
+				return err
+			}
+			continue
+		}
+		value, ok := options[option]
+		if !ok {
+			return d.Errf("bucket: unknown option %q", option)
+		}
+		if err := oneArg(d, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Handler) unmarshalServe(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[0] != servePresign {
+		return d.Errf("serve takes proxy, redirect, or presign with perhaps a time, as `serve presign 15m`")
+	}
+	h.Serve = args[0]
+	switch h.Serve {
+	case serveProxy, serveRedirect, servePresign:
+	default:
+		return d.Errf("serve: %q is none of proxy, redirect, presign", h.Serve)
+	}
+	if len(args) < 2 {
+		return nil
+	}
+	ttl, err := caddy.ParseDuration(args[1])
+	if err != nil || ttl <= 0 {
+		return d.Errf("serve presign: %q is not a positive duration, as 15m", args[1])
+	}
+	h.PresignTTL = caddy.Duration(ttl)
+	return nil
+}
+
+// oneArg takes the only argument of an option, which must not be empty.
+func oneArg(d *caddyfile.Dispenser, value *string) error {
+	option := d.Val()
+	if !d.AllArgs(value) || *value == "" {
+		return d.Errf("%s takes one value", option)
+	}
+	return nil
+}
+
+func someArgs(d *caddyfile.Dispenser, values *[]string) error {
+	option := d.Val()
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.Errf("%s takes at least one value", option)
+	}
+	*values = append(*values, args...)
+	return nil
+}
+
+func wordArg(d *caddyfile.Dispenser, value *string, words ...string) error {
+	option := d.Val()
+	if err := oneArg(d, value); err != nil {
+		return err
+	}
+	list := ""
+	for i, word := range words {
+		if *value == word {
+			return nil
+		}
+		if i > 0 {
+			list += ", "
+		}
+		list += word
+	}
+	return d.Errf("%s: %q is none of %s", option, *value, list)
+}
+
+func durationArg(d *caddyfile.Dispenser, value *caddy.Duration) error {
+	option, text := d.Val(), ""
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	duration, err := caddy.ParseDuration(text)
+	if err != nil || duration <= 0 {
+		return d.Errf("%s: %q is not a positive duration, as 10s", option, text)
+	}
+	*value = caddy.Duration(duration)
+	return nil
+}
+
+func sizeArg(d *caddyfile.Dispenser, value *int64) error {
+	option, text := d.Val(), ""
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	size, err := humanize.ParseBytes(text)
+	if err != nil || size == 0 || size > maxHoldBuffer {
+		return d.Errf("%s: %q is not a size between 1 byte and 1GiB, as 1MiB", option, text)
+	}
+	*value = int64(size)
+	return nil
+}
+
+func countArg(d *caddyfile.Dispenser, value *int) error {
+	option, text := d.Val(), ""
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return d.Errf("%s: %q is not a positive number", option, text)
+	}
+	*value = n
+	return nil
+}
+
+func boolArg(d *caddyfile.Dispenser, value **bool) error {
+	option := d.Val()
+	args := d.RemainingArgs()
+	on := true
+	if len(args) == 1 {
+		var err error
+		if on, err = strconv.ParseBool(args[0]); err != nil {
+			return d.Errf("%s: %q is neither true nor false", option, args[0])
+		}
+	}
+	if len(args) > 1 {
+		return d.Errf("%s takes at most one value", option)
+	}
+	*value = &on
+	return nil
+}
+
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector exposes the engines' counters. They live in the engines, because a
+// config has a registry of its own and counters must survive a reload.
+type collector struct{ app *App }
+
+// registerMetrics registers the metrics of the app's engines.
+func registerMetrics(registry *prometheus.Registry, app *App) error {
+	err := registry.Register(collector{app})
+	if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	return nil
+}
+
+func metric(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName("caddy", "media_offload", name), help, []string{"site", "bucket"}, nil)
+}
+
+var (
+	descUp             = metric("up", "1 if the bucket answers, 0 if not.")
+	descPending        = metric("pending_files", "Files that wait to be committed.")
+	descOldest         = metric("oldest_pending_seconds", "For how long the oldest of them has been waiting.")
+	descCommitted      = metric("committed_files_total", "Files committed.")
+	descCommittedBytes = metric("committed_bytes_total", "Bytes of files committed.")
+	descDeleted        = metric("deleted_objects_total", "Objects deleted.")
+	descRetries        = metric("retries_total", "Attempts that failed and were repeated.")
+	descRefused        = metric("refused_files_total", "Files that the bucket can never hold.")
+	descHeld           = metric("held_requests_total", "Requests whose answer waited for a commit.")
+	descHoldTimeouts   = metric("hold_timeouts_total", "Those of them that waited in vain.")
+	descIndex          = metric("index_entries", "Files whose state is in memory.")
+)
+
+// Describe implements prometheus.Collector.
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{
+		descUp, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
+		descRetries, descRefused, descHeld, descHoldTimeouts, descIndex,
+	} {
+		ch <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	seen := make(map[[2]string]bool)
+	for _, e := range c.app.engines() {
+		labels := [2]string{e.site, e.bucket}
+		if seen[labels] { // other settings for the same site: tell them apart
+			labels[0] += "#" + e.key[:8]
+		}
+		seen[labels] = true
+		collect(ch, e, labels[:])
+	}
+}
+
+func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
+	s := e.engine.Stats()
+	gauge := func(desc *prometheus.Desc, v float64) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(desc *prometheus.Desc, v uint64) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), labels...)
+	}
+	up := 0.0
+	if s.State == "running" {
+		up = 1
+	}
+	gauge(descUp, up)
+	gauge(descPending, float64(s.Pending))
+	gauge(descOldest, s.OldestPending.Seconds())
+	gauge(descIndex, float64(s.IndexSize))
+	counter(descCommitted, s.Committed)
+	counter(descCommittedBytes, s.CommittedBytes)
+	counter(descDeleted, s.Deleted)
+	counter(descRetries, s.Retries)
+	counter(descRefused, s.Refused)
+	counter(descHeld, s.Held)
+	counter(descHoldTimeouts, s.HoldTimeouts)
+}
+
+var _ prometheus.Collector = collector{}

@@ -1,0 +1,327 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/rewrite"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler keeps a bucket equal to the media that an app writes to disk, makes
+// the URLs of media in the app's pages public, and serves media that are not on
+// this server's disk. It stands before the handler that runs the app.
+type Handler struct {
+	// The app whose media are kept in the bucket. Default: none; then `roots`
+	// says where media lie.
+	App *AppConfig `json:"app,omitempty"`
+
+	// Media roots: directories that the app writes media to, with the URL path
+	// of each, besides those that the app's preset knows. Default: none.
+	Roots []RootConfig `json:"roots,omitempty"`
+
+	// The bucket that media are kept in. Required.
+	Bucket *BucketConfig `json:"bucket,omitempty"`
+
+	// The URL of the folder that holds the public objects, for example
+	// `https://cdn.example.com`; a file's key is appended to it. Pages get it in
+	// place of local media URLs. Placeholders such as `{env.PUBLIC_URL}` are
+	// replaced when the config is loaded. Default: empty, pages stay as they
+	// are and media are served under their local URLs.
+	PublicURL string `json:"public_url,omitempty"`
+
+	// Host names of the site besides the one of the request, whose media URLs
+	// in pages are the site's own, too. Ports are ignored. Default: none.
+	SiteHosts []string `json:"site_hosts,omitempty"`
+
+	// How a media file is served that is in the bucket but not on disk:
+	// `proxy` streams it, `redirect` sends the client to the public URL,
+	// `presign` sends it to a URL that expires. Default: `proxy`.
+	Serve string `json:"serve,omitempty"`
+
+	// How long a presigned URL is valid, at most 7 days. Default: `15m`.
+	PresignTTL caddy.Duration `json:"presign_ttl,omitempty"`
+
+	// How long the answer to a request that wrote media is held back at most,
+	// until the files are in the bucket. If the server has a `write_timeout` it
+	// should be longer. Default: `10s`; negative values are refused.
+	Hold caddy.Duration `json:"hold,omitempty"`
+
+	// How many bytes of such an answer are kept in memory; what is longer is
+	// streamed, except for its end. Default: 1048576 (1 MiB); negative values
+	// are refused.
+	HoldBuffer int64 `json:"hold_buffer,omitempty"`
+
+	// What the client gets if the files are not in the bucket by then: `pass`
+	// sends the app's answer, `reject` status 503. The files stay queued either
+	// way. Default: `pass`.
+	OnFailure string `json:"on_failure,omitempty"`
+
+	// Which deletes on disk are passed on to the bucket: `requests`, those that
+	// happen while a request that may write is running; `always`; `never`.
+	// Default: `requests`.
+	Deletes string `json:"deletes,omitempty"`
+
+	// Patterns of files, as in .gitignore, that are kept in the bucket but are
+	// never public, besides the preset's. Default: none.
+	Private []string `json:"private,omitempty"`
+
+	// Patterns of files that are public although the preset says otherwise.
+	// What a server might execute never leaves the disk. Default: none.
+	Public []string `json:"public,omitempty"`
+
+	// Patterns of files that stay on the disk, besides the preset's. Default:
+	// none.
+	Ignore []string `json:"ignore,omitempty"`
+
+	// Patterns of URL paths whose answers are not rewritten, besides the
+	// preset's. Default: none.
+	NoRewrite []string `json:"no_rewrite,omitempty"`
+
+	// Patterns of URL paths of GET requests that may write or delete media,
+	// besides the preset's. Default: none.
+	MayWrite []string `json:"may_write,omitempty"`
+
+	// The Cache-Control header of public media, stored with each object and
+	// sent by this module. Default: empty, none.
+	CacheControl string `json:"cache_control,omitempty"`
+
+	// How many files are sent to the bucket at the same time. Default: 16;
+	// negative values are refused.
+	Workers int `json:"workers,omitempty"`
+
+	// Of how many files the state is kept in memory, at about 200 bytes each.
+	// Default: 262144; negative values are refused.
+	IndexSize int `json:"index_size,omitempty"`
+
+	site     *media.Site
+	rewriter *rewrite.Rewriter // nil: pages stay as they are
+	engine   *sharedEngine     // nil: not acquired
+}
+
+// AppConfig names an app that is known.
+type AppConfig struct {
+	// The app, for example `wordpress`. Required.
+	Preset string `json:"preset,omitempty"`
+
+	// The absolute path of the directory that holds the app. Placeholders are
+	// replaced when the config is loaded. Required.
+	DocRoot string `json:"docroot,omitempty"`
+
+	// The URL path of an app that lies in a subdirectory of the site, for
+	// example `/blog`. Default: empty, the app has the whole site.
+	BasePath string `json:"base_path,omitempty"`
+
+	// The URL paths, below the base path, of further sites of the same app, as
+	// in a WordPress network in subdirectories. Default: none.
+	Subsites []string `json:"subsites,omitempty"`
+}
+
+// RootConfig is a media root.
+type RootConfig struct {
+	// The absolute path of the directory. Placeholders are replaced when the
+	// config is loaded. It may not exist yet. Required.
+	Dir string `json:"dir,omitempty"`
+
+	// The URL path of the directory, not percent-encoded, for example
+	// `/images/`. Required.
+	URL string `json:"url,omitempty"`
+
+	// What the keys of this root begin with. Required if the site has several
+	// roots; with one root it is not used. Default: empty.
+	Name string `json:"name,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.media_offload",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Ways to serve an object, see Handler.Serve.
+const (
+	serveProxy    = "proxy"
+	serveRedirect = "redirect"
+	servePresign  = "presign"
+)
+
+// What to do when the bucket does not answer in time, see Handler.OnFailure.
+const (
+	onFailurePass   = "pass"
+	onFailureReject = "reject"
+)
+
+// Provision checks the config and gets an engine for it. It does no I/O but
+// look whether the app's directory exists: the engine is started by the app
+// module (or the first request), so that `caddy validate` touches nothing.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.setDefaults()
+	if err := h.check(); err != nil {
+		return err
+	}
+	settings, err := h.engineSettings()
+	if err != nil {
+		return err
+	}
+	if err := settings.checkDocRoot(); err != nil {
+		return err
+	}
+	if h.site, err = media.New(settings.Media); err != nil {
+		return err
+	}
+	if err := h.provisionRewriter(); err != nil {
+		return err
+	}
+	app, err := ctx.App(appID)
+	if err != nil {
+		return err
+	}
+	logger := ctx.Slogger()
+	if h.engine, err = acquireEngine(settings, h.site, logger); err != nil {
+		return err
+	}
+	app.(*App).add(h, logger)
+	return nil
+}
+
+func (h *Handler) setDefaults() {
+	setDefault(&h.Serve, serveProxy)
+	setDefault(&h.PresignTTL, caddy.Duration(15*time.Minute))
+	setDefault(&h.Hold, caddy.Duration(10*time.Second))
+	setDefault(&h.HoldBuffer, 1<<20)
+	setDefault(&h.OnFailure, onFailurePass)
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// check refuses values that make no sense. The engine and package media check
+// their own.
+func (h *Handler) check() error {
+	switch h.Serve {
+	case serveProxy, serveRedirect, servePresign:
+	default:
+		return fmt.Errorf("serve: %q is none of proxy, redirect, presign", h.Serve)
+	}
+	switch h.OnFailure {
+	case onFailurePass, onFailureReject:
+	default:
+		return fmt.Errorf("on_failure: %q is neither pass nor reject", h.OnFailure)
+	}
+	switch {
+	case h.Hold < 0:
+		return errors.New("hold: must be positive, for example 10s")
+	case h.HoldBuffer < 0:
+		return errors.New("hold_buffer: must be positive, for example 1MiB")
+	case h.HoldBuffer > maxHoldBuffer:
+		return errors.New("hold_buffer: must not be above 1GiB: so much may be kept in memory for each upload")
+	case h.PresignTTL < caddy.Duration(time.Second) || h.PresignTTL > caddy.Duration(7*24*time.Hour):
+		return errors.New("serve presign: the time must be between 1s and 7d")
+	case h.Workers < 0 || h.IndexSize < 0:
+		return errors.New("workers and index_size must be positive")
+	case h.Serve == serveRedirect && h.PublicURL == "":
+		return errors.New("serve redirect needs a public_url to redirect to")
+	case h.Bucket == nil || h.Bucket.URL == "":
+		return errors.New("no bucket: write, for example, `bucket s3://my-bucket/site1`, or `bucket file:///var/lib/media-bucket` for a directory")
+	case h.Serve == servePresign && strings.HasPrefix(h.Bucket.URL, "file:"):
+		return errors.New("serve presign needs a bucket on s3://: a directory has no URLs that expire; use proxy or redirect")
+	case h.App == nil && len(h.Roots) == 0:
+		return errors.New("no media root: write, for example, `app wordpress /var/www/html`, or `root /var/www/html/images /images/`")
+	}
+	return nil
+}
+
+// maxHoldBuffer is the largest Handler.HoldBuffer.
+const maxHoldBuffer = 1 << 30
+
+// provisionRewriter prepares the rewriting of pages.
+func (h *Handler) provisionRewriter() (err error) {
+	if h.PublicURL == "" {
+		return nil
+	}
+	if h.PublicURL, err = publicURL(h.PublicURL); err != nil {
+		return fmt.Errorf("public_url: %w", err)
+	}
+	h.rewriter, err = rewrite.New(rewrite.Config{
+		Hosts:    h.SiteHosts,
+		Prefixes: h.site.Prefixes(),
+		Resolve:  h.resolve,
+	})
+	return err
+}
+
+// publicURL resolves placeholders in a public URL, checks it, and makes it end
+// with a slash.
+func publicURL(value string) (string, error) {
+	value, err := replacePlaceholders(value)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err != nil:
+		return "", err
+	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
+		return "", fmt.Errorf("%q is not an absolute http or https URL, as https://cdn.example.com/media", value)
+	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		return "", errors.New("user information, query and fragment are not possible: a key is appended to the URL")
+	}
+	return strings.TrimSuffix(u.String(), "/") + "/", nil
+}
+
+func replacePlaceholders(value string) (string, error) {
+	return caddy.NewReplacer().ReplaceOrErr(value, true, true)
+}
+
+// checkDocRoot finds a mistyped directory early. A missing media root is no
+// mistake: the app makes it with the first upload.
+func (s *engineSettings) checkDocRoot() error {
+	dir := s.Media.DocRoot
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("app: the directory %s does not exist: name the one that holds the app's index.php", dir)
+	case err != nil:
+		return fmt.Errorf("app: looking for the app: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("app: %s is not a directory: name the one that holds the app's index.php", dir)
+	}
+	return nil
+}
+
+// Cleanup gives the engine back, once, and only if this instance got it: a
+// config that failed to load must not take the engine from the one that runs.
+func (h *Handler) Cleanup() error {
+	engine := h.engine
+	if engine == nil {
+		return nil
+	}
+	h.engine = nil
+	return engine.giveBack(h)
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,233 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/rewrite"
+)
+
+// page is one answer whose media URLs are to be made public, if it turns out
+// to be of a type that has any.
+type page struct {
+	rewriter *rewrite.Rewriter
+	info     rewrite.Page
+	head     bool // the answer to a HEAD request
+	active   bool // the body goes through the rewriter (or would, for HEAD)
+}
+
+// newPage returns how to rewrite the answer to r, or nil if it stays as it is.
+func (h *Handler) newPage(r *http.Request, q *requestPaths) *page {
+	if h.rewriter == nil {
+		return nil
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+	default:
+		return nil
+	}
+	if neverRewritten[strings.ToLower(path.Ext(r.URL.Path))] || h.noRewrite(r, q) {
+		return nil
+	}
+	info := rewrite.Page{Scheme: "http", Host: r.Host, Path: q.original.EscapedPath()}
+	if r.TLS != nil {
+		info.Scheme = "https"
+	}
+	return &page{rewriter: h.rewriter, info: info, head: r.Method == http.MethodHead}
+}
+
+// noRewrite asks the preset about the path that the client sent and about the
+// one that the request has now, since an admin may have rewritten it.
+func (h *Handler) noRewrite(r *http.Request, q *requestPaths) bool {
+	info := media.RequestInfo{Method: r.Method, Path: q.original.Path, Query: q.original.RawQuery, Header: r.Header}
+	if h.site.NoRewrite(info) {
+		return true
+	}
+	if !q.rewritten() {
+		return false
+	}
+	info.Path, info.Query = r.URL.Path, r.URL.RawQuery
+	return h.site.NoRewrite(info)
+}
+
+// servePage passes r on and rewrites the answer.
+func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, p *page) error {
+	rw := newResponseWriter(w, 0, p)
+	defer rw.close()
+	if err := next.ServeHTTP(rw, withoutAcceptEncoding(r)); err != nil {
+		return rw.fail(err)
+	}
+	if err := rw.endBody(); err != nil {
+		return rw.breakOff(caddyhttp.Error(http.StatusBadGateway, err))
+	}
+	_ = rw.release() // an error here means that the client went away
+	return nil
+}
+
+// withoutAcceptEncoding returns r as the app is to see it: it need not compress
+// what would have to be decompressed again. r itself keeps its header for the
+// handlers before this one.
+func withoutAcceptEncoding(r *http.Request) *http.Request {
+	if len(r.Header["Accept-Encoding"]) == 0 {
+		return r
+	}
+	r2 := r.WithContext(r.Context())
+	r2.Header = make(http.Header, len(r.Header))
+	for name, values := range r.Header {
+		if name != "Accept-Encoding" {
+			r2.Header[name] = values
+		}
+	}
+	return r2
+}
+
+// resolve is rewrite's resolver: the public URL of a media URL, if its object
+// is committed. It answers from memory and local disk alone.
+//
+// (Promise 3: "A URL whose object is not known to be committed stays as it
+// is; the local URL always works.")
+func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
+	var buf [256]byte
+	key, ok := h.site.AppendKey(buf[:0], m.Prefix, m.Raw)
+	if !ok {
+		return dst, false
+	}
+	object, ok := h.engine.engine.Committed(string(key))
+	if !ok || object.Class != media.Public {
+		return dst, false
+	}
+	return h.appendPublicURL(dst, object.Key), true
+}
+
+// appendPublicURL appends the public URL of a key.
+func (h *Handler) appendPublicURL(dst []byte, key string) []byte {
+	dst = append(dst, h.PublicURL...)
+	return media.EscapeKey(dst, key)
+}
+
+// bodyTells reports whether the answer's first bytes must be looked at: its
+// header names no type, or an encoding that may not be true.
+func (p *page) bodyTells(status int, hdr http.Header) bool {
+	return !p.head && bodyAllowed(status) &&
+		(len(hdr["Content-Type"]) == 0 || len(hdr["Content-Encoding"]) > 0)
+}
+
+// rewritable decides from status, header and, where the type is not named,
+// from the first bytes.
+func (p *page) rewritable(status int, hdr http.Header, first []byte) bool {
+	if !bodyAllowed(status) || status == http.StatusPartialContent || len(hdr["Content-Range"]) > 0 {
+		return false
+	}
+	contentType := hdr.Get("Content-Type")
+	if contentType == "" && len(first) > 0 {
+		contentType = http.DetectContentType(first)
+	}
+	if !rewrite.Rewritable(contentType) ||
+		mediaType(hdr.Get("Content-Disposition")) == "attachment" ||
+		headerHasToken(hdr["Cache-Control"], "no-transform") ||
+		!decodable(hdr["Content-Encoding"], first) {
+		return false
+	}
+	p.info.ContentType = contentType
+	p.active = true
+	if p.head {
+		hdr.Del("Content-Encoding")
+		p.finishHeader(hdr, -1, true)
+		return false // nothing to rewrite: there is no body
+	}
+	return true
+}
+
+func (p *page) newWriter(dst io.Writer) *rewrite.Writer {
+	return p.rewriter.NewWriter(dst, p.info)
+}
+
+// rewriteHeader makes the media URLs in the header public.
+func (p *page) rewriteHeader(hdr http.Header) {
+	for _, name := range [...]string{"Link", "Location", "Refresh"} {
+		values := hdr[name]
+		for i, value := range values {
+			rewritten := value
+			switch name {
+			case "Link":
+				rewritten = p.rewriter.HeaderLink(value, p.info)
+			case "Location":
+				rewritten = p.rewriter.HeaderLocation(value, p.info)
+			case "Refresh":
+				rewritten = p.rewriter.HeaderRefresh(value, p.info)
+			}
+			if rewritten == value {
+				continue
+			}
+			// The slice may belong to someone else, a cache for example.
+			values = append([]string(nil), values...)
+			values[i] = rewritten
+			hdr[name] = values
+		}
+	}
+}
+
+// finishHeader makes the header fit the body. size is the body's length, -1 if
+// it is not known; changed says that the body may differ from the app's.
+func (p *page) finishHeader(hdr http.Header, size int, changed bool) {
+	if size >= 0 {
+		setContentLength(hdr, size)
+	}
+	if !changed {
+		return
+	}
+	if size < 0 {
+		hdr.Del("Content-Length")
+	}
+	for _, name := range [...]string{"Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+		delete(hdr, name)
+	}
+	// RFC 9110, section 8.8.1: the same validator may only be weak for bodies
+	// that are equivalent but not identical.
+	if etag := hdr.Get("Etag"); etag != "" && !strings.HasPrefix(etag, "W/") {
+		hdr.Set("Etag", "W/"+etag)
+	}
+}
+
+// bodyAllowed reports whether an answer of this status may have a body (RFC
+// 9110, section 6.4.1).
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// mediaType returns what stands before the first parameter, in lower case.
+func mediaType(value string) string {
+	value, _, _ = strings.Cut(value, ";")
+	return strings.ToLower(strings.TrimSpace(value))
+}
+
+// headerHasToken reports whether a comma-separated header field has a token,
+// which may have a value.
+func headerHasToken(values []string, token string) bool {
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			name, _, _ := strings.Cut(item, "=")
+			if strings.EqualFold(strings.TrimSpace(name), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// neverRewritten are endings of URLs whose answers have no URLs to rewrite. For
+// them the app's server sees the request as it is and may send a file that was
+// compressed beforehand.
+var neverRewritten = map[string]bool{
+	".js": true, ".mjs": true, ".wasm": true,
+	".avif": true, ".bmp": true, ".gif": true, ".ico": true, ".jpeg": true, ".jpg": true,
+	".png": true, ".tif": true, ".tiff": true, ".webp": true,
+	".eot": true, ".otf": true, ".ttf": true, ".woff": true, ".woff2": true,
+	".aac": true, ".flac": true, ".m4a": true, ".mov": true, ".mp3": true, ".mp4": true,
+	".mpeg": true, ".ogg": true, ".ogv": true, ".opus": true, ".wav": true, ".webm": true,
+	".7z": true, ".gz": true, ".pdf": true, ".rar": true, ".zip": true,
+}

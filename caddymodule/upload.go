@@ -1,0 +1,115 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+	"go.uber.org/zap"
+)
+
+// retryAfter is what clients are told to wait when the bucket does not answer.
+const retryAfter = 5 * time.Second
+
+// keptOnReject are header fields of the app's answer that stay in the 503
+// which takes its place. With this one WordPress' uploader asks again whether
+// the upload succeeded, instead of leaving a broken attachment behind; that
+// request waits for the files, too.
+var keptOnReject = []string{"X-Wp-Upload-Attachment-Id"}
+
+// serveWrite passes on a request that may write media and holds the answer
+// until what was written is committed. p says how to rewrite the answer (nil:
+// not at all).
+//
+// (Promise 1: "Durable before visible.")
+func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, engine *offload.Engine, p *page) error {
+	req := engine.Begin(r.Context(), clientOf(r))
+	defer req.End()
+	rw := newResponseWriter(w, int(h.HoldBuffer), p)
+	defer rw.close()
+
+	toApp := r
+	if p != nil {
+		toApp = withoutAcceptEncoding(r)
+	}
+	err := next.ServeHTTP(rw, toApp)
+	if rw.hijacked { // not HTTP any more: nothing to hold
+		return err
+	}
+	var endErr error
+	if err == nil {
+		endErr = rw.endBody()
+	}
+	waitErr := h.wait(r, req)
+
+	rejected := waitErr != nil && h.OnFailure == onFailureReject
+	if rejected {
+		req.Fail()
+	}
+	switch {
+	case err != nil:
+		return rw.fail(err)
+	case endErr != nil:
+		return rw.breakOff(caddyhttp.Error(http.StatusBadGateway, endErr))
+	case rejected:
+		return h.reject(rw, waitErr)
+	}
+	_ = rw.release() // an error here means that the client went away
+	return nil
+}
+
+// wait waits until what the request wrote is committed, at most for the
+// configured time. The result goes to the access log; the engine logs changes
+// of state.
+func (h *Handler) wait(r *http.Request, req *offload.Request) error {
+	// The request's context, not the configuration's: a reload must not end it.
+	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(h.Hold))
+	defer cancel()
+	begun := time.Now()
+	err := req.Wait(ctx)
+	fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return err
+	}
+	fields.Set(zap.Duration("media_offload_hold", time.Since(begun)))
+	if pending, ok := errors.AsType[*offload.PendingError](err); ok {
+		fields.Set(zap.Int("media_offload_pending", pending.Count))
+	}
+	return err
+}
+
+// reject puts a 503 in the place of the app's answer, or aborts the connection
+// if part of that is out already.
+func (h *Handler) reject(rw *responseWriter, cause error) error {
+	kept := make(http.Header)
+	for _, name := range keptOnReject {
+		if values, ok := rw.Header()[name]; ok {
+			kept[name] = values
+		}
+	}
+	err := rw.breakOff(caddyhttp.Error(http.StatusServiceUnavailable, cause))
+	hdr := rw.ResponseWriter.Header()
+	for name, values := range kept {
+		hdr[name] = values
+	}
+	setRetryAfter(hdr)
+	return err
+}
+
+func setRetryAfter(hdr http.Header) {
+	hdr.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+}
+
+// clientOf identifies the client across requests, well enough to let a retry
+// wait for what the first try wrote.
+func clientOf(r *http.Request) string {
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if address == "" {
+		address = r.RemoteAddr
+	}
+	return address + " " + r.UserAgent()
+}

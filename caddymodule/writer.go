@@ -1,0 +1,532 @@
+package caddymodule
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/media-offload/caddy-media-offload/rewrite"
+)
+
+const (
+	// pageBuffer is how much of a page is kept back to learn whether the whole
+	// of it is there and whether it changed: then Content-Length and ETag can
+	// stay. More would only add memory.
+	pageBuffer = 64 << 10
+	// pageDelay is how long the first bytes of a page may wait for the rest.
+	// An app that takes longer than this between two writes is streaming.
+	pageDelay = 2 * time.Millisecond
+	// holdTail is how much of an answer that outgrew the hold buffer is kept
+	// back until the end, so that the client cannot have the last byte.
+	holdTail = 4 << 10
+)
+
+// responseWriter stands between the app and the client. It passes the answer
+// on, or holds it, or rewrites it, or both: the body goes through decoder and
+// rewriter, if there are any, to output, which keeps back what must not leave
+// yet.
+//
+// Where a page is rewritten, a timer or the decoder may have to send the
+// header while the app's handler still runs, and that handler may still hold
+// the header map (for trailers). So then, and only then, the handler gets a
+// map of its own (own), which is copied to the real one at the points where
+// net/http would read it: WriteHeader, and for trailers the end.
+type responseWriter struct {
+	*caddyhttp.ResponseWriterWrapper
+
+	page   *page       // nil: the answer is not rewritten
+	own    http.Header // the handler's header map; nil: the real one
+	before http.Header // what the real one held at first
+
+	// Touched by the handler's goroutine only.
+	status   int  // final status; 0: none yet
+	decided  bool // limit, rewriter, decoder are set
+	hijacked bool
+	decoder  *decoder
+
+	// mu serialises the handler, the timer and the decoder.
+	mu       sync.Mutex
+	rewriter *rewrite.Writer
+	changes  changes
+	limit    int // bytes kept back before the header is sent; 0: none, pass
+	tail     int // bytes kept back after that
+	buf      []byte
+	sent     bool // the header went out
+	ended    bool // the app has ended its answer
+	closed   bool
+	timer    *time.Timer
+}
+
+// newResponseWriter wraps w. hold is the number of bytes to hold back (0: not
+// held); page says how to rewrite (nil: not).
+func newResponseWriter(w http.ResponseWriter, hold int, p *page) *responseWriter {
+	rw := &responseWriter{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		page:                  p,
+		before:                w.Header().Clone(),
+	}
+	if hold > 0 {
+		rw.limit, rw.tail = hold, min(hold, holdTail)
+	}
+	if p != nil {
+		rw.own = w.Header().Clone()
+		if rw.own == nil {
+			rw.own = make(http.Header)
+		}
+	}
+	return rw
+}
+
+// Header implements http.ResponseWriter.
+func (w *responseWriter) Header() http.Header {
+	if w.own != nil {
+		return w.own
+	}
+	return w.ResponseWriter.Header()
+}
+
+// WriteHeader passes informational statuses on at once; the first final one
+// decides the way of the answer.
+func (w *responseWriter) WriteHeader(status int) {
+	if w.hijacked || w.status != 0 {
+		return
+	}
+	if status >= 100 && status <= 199 {
+		w.publishHeader()
+		w.ResponseWriter.WriteHeader(status)
+		if status == http.StatusSwitchingProtocols { // what follows is not HTTP
+			w.status, w.decided, w.limit, w.sent = status, true, 0, true
+		}
+		return
+	}
+	w.status = status
+	if w.page != nil && w.page.bodyTells(status, w.own) {
+		return // the first bytes tell, see Write
+	}
+	w.decide(nil)
+}
+
+// decide settles, from the header and perhaps the first bytes of the body,
+// whether the answer is held, rewritten or passed on.
+func (w *responseWriter) decide(first []byte) {
+	w.decided = true
+	hdr := w.Header()
+	held := w.limit > 0
+	if w.page != nil {
+		w.page.rewriteHeader(hdr)
+	}
+	switch {
+	case isStream(hdr):
+		if held {
+			// Nothing is buffered, but the client must not know the end
+			// before it comes: without a length, ServeHTTP's return is the end.
+			hdr.Del("Content-Length")
+		}
+		w.limit = 0
+	case w.page != nil && w.page.rewritable(w.status, hdr, first):
+		w.beginRewriting(hdr, held)
+	}
+	w.publishHeader()
+	if w.limit == 0 {
+		w.sent = true
+		w.ResponseWriter.WriteHeader(w.status)
+	}
+}
+
+// beginRewriting puts the rewriter, and a decoder if need be, before output.
+func (w *responseWriter) beginRewriting(hdr http.Header, held bool) {
+	if !held {
+		w.limit = pageBuffer
+	}
+	w.rewriter = w.page.newWriter(writerFunc(w.output))
+	if encoding := contentEncoding(hdr.Get("Content-Encoding")); encoding != "" && encoding != "identity" {
+		hdr.Del("Content-Encoding")
+		hdr.Del("Content-Length")
+		w.changes.found = true
+		w.decoder = newDecoder(encoding, writerFunc(w.rewriteLocked))
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.hijacked {
+		return 0, http.ErrHijacked
+	}
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if !w.decided {
+		w.decide(p)
+	}
+	switch {
+	case w.limit == 0:
+		return w.ResponseWriter.Write(p)
+	case w.decoder != nil:
+		return w.decoder.Write(p)
+	case w.rewriter != nil:
+		return w.rewriteLocked(p)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.output(p)
+}
+
+// rewriteLocked passes decoded bytes through the rewriter.
+func (w *responseWriter) rewriteLocked(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return 0, http.ErrAbortHandler
+	}
+	if !w.sent {
+		w.changes.in(p)
+	}
+	if _, err := w.rewriter.Write(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// output keeps p back as far as it must and sends the rest. w.mu is held.
+func (w *responseWriter) output(p []byte) (int, error) {
+	if w.closed {
+		return len(p), nil
+	}
+	if !w.sent {
+		if w.rewriter != nil {
+			w.changes.out(p)
+		}
+		if len(w.buf)+len(p) <= w.limit {
+			w.keep(p)
+			return len(p), nil
+		}
+		w.sendHeader(false)
+	}
+	if len(p) >= w.tail {
+		return len(p), w.sendAll(w.buf, p[:len(p)-w.tail], p[len(p)-w.tail:])
+	}
+	n := max(0, len(w.buf)+len(p)-w.tail)
+	if err := w.sendAll(w.buf[:n], nil, w.buf[n:]); err != nil {
+		return 0, err
+	}
+	w.buf = append(w.buf, p...)
+	return len(p), nil
+}
+
+// keep adds p to the buffer. A page that is not held gets a deadline with its
+// first byte.
+func (w *responseWriter) keep(p []byte) {
+	if w.buf == nil {
+		w.buf = (*bufferPool.Get().(*[]byte))[:0]
+	}
+	w.buf = append(w.buf, p...)
+	if w.tail == 0 && w.timer == nil && !w.ended {
+		w.timer = time.AfterFunc(pageDelay, w.expire)
+	}
+}
+
+// sendAll sends a and b and makes rest, which may overlap them, the buffer.
+func (w *responseWriter) sendAll(a, b, rest []byte) error {
+	for _, p := range [2][]byte{a, b} {
+		if len(p) == 0 {
+			continue
+		}
+		if _, err := w.ResponseWriter.Write(p); err != nil {
+			return err
+		}
+	}
+	w.buf = append(w.buf[:0], rest...)
+	return nil
+}
+
+// expire sends what a page has so far. An error shows at the next write.
+func (w *responseWriter) expire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.ended || w.sent {
+		return
+	}
+	_ = w.flushPage()
+}
+
+// flushPage sends all of a page that can be decided. w.mu is held.
+func (w *responseWriter) flushPage() error {
+	if err := w.rewriter.Flush(); err != nil {
+		return err
+	}
+	if !w.sent {
+		w.sendHeader(false)
+	}
+	if err := w.sendAll(w.buf, nil, nil); err != nil {
+		return err
+	}
+	return w.flushClient()
+}
+
+func (w *responseWriter) flushClient() error {
+	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:bodyclose // there is no body
+}
+
+// FlushError does nothing while the answer is held.
+func (w *responseWriter) FlushError() error {
+	if w.hijacked {
+		return http.ErrHijacked
+	}
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if !w.decided {
+		w.decide(nil)
+	}
+	if w.limit == 0 {
+		return w.flushClient()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.tail == 0:
+		return w.flushPage()
+	case w.sent:
+		return w.flushClient()
+	}
+	return nil
+}
+
+// ReadFrom keeps sendfile for answers that are passed on.
+func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	if w.status == 0 && !w.hijacked {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.decided && w.limit == 0 && !w.hijacked {
+		return w.ResponseWriterWrapper.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{w}, r)
+}
+
+// Hijack hands the connection over; the writer does nothing any more.
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack() //nolint:bodyclose // there is no body
+	if err != nil {
+		return nil, nil, fmt.Errorf("taking over the connection: %w", err)
+	}
+	w.hijacked = true
+	return conn, rw, nil
+}
+
+// endBody ends the answer as far as the app is concerned. What is held stays
+// held until release.
+func (w *responseWriter) endBody() error {
+	if w.hijacked || w.status == 0 {
+		return nil
+	}
+	if !w.decided {
+		w.decide(nil)
+	}
+	if w.decoder != nil {
+		if err := w.decoder.Close(); err != nil {
+			return fmt.Errorf("decoding the app's answer: %w", err)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	if w.rewriter == nil {
+		return nil
+	}
+	rewriter := w.rewriter
+	err := rewriter.Close()
+	w.rewriter = nil
+	w.changes.end()
+	return err
+}
+
+// release sends all that was kept back. Call endBody first.
+func (w *responseWriter) release() error {
+	if w.hijacked {
+		return nil
+	}
+	if w.status == 0 {
+		w.publishHeader()
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.sent {
+		w.sendHeader(true)
+	}
+	err := w.sendAll(w.buf, nil, nil)
+	w.publishTrailers()
+	return err
+}
+
+// fail ends an answer whose handler returned err. If nothing of it was sent, it
+// makes place for an error page.
+func (w *responseWriter) fail(err error) error {
+	if w.status == 0 {
+		w.publishHeader() // the handler may have set Retry-After and the like
+	} else if w.untouched() {
+		w.discard()
+	}
+	return err
+}
+
+// breakOff is fail for an error of this package's: if something was sent, the
+// connection is aborted, so that nobody takes a part for the whole.
+func (w *responseWriter) breakOff(err error) error {
+	if !w.untouched() {
+		panic(http.ErrAbortHandler)
+	}
+	return w.fail(err)
+}
+
+// discard forgets an answer of which nothing was sent, so that another one can
+// be given instead: the header is what it was before the app ran.
+func (w *responseWriter) discard() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	hdr := w.ResponseWriter.Header()
+	clear(hdr)
+	maps.Copy(hdr, w.before)
+}
+
+// untouched reports whether nothing of the answer has been sent.
+func (w *responseWriter) untouched() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.sent && !w.hijacked
+}
+
+// close frees what the writer holds. After it nothing is sent any more. It is
+// called by defer, also when the app's handler panicked.
+func (w *responseWriter) close() {
+	if w.decoder != nil {
+		w.decoder.abort()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	if w.rewriter != nil {
+		_ = w.rewriter.Close() // gives it back to its pool; output discards
+		w.rewriter = nil
+	}
+	if cap(w.buf) > 0 && cap(w.buf) <= 2*pageBuffer {
+		buf := w.buf[:0]
+		bufferPool.Put(&buf)
+	}
+	w.buf = nil
+}
+
+// sendHeader sends the header of an answer that was kept back; complete says
+// that the buffer holds all of it. w.mu is held.
+func (w *responseWriter) sendHeader(complete bool) {
+	w.sent = true
+	if w.page != nil && w.page.active {
+		size := -1
+		if complete && !w.hasTrailers() {
+			size = len(w.buf)
+		}
+		w.page.finishHeader(w.ResponseWriter.Header(), size, !complete || w.changes.found)
+	}
+	w.ResponseWriter.WriteHeader(w.status)
+}
+
+// publishHeader makes the real header map equal to the handler's.
+func (w *responseWriter) publishHeader() {
+	if w.own == nil {
+		return
+	}
+	hdr := w.ResponseWriter.Header()
+	clear(hdr)
+	maps.Copy(hdr, w.own)
+}
+
+// hasTrailers reports whether the handler announced or set trailers.
+func (w *responseWriter) hasTrailers() bool {
+	if len(w.own["Trailer"]) > 0 {
+		return true
+	}
+	for name := range w.own {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// publishTrailers copies what the handler set after the header.
+func (w *responseWriter) publishTrailers() {
+	if w.own == nil || !w.hasTrailers() {
+		return
+	}
+	hdr := w.ResponseWriter.Header()
+	for name, values := range w.own {
+		if strings.HasPrefix(name, http.TrailerPrefix) || headerHasToken(w.own["Trailer"], name) {
+			hdr[name] = values
+		}
+	}
+}
+
+// changes finds out whether a rewriter's output differs from its input.
+type changes struct {
+	found   bool
+	pending []byte // input whose output has not come yet
+}
+
+func (c *changes) in(p []byte) {
+	if !c.found {
+		c.pending = append(c.pending, p...)
+	}
+}
+
+func (c *changes) out(p []byte) {
+	if c.found {
+		return
+	}
+	if len(p) > len(c.pending) || string(c.pending[:len(p)]) != string(p) {
+		c.found = true
+		return
+	}
+	c.pending = append(c.pending[:0], c.pending[len(p):]...)
+}
+
+func (c *changes) end() { c.found = c.found || len(c.pending) > 0 }
+
+// isStream reports whether an answer wants to be passed on as it comes.
+func isStream(hdr http.Header) bool {
+	return caddyhttp.IsIncremental(hdr) || mediaType(hdr.Get("Content-Type")) == "text/event-stream"
+}
+
+// writerFunc is a function as an io.Writer.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// bufferPool holds buffers for answers that are kept back.
+var bufferPool = sync.Pool{New: func() any {
+	buf := make([]byte, 0, 8<<10)
+	return &buf
+}}
+
+func setContentLength(hdr http.Header, size int) {
+	hdr["Content-Length"] = []string{strconv.Itoa(size)}
+}
+
+var (
+	_ http.ResponseWriter = (*responseWriter)(nil)
+	_ io.ReaderFrom       = (*responseWriter)(nil)
+	_ http.Hijacker       = (*responseWriter)(nil)
+
+	_ interface{ FlushError() error } = (*responseWriter)(nil)
+)
