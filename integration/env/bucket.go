@@ -2,6 +2,7 @@ package env
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -50,63 +51,64 @@ func (b *DirBucket) ServeMedia(address string) string {
 	return fmt.Sprintf("%s {\n\tbind 127.0.0.1\n\troot * %s\n\tfile_server\n}\n", address, filepath.Join(b.Dir, "media"))
 }
 
+// The names that a file:// bucket keeps for itself.
+const (
+	dirMeta = ".meta" // what is known of each object, as JSON
+	dirTemp = ".tmp"  // objects being written
+)
+
 // Objects lists the plain files of the folder. What the store notes beside
 // them has names that begin with a dot.
 func (b *DirBucket) Objects(context.Context) ([]string, error) {
-	return b.walk(func(name string) bool { return !strings.HasPrefix(name, ".") })
+	return walk(b.Dir, func(name string) bool { return !strings.HasPrefix(name, ".") })
 }
 
-// walk lists the files below the folder, slash-separated, whose own name and
-// whose folders' names satisfy want.
-func (b *DirBucket) walk(want func(name string) bool) ([]string, error) {
+// Uploads lists temporary files.
+func (b *DirBucket) Uploads(context.Context) ([]string, error) {
+	return walk(filepath.Join(b.Dir, dirTemp), func(string) bool { return true })
+}
+
+// walk lists the files below dir, slash-separated, whose own name and whose
+// folders' names satisfy want. A folder that does not exist has none.
+func walk(dir string, want func(name string) bool) ([]string, error) {
 	var keys []string
-	err := filepath.WalkDir(b.Dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			if os.IsNotExist(err) {
-				return nil // removed while we look
-			}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case os.IsNotExist(err):
+			return nil // also: removed while we look
+		case err != nil:
 			return err
-		}
-		if path == b.Dir {
+		case path == dir:
 			return nil
-		}
-		if !want(entry.Name()) {
-			if entry.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if entry.Type().IsRegular() {
-			keys = append(keys, filepath.ToSlash(path[len(b.Dir)+1:]))
+		case !want(entry.Name()) && entry.IsDir():
+			return filepath.SkipDir
+		case want(entry.Name()) && entry.Type().IsRegular():
+			keys = append(keys, filepath.ToSlash(path[len(dir)+1:]))
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", b.Dir, err)
+		return nil, fmt.Errorf("listing %s: %w", dir, err)
 	}
 	return keys, nil
 }
 
 // Read opens an object.
 func (b *DirBucket) Read(_ context.Context, key string) (*Object, error) {
+	var record struct {
+		ContentType string `json:"content_type"`
+	}
+	// A file put there by hand has no record, and no type.
+	noted, err := os.ReadFile(filepath.Join(b.Dir, dirMeta, filepath.FromSlash(key)))
+	if err == nil {
+		err = json.Unmarshal(noted, &record)
+	}
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("reading what is noted of object %s: %w", key, err)
+	}
 	f, err := os.Open(filepath.Join(b.Dir, filepath.FromSlash(key)))
 	if err != nil {
 		return nil, fmt.Errorf("reading object %s: %w", key, err)
 	}
-	return &Object{Body: f}, nil
-}
-
-// Uploads lists temporary files.
-func (b *DirBucket) Uploads(context.Context) ([]string, error) {
-	all, err := b.walk(func(string) bool { return true })
-	if err != nil {
-		return nil, err
-	}
-	var left []string
-	for _, key := range all {
-		if strings.Contains(key, ".tmp") || strings.Contains(key, "/tmp/") {
-			left = append(left, key)
-		}
-	}
-	return left, nil
+	return &Object{Body: f, ContentType: record.ContentType}, nil
 }

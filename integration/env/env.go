@@ -47,12 +47,38 @@ func In(dir string) (*Env, error) {
 }
 
 func newEnv(dir string, keep bool) (*Env, error) {
-	// The programs run as users of their own and must reach their folders.
+	if err := reachable(dir); err != nil {
+		return nil, err
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("opening the environment's folder to other users: %w", err)
 	}
 	return &Env{Dir: dir, keep: keep, count: map[string]int{}}, nil
 }
+
+// reachable refuses a folder that the users whom the programs run as cannot
+// come to, for example one below /root.
+func reachable(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
+		info, err := os.Stat(parent)
+		if err != nil {
+			return fmt.Errorf("looking at the environment's folder: %w", err)
+		}
+		if info.Mode().Perm()&0o001 == 0 {
+			return fmt.Errorf("%w: %s is closed to other users, for example the one that PHP runs as", ErrUnreachable, parent)
+		}
+		if parent == filepath.Dir(parent) {
+			return nil
+		}
+	}
+}
+
+// ErrUnreachable: the folder cannot hold an environment, because other users
+// cannot reach it.
+var ErrUnreachable = errors.New("folder not reachable")
 
 // Close stops everything, the last started first, and removes the folder
 // unless it was made by In.
@@ -94,6 +120,18 @@ func makeFolder(dir string, owner *Account) error {
 		return fmt.Errorf("making folder: %w", err)
 	}
 	return owner.own(dir)
+}
+
+// maxSocketPath is how long the path of a Unix socket may be (unix(7)).
+const maxSocketPath = 107
+
+// socket returns the path of a Unix socket in dir.
+func socket(dir, name string) (string, error) {
+	path := filepath.Join(dir, name)
+	if len(path) > maxSocketPath {
+		return "", fmt.Errorf("%s is too long for the path of a socket (%d bytes): use a folder with a shorter path", path, maxSocketPath)
+	}
+	return path, nil
 }
 
 // unique returns name for the first call, then name-2, name-3, …

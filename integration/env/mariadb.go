@@ -39,7 +39,11 @@ func (e *Env) MariaDB() (*MariaDB, error) {
 			return nil, fmt.Errorf("making the database's folder: %w", err)
 		}
 	}
-	m := &MariaDB{Socket: filepath.Join(home, "db.sock")}
+	path, err := socket(home, "db.sock")
+	if err != nil {
+		return nil, err
+	}
+	m := &MariaDB{Socket: path}
 	m.Process, err = e.start(name, exec.Command("mariadbd", "--no-defaults",
 		"--datadir="+data, "--socket="+m.Socket, "--pid-file="+filepath.Join(home, "pid"),
 		"--skip-networking", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M",

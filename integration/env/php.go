@@ -47,7 +47,11 @@ func (e *Env) PHP(opts PHPOptions) (*PHP, error) {
 			return nil, err
 		}
 	}
-	p := &PHP{Socket: filepath.Join(home, "php.sock"), User: user}
+	path, err := socket(home, "php.sock")
+	if err != nil {
+		return nil, err
+	}
+	p := &PHP{Socket: path, User: user}
 	config := filepath.Join(home, "php-fpm.conf")
 	if err := os.WriteFile(config, []byte(poolConfig(p, home, tmp, opts)), 0o644); err != nil {
 		return nil, fmt.Errorf("configuring PHP-FPM: %w", err)

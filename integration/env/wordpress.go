@@ -113,12 +113,19 @@ func (s *Site) copyFiles() error {
 		if _, err := run(nil, "", "cp", "-rL", "--no-preserve=mode,ownership", wordpressSource+"/.", s.Dir); err != nil {
 			return fmt.Errorf("copying WordPress: %w", err)
 		}
-		if err := os.Remove(filepath.Join(s.Dir, ".htaccess")); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("copying WordPress: %w", err)
+		// Debian's own configuration looks for the site below /etc.
+		for _, name := range []string{".htaccess", "wp-config.php"} {
+			if err := os.Remove(filepath.Join(s.Dir, name)); err != nil && !os.IsNotExist(err) {
+				return fmt.Errorf("copying WordPress: %w", err)
+			}
 		}
 	}
-	if err := os.WriteFile(filepath.Join(s.Dir, "wp-config.php"), []byte(s.config), 0o644); err != nil {
-		return fmt.Errorf("configuring WordPress: %w", err)
+	// A site that is used again keeps its keys, and its users logged in.
+	config := filepath.Join(s.Dir, "wp-config.php")
+	if _, err := os.Stat(config); err != nil {
+		if err := os.WriteFile(config, []byte(s.config), 0o644); err != nil {
+			return fmt.Errorf("configuring WordPress: %w", err)
+		}
 	}
 	for _, dir := range []string{"wp-content", "wp-content/uploads", "wp-content/mu-plugins"} {
 		if err := makeFolder(filepath.Join(s.Dir, dir), s.PHP.User); err != nil {

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/integration/env"
+	"github.com/media-offload/caddy-media-offload/integration/sample"
+	"github.com/media-offload/caddy-media-offload/integration/wp"
+)
+
+// site is the running demo.
+type site struct {
+	*env.Site
+	caddy    *env.Caddy
+	bucket   *env.DirBucket
+	mediaURL string
+	post     string // address of the article with the gallery
+}
+
+// start starts the programs, one after the other; ctx ends the wait.
+func start(ctx context.Context, e *env.Env, opts options) (*site, error) {
+	for _, port := range []int{opts.port, opts.mediaPort} {
+		if err := portFree(port); err != nil {
+			return nil, err
+		}
+	}
+	fmt.Println("building Caddy with the module ...")
+	binary, err := new(env.Builder).Build()
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println("starting MariaDB, PHP-FPM, WordPress and Caddy in", e.Dir, "...")
+	db, err := e.MariaDB()
+	if err != nil {
+		return nil, err
+	}
+	php, err := e.PHP(env.PHPOptions{Workers: 6})
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	wordpress, err := e.WordPress(db, php, env.SiteOptions{URL: opts.siteURL(), Title: "Media offload demo", Cron: true})
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := e.DirBucket("bucket")
+	if err != nil {
+		return nil, err
+	}
+	directive := fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\t%s\tpublic_url %s\n}\n", wordpress.Dir, bucket.Caddyfile(), opts.mediaURL())
+	caddy, err := e.Caddy(env.CaddyOptions{
+		Binary: binary,
+		Sites:  wordpress.Serve(directive, opts.siteURL()) + "\n" + bucket.ServeMedia(opts.mediaURL()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &site{Site: wordpress, caddy: caddy, bucket: bucket, mediaURL: opts.mediaURL()}, nil
+}
+
+func portFree(port int) error {
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return fmt.Errorf("%w; choose other ports by -port and -media-port ($DEMO_PORT, $DEMO_MEDIA_PORT)", err)
+	}
+	return listener.Close()
+}
+
+// seedFile keeps the address of the article that an earlier run made.
+const seedFile = "demo-post"
+
+// seed uploads pictures as a visitor of the admin screens would, and publishes
+// an article with a gallery of them.
+func (s *site) seed(ctx context.Context) error {
+	note := filepath.Join(filepath.Dir(s.bucket.Dir), seedFile)
+	if made, err := os.ReadFile(note); err == nil {
+		s.post = string(made)
+		return nil
+	}
+	fmt.Println("uploading pictures ...")
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := wp.New(s.URL, transport)
+	if err := client.Login(ctx, s.User, s.Password); err != nil {
+		return err
+	}
+	var images []*wp.Attachment
+	for i, name := range []string{"Mountain lake.jpg", "Föhn über Zürich.jpg", "Harbour 😀.jpg", "Old town.jpg"} {
+		id, err := client.UploadGrid(ctx, sample.JPEG(name, 3, uint64(i)))
+		if err != nil {
+			return err
+		}
+		image, err := client.Attachment(ctx, id)
+		if err != nil {
+			return err
+		}
+		images = append(images, image)
+	}
+	post, err := client.Publish(ctx, "A gallery from the bucket", wp.Gallery(images), images[0].ID)
+	if err != nil {
+		return err
+	}
+	s.post = post.Link
+	if err := os.WriteFile(note, []byte(s.post), 0o644); err != nil {
+		return fmt.Errorf("noting the article: %w", err)
+	}
+	return nil
+}
+
+func (s *site) explain() {
+	fmt.Printf(`
+  site       %s/
+  article    %s
+  admin      %s/wp-admin/   user %s, password %s
+  bucket     %s
+  public     %s   serves the bucket's media/ and nothing else
+
+What to try
+  - Look at the article's source: every size of every picture comes from
+    %s.
+  - Upload a photo in wp-admin, or into an article. When the upload is done,
+    all its sizes are in the bucket:   ls -R %s
+  - Remove local copies; page and pictures stay:   rm -r %s/20*
+  - Edit or delete a picture in the media library and look at the bucket again.
+  - Pull the plug in the middle of it:   kill -9 %d
+    Caddy is started again and nothing is missing.
+  - The configuration: %s
+    The programs' logs: %s
+
+Ctrl-C stops everything. The site stays in its folder for the next run.
+
+`, s.URL, s.post, s.URL, s.User, s.Password, s.bucket.Dir, s.mediaURL, s.mediaURL,
+		filepath.Join(s.bucket.Dir, "media"), s.Uploads(), s.caddy.PID(),
+		filepath.Join(filepath.Dir(s.bucket.Dir), "caddy", "Caddyfile"), filepath.Join(filepath.Dir(s.bucket.Dir), "*.log"))
+}
+
+// supervise starts Caddy again when it is killed, until ctx ends.
+func (s *site) supervise(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.PHP.Done():
+			return errors.New("PHP-FPM ended:\n" + strings.TrimSpace(s.PHP.Log()))
+		case <-s.DB.Done():
+			return errors.New("MariaDB ended:\n" + strings.TrimSpace(s.DB.Log()))
+		case <-s.caddy.Done():
+		}
+		fmt.Println("Caddy ended; starting it again ...")
+		if err := s.caddy.Start(); err != nil {
+			return err
+		}
+		fmt.Println("Caddy is back, process", s.caddy.PID())
+	}
+}
