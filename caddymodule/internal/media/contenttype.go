@@ -11,8 +11,8 @@ const octetStream = "application/octet-stream"
 
 // ContentType returns the media type that a file is served with. It goes by the
 // extension and an own table, so that all servers say the same whatever their
-// mime.types; else by head, the first bytes of the content (512 are enough; nil
-// if there are none), as the WHATWG MIME sniffing standard does. Text that
+// mime.types; else by head, the first 512 bytes of the content or more, or all
+// there are, as the WHATWG MIME sniffing standard does. Text that
 // begins as UTF-8 gets charset=utf-8. What has no .html or .htm at its end is
 // never text/html, nor any other type that a browser would run scripts in.
 func ContentType(name string, head []byte) string {
@@ -52,9 +52,15 @@ func typeByExt(name string) (string, bool) {
 // maxExt is more than the longest extension of contentTypes has, with its dot.
 const maxExt = 16
 
-// validUTF8Head reports whether head is the beginning of a UTF-8 text: it may
-// end within a character.
+// sniffLen is how much of a content is looked at. What is shorter is whole.
+const sniffLen = 512
+
+// validUTF8Head reports whether head is the beginning of a UTF-8 text. It may
+// end within a character if there is more of the text.
 func validUTF8Head(head []byte) bool {
+	if len(head) < sniffLen {
+		return utf8.Valid(head)
+	}
 	for i := len(head) - 1; i >= max(0, len(head)-utf8.UTFMax+1); i-- {
 		if utf8.RuneStart(head[i]) {
 			if !utf8.FullRune(head[i:]) {

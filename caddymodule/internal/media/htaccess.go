@@ -26,7 +26,8 @@ const maxSections = 32
 // It never fails: what it does not understand, it leaves out.
 func DeniesAll(htaccess []byte) bool {
 	var p htaccessParser
-	for line := range htaccessLines(htaccess) {
+	text := bytes.TrimPrefix(htaccess, []byte("\uFEFF")) // a byte order mark
+	for line := range htaccessLines(text) {
 		p.line(line)
 	}
 	return p.deniesAll()
@@ -262,11 +263,19 @@ func forbidsAll(args []string) bool {
 // fitsAll reports whether a regular expression is one of the usual ways to say
 // "everything".
 func fitsAll(expr string) bool {
-	switch strings.TrimSuffix(strings.TrimPrefix(strings.Trim(expr, "()"), "^"), "$") {
-	case "", ".", ".*", ".+", ".*)", "(.*", `.*\..*`, "/.*", "/":
+	expr = withoutAnchors(expr)
+	if inner, ok := strings.CutPrefix(expr, "("); ok && strings.HasSuffix(inner, ")") {
+		expr = withoutAnchors(inner[:len(inner)-1])
+	}
+	switch expr {
+	case "", ".", ".*", ".+", `.*\..*`, "/", "/.*":
 		return true
 	}
 	return false
+}
+
+func withoutAnchors(expr string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(expr, "^"), "$")
 }
 
 // htaccessWords splits a line at spaces, with quotes taken off.
