@@ -32,3 +32,11 @@ func join(root, rel string) string {
 	}
 	return root + "/" + rel
 }
+
+// joinRel is join for paths below a root.
+func joinRel(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}

@@ -11,7 +11,8 @@
 // compares the directories with what they were before (scanning), and a
 // barrier is a comparison that began after the call.
 //
-// What neither can see: writes through a memory mapping before the file is
-// closed (inotify reports the close), writes through a hard link outside the
-// roots, and a file system mounted below a root while the watcher runs.
+// What inotify does not see: writes through a memory mapping before the file is
+// closed, that a file has changed under its other names when it was written
+// through one hard link, what other machines do on a network file system, and
+// a file system that is mounted below a root while the watcher runs.
 package watch

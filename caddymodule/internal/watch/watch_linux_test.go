@@ -1,0 +1,85 @@
+package watch
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestExchange(t *testing.T) {
+	bothKinds(t, func(t *testing.T, cfg Config) {
+		f := start(t, cfg)
+		exchange := func(a, b string) {
+			f.t.Helper()
+			err := unix.Renameat2(unix.AT_FDCWD, f.path(a), unix.AT_FDCWD, f.path(b), unix.RENAME_EXCHANGE)
+			f.must(err)
+		}
+		f.mkdir("a/sub")
+		f.mkdir("b")
+		f.write("file", "x")
+		f.seen()
+		exchange("a", "b")
+		f.write("b/sub/1.jpg", "1")
+		f.write("a/1.jpg", "1")
+		events := f.seen()
+		wantLast(t, events, "b/sub/1.jpg", Wrote)
+		wantLast(t, events, "a/1.jpg", Wrote)
+
+		exchange("b", "file") // a directory and a file
+		f.write("file/sub/2.jpg", "2")
+		events = f.seen()
+		wantLast(t, events, "file/sub/2.jpg", Wrote)
+		if !covered(events, 0, "b") {
+			t.Errorf("b is a file now, and nothing says so: %v", events)
+		}
+		f.write("file/sub/3.jpg", "3")
+		wantLast(t, f.seen(), "file/sub/3.jpg", Wrote)
+	})
+}
+
+// Promise 7: "No path leaves a media root".
+func TestLinksAndSpecialFiles(t *testing.T) {
+	bothKinds(t, func(t *testing.T, cfg Config) {
+		outside := t.TempDir()
+		f := start(t, cfg)
+		f.mkdir("d")
+		f.write("d/1.jpg", "1")
+		f.must(os.Symlink(outside, f.path("out")))
+		f.must(os.Symlink(f.root, f.path("d/loop")))
+		f.must(os.Symlink("self", f.path("self")))
+		f.must(unix.Mkfifo(f.path("fifo"), 0o600)) // opening it would wait for ever
+		f.must(unix.Mknod(f.path("null"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))))
+		socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: f.path("socket")})
+		f.must(err)
+		defer socket.Close()
+		f.must(os.Link(f.path("d/1.jpg"), f.path("hard.jpg")))
+		wantLast(t, f.seen(), "hard.jpg", Wrote, Writing)
+
+		f.must(os.WriteFile(filepath.Join(outside, "secret"), nil, 0o600))
+		f.must(os.Mkdir(filepath.Join(outside, "sub"), 0o700))
+		for _, ev := range f.seen() {
+			if strings.HasPrefix(ev.Path, "out/") || strings.HasPrefix(ev.Path, "d/loop/") {
+				t.Errorf("a symbolic link was followed: %v", ev)
+			}
+		}
+
+		f.mkdir("swap")
+		f.write("swap/2.jpg", "2")
+		f.seen()
+		f.remove("swap")
+		f.must(os.Symlink(outside, f.path("swap")))
+		if events := f.seen(); !covered(events, 0, "swap/2.jpg") {
+			t.Errorf("swap/2.jpg is gone, and nothing says so: %v", events)
+		}
+		f.must(os.WriteFile(filepath.Join(outside, "sub", "secret"), nil, 0o600))
+		for _, ev := range f.seen() {
+			if strings.Contains(ev.Path, "secret") {
+				t.Errorf("a symbolic link was followed: %v", ev)
+			}
+		}
+	})
+}
