@@ -4,7 +4,7 @@ import "bytes"
 
 // attributes reads the attributes of the whole tag that ends before end, from
 // i on. n is the position of the next needle.
-func (h *htmlScanner) attributes(src []byte, i, end, n int, el element, f *finder) {
+func (w *Writer) attributes(src []byte, i, end, n int, t tag, f *finder) {
 	first := i
 	for {
 		a, next, ok := nextAttribute(src, i, end)
@@ -12,10 +12,6 @@ func (h *htmlScanner) attributes(src []byte, i, end, n int, el element, f *finde
 			return
 		}
 		i = next
-		if el == elBase {
-			h.baseAttribute(src[a.start:a.end], a.name)
-			continue
-		}
 		if n < a.start { // in a name
 			n = f.next(src, a.start)
 		}
@@ -23,32 +19,42 @@ func (h *htmlScanner) attributes(src []byte, i, end, n int, el element, f *finde
 			return
 		}
 		if n < a.end {
-			k := h.attributeKind(src, first, end, a.name, el)
+			k := w.attributeKind(src, first, end, a.name, t)
 			if k != noValue && !isRepeated(src, first, end, a.start, a.name) {
-				h.w.value(src[a.start:a.end], a.start, k, markup, h.depth)
+				w.value(src[a.start:a.end], a.start, k, markup, t.depth)
 			}
 			n = f.next(src, a.end)
 		}
 	}
 }
 
-func (h *htmlScanner) baseAttribute(value, name []byte) {
-	if h.depth > 0 || !equalFold(name, "href") {
+// tag says what is known of a tag besides its attributes.
+type tag struct {
+	el    element
+	depth int
+	// feed is for elements of feeds, in which an attribute can be a plain URL.
+	feed bool
+}
+
+// baseElement takes over the href of a base element.
+func (w *Writer) baseElement(src []byte, i, end int) {
+	href := findAttribute(src, i, end, "href")
+	if href == nil {
 		return
 	}
-	if markup.needed(value) {
-		d := &h.w.levels[0].decoded
-		d.decode(value, markup, true)
-		value = d.text
+	if markup.needed(href) {
+		d := &w.levels[0].decoded
+		d.decode(href, markup, true)
+		href = d.text
 	}
-	h.w.setBase(value)
+	w.setBase(href)
 }
 
 // longestAttribute is the length of the longest attribute name looked at.
 const longestAttribute = 64
 
 // attributeKind is as what an attribute is read.
-func (h *htmlScanner) attributeKind(src []byte, first, end int, name []byte, el element) kind {
+func (w *Writer) attributeKind(src []byte, first, end int, name []byte, t tag) kind {
 	var buf [longestAttribute]byte
 	if len(name) > len(buf) {
 		return noValue
@@ -59,17 +65,19 @@ func (h *htmlScanner) attributeKind(src []byte, first, end int, name []byte, el 
 	name = buf[:len(name)]
 	k := attributeKind(name)
 	switch {
-	case k == styleText && h.w.rw.skip&ContextStyle != 0,
-		k == scriptText && h.w.rw.skip&ContextScript != 0:
+	case k == styleText && w.rw.skip&ContextStyle != 0,
+		k == scriptText && w.rw.skip&ContextScript != 0:
 		return noValue
 	case k != noValue:
 		return k
-	case el == elMeta && string(name) == "content":
-		if h.w.rw.skip&ContextMeta != 0 {
+	case t.feed && string(name) == "url":
+		return oneURL
+	case t.el == elMeta && string(name) == "content":
+		if w.rw.skip&ContextMeta != 0 {
 			return noValue
 		}
 		return metaKind(src, first, end)
-	case bytes.HasPrefix(name, []byte("data-")) && h.w.rw.skip&ContextData == 0:
+	case bytes.HasPrefix(name, []byte("data-")) && w.rw.skip&ContextData == 0:
 		return dataKind(name[len("data-"):])
 	}
 	return noValue

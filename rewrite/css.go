@@ -220,7 +220,12 @@ func (s *cssScanner) urlFunc(src []byte, i, open, pos int, final bool) (int, boo
 
 // bareURL reports whether u can stand in url() without quotes.
 func bareURL(u []byte) bool {
-	for _, c := range u {
+	for i := 0; i < len(u); i++ {
+		c := u[i]
+		if c == '\\' {
+			i++
+			continue
+		}
 		if is(c, isSpace) || c == '"' || c == '\'' || c == '(' {
 			return false
 		}

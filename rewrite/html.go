@@ -243,8 +243,13 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 func (h *htmlScanner) startTag(src []byte, pos, end, n int, f *finder) {
 	name := tagName(src, pos+1)
 	el := elementOf(name)
-	if n < end || el == elBase {
-		h.attributes(src, pos+1+len(name), end, n, el, f)
+	switch {
+	case el == elBase:
+		if h.depth == 0 {
+			h.w.baseElement(src, pos+1+len(name), end)
+		}
+	case n < end:
+		h.w.attributes(src, pos+1+len(name), end, n, tag{el: el, depth: h.depth}, f)
 	}
 	if h.foreign.n > 0 || el == elSVG || el == elMath {
 		h.foreign.open(name, el, selfClosing(src, pos+1+len(name), end))

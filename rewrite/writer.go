@@ -43,6 +43,7 @@ type Writer struct {
 	html   htmlScanner
 	style  cssScanner
 	script scriptScanner
+	xml    xmlScanner
 	levels [maxDepth]level
 }
 
@@ -207,6 +208,8 @@ func (w *Writer) begin(final bool) {
 		w.style = cssScanner{w: w}
 	case formatJSON:
 		w.script = scriptScanner{w: w, json: true}
+	case formatXML, formatXHTML:
+		w.xml = xmlScanner{w: w, feed: w.format == formatXML}
 	}
 }
 
@@ -219,6 +222,8 @@ func (w *Writer) scan(final, advance bool) int {
 		return w.style.scan(w.win, 0, &w.find, final, advance)
 	case formatJSON:
 		return w.script.scan(w.win, 0, &w.find, final, advance)
+	case formatXML, formatXHTML:
+		return w.xml.scan(w.win, 0, &w.find, final, advance)
 	}
 	return len(w.win)
 }

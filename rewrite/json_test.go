@@ -1,0 +1,29 @@
+package rewrite
+
+import "testing"
+
+func TestJSON(t *testing.T) {
+	p := sitePage
+	p.ContentType = "application/json"
+	r := rows(`
+{"source_url":"{UJ}a.jpg","n":1} ==> {"source_url":"{CJ}a.jpg","n":1}
+["{U}a.jpg","{UU}b.jpg"] ==> ["{C}a.jpg","{CU}b.jpg"]
+{"{U}a.jpg" : "{U}b.jpg"} ==> {"{U}a.jpg" : "{C}b.jpg"}
+{"rendered":"<p>{UJ}t.jpg<\/p><img src=\"{UJ}a.jpg\" srcset=\"{UJ}a.jpg 1x, {UJ}b.jpg 2x\" alt=\"{UJ}a.jpg\" \/>"} ==> {"rendered":"<p>{UJ}t.jpg<\/p><img src=\"{CJ}a.jpg\" srcset=\"{CJ}a.jpg 1x, {CJ}b.jpg 2x\" alt=\"{UJ}a.jpg\" \/>"}
+{"r":"\u003Cimg src=\u0022{UU}a.jpg\u0022\u003E"} ==> {"r":"\u003Cimg src=\u0022{CU}a.jpg\u0022\u003E"}
+{"srcset":"{UJ}a.jpg 300w, {UJ}b.jpg 1024w"} ==> {"srcset":"{CJ}a.jpg 300w, {CJ}b.jpg 1024w"}
+{"t":"see {UJ}a.jpg","u":"{UJ}a.jpg is nice","v":"{U}a b.jpg"}
+{"css":".a{background:url({UJ}a.jpg)}"} ==> {"css":".a{background:url({CJ}a.jpg)}"}
+{"j":"{\"a\":\"{U}a.jpg\",\"b\":\"https:\\\/\\\/example.com\\\/wp-content\\\/uploads\\\/b.jpg\"}"} ==> {"j":"{\"a\":\"{C}a.jpg\",\"b\":\"https:\\\/\\\/cdn.test\\\/m0\\\/b.jpg\"}"}
+{"i":"http:\/\/example.com\/images\/hero%20image.jpg#joomlaImage:\/\/local-images\/hero image.jpg?width=4000&height=3000"} ==> {"i":"https:\/\/cdn.test\/m1\/hero%20image.jpg#joomlaImage:\/\/local-images\/hero image.jpg?width=4000&height=3000"}
+{"a":"x\\","b":"{UJ}a.jpg"} ==> {"a":"x\\","b":"{CJ}a.jpg"}
+{"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"\/images\/x.jpg"} ==> {"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"https:\/\/cdn.test\/m1\/x.jpg"}
+{"a":"{UJ}a.jpg
+`)
+	runRows(t, newTest(t), p, r)
+	// "apps send JSON as text/html and text/plain"
+	for _, ct := range []string{"text/html", "text/plain; charset=UTF-8", "application/vnd.api+json"} {
+		p.ContentType = ct
+		runRows(t, newTest(t), p, r)
+	}
+}
