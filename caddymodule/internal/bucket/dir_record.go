@@ -119,7 +119,7 @@ func decodeRecord(data []byte) (*record, error) {
 }
 
 func (r *record) check() error {
-	if sum, err := hex.DecodeString(r.MD5); err != nil || len(sum) != 16 || r.MD5 != strings.ToLower(r.MD5) {
+	if !isMD5(r.MD5) {
 		return fmt.Errorf("%.40q is no MD5", r.MD5)
 	}
 	if fault := keyFault(r.Key); fault != "" {

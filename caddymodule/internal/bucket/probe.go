@@ -33,7 +33,7 @@ type prober struct {
 // at once. It fails on what the store must be able to do, and notes what only
 // several nodes need.
 func probe(ctx context.Context, s Store, prefix string) (Capabilities, error) {
-	p := &prober{store: s, base: prefix + "probe-" + strings.ToLower(rand.Text()) + "/"}
+	p := &prober{store: s, base: prefix + "probe-" + randomText() + "/"}
 	defer p.cleanUp(ctx)
 	for _, step := range []func(context.Context) error{p.roundTrip, p.list, p.createOnly, p.compareAndSwap, p.remove} {
 		if err := step(ctx); err != nil {
@@ -224,6 +224,9 @@ func (p *prober) lack(what string) {
 	}
 	p.caps.Missing += what
 }
+
+// randomText is lower case, because file systems may fold the rest.
+func randomText() string { return strings.ToLower(rand.Text()) }
 
 // orNothing makes a nil error printable.
 func orNothing(err error) error {

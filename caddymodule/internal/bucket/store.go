@@ -147,15 +147,20 @@ func (i Info) ContentMD5() string {
 	if i.MD5 != "" {
 		return i.MD5
 	}
-	if len(i.ETag) != 32 {
+	if !isMD5(i.ETag) {
 		return ""
 	}
-	for _, c := range []byte(i.ETag) {
+	return i.ETag
+}
+
+// isMD5 reports whether s is an MD5 in lower-case hex.
+func isMD5(s string) bool {
+	for _, c := range []byte(s) {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return ""
+			return false
 		}
 	}
-	return i.ETag
+	return len(s) == 32
 }
 
 // Object is an open object. Body yields the part asked for; an error while
