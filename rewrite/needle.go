@@ -24,6 +24,8 @@ type needle struct {
 
 type needles []needle
 
+func newNeedle(s string) needle { return needle{[]byte(s), rarest(s)} }
+
 // newNeedles chooses for each prefix what to search for.
 func newNeedles(prefixes []string) (needles, error) {
 	var ns needles
@@ -32,7 +34,7 @@ func newNeedles(prefixes []string) (needles, error) {
 		for _, t := range needleTexts(p) {
 			if !seen[t] {
 				seen[t] = true
-				ns = append(ns, needle{[]byte(t), rarest(t)})
+				ns = append(ns, newNeedle(t))
 			}
 		}
 	}
