@@ -1,0 +1,179 @@
+package rewrite
+
+// go test -run '^$' -bench 'Page/100k' ./rewrite
+//
+// The rows of one page are to be compared with each other, in one run: the
+// machine's speed changes, ratios do not. TestBenchmarkTargets (go test -run
+// Targets -targets) prints the ratios.
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/icholy/replace"
+	"golang.org/x/net/html"
+	"golang.org/x/text/transform"
+)
+
+// sink takes writes as bufio.Writer under net/http does: it copies them.
+type sink struct {
+	buf [32 << 10]byte
+	n   int
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		n := copy(s.buf[s.n:], rest)
+		s.n = (s.n + n) % len(s.buf)
+		rest = rest[n:]
+	}
+	return len(p), nil
+}
+
+// inChunks writes page in pieces of 32 KB, as a proxy does.
+func inChunks(w io.Writer, page []byte) {
+	for len(page) > 0 {
+		n := min(len(page), 32<<10)
+		if _, err := w.Write(page[:n]); err != nil {
+			panic(err)
+		}
+		page = page[n:]
+	}
+}
+
+// A contender handles a page. The first two bounds and the last four are what
+// there is to compare with.
+type contender struct {
+	name string
+	run  func(dst *sink, page []byte)
+}
+
+// benchMap resolves as a module would: by looking up the path.
+func benchRewriter(pages ...string) *Rewriter {
+	known := make(map[string]bool)
+	for _, p := range pages {
+		for _, sep := range []string{"/wp-content/uploads/", `\/wp-content\/uploads\/`} {
+			for i, part := range strings.Split(p, sep) {
+				if i > 0 {
+					end := strings.IndexAny(part, "\"' )?#,&")
+					if end < 0 {
+						end = len(part)
+					}
+					known[strings.ReplaceAll(part[:end], `\/`, "/")] = true
+				}
+			}
+		}
+	}
+	r, err := New(Config{
+		Prefixes: []string{"/wp-content/uploads/"},
+		Resolve: func(dst []byte, m Match) ([]byte, bool) {
+			if !known[string(m.Path)] {
+				return dst, false
+			}
+			dst = append(dst, "https://cdn.example.net/media/"...)
+			return append(dst, m.Raw...), true
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func contenders(page string) []contender {
+	r := benchRewriter(page)
+	from, to := []byte(corpusSite+"/wp-content/uploads/"), []byte("https://cdn.example.net/media/")
+	one := replace.String(string(from), string(to))
+	three := func() transform.Transformer {
+		return transform.Chain(
+			replace.String(string(from), string(to)),
+			replace.String(strings.ReplaceAll(string(from), "/", `\/`), strings.ReplaceAll(string(to), "/", `\/`)),
+			replace.String("//www.example.com/wp-content/uploads/", "//cdn.example.net/media/"),
+		)
+	}()
+	return []contender{
+		{"rewrite", func(dst *sink, page []byte) {
+			w := r.NewWriter(dst, corpusPage)
+			inChunks(w, page)
+			if err := w.Close(); err != nil {
+				panic(err)
+			}
+		}},
+		{"memcpy", func(dst *sink, page []byte) { inChunks(dst, page) }},
+		{"xnet-next", func(_ *sink, page []byte) {
+			z := html.NewTokenizer(bytes.NewReader(page))
+			for z.Next() != html.ErrorToken {
+			}
+		}},
+		{"xnet-raw", func(dst *sink, page []byte) { xnetRaw(dst, page, from, to) }},
+		{"icholy-1", func(dst *sink, page []byte) { icholy(dst, page, one) }},
+		{"icholy-3", func(dst *sink, page []byte) { icholy(dst, page, three) }},
+		{"replaceall-1", func(dst *sink, page []byte) { inChunks(dst, bytes.ReplaceAll(page, from, to)) }},
+	}
+}
+
+func icholy(dst io.Writer, page []byte, t transform.Transformer) {
+	t.Reset()
+	w := transform.NewWriter(dst, t)
+	inChunks(w, page)
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+}
+
+// xnetRaw is the cheapest rewriting loop on x/net/html's tokenizer: raw tokens
+// are copied, tags that hold the literal are written anew.
+func xnetRaw(dst io.Writer, page, from, to []byte) {
+	z := html.NewTokenizer(bytes.NewReader(page))
+	for {
+		switch tt := z.Next(); tt {
+		case html.ErrorToken:
+			return
+		case html.StartTagToken, html.SelfClosingTagToken:
+			raw := z.Raw()
+			if !bytes.Contains(raw, from) {
+				dst.Write(raw)
+				continue
+			}
+			t := z.Token()
+			for i := range t.Attr {
+				t.Attr[i].Val = strings.ReplaceAll(t.Attr[i].Val, string(from), string(to))
+			}
+			io.WriteString(dst, t.String())
+		default:
+			dst.Write(z.Raw())
+		}
+	}
+}
+
+var benchSizes = []struct {
+	name string
+	size int
+}{{"20k", 20e3}, {"100k", 100e3}, {"500k", 500e3}, {"2m", 2e6}}
+
+var benchKinds = []struct {
+	name string
+	urls int
+}{{"zero", 0}, {"typical", 60}, {"dense", 600}}
+
+func BenchmarkPage(b *testing.B) {
+	for _, size := range benchSizes {
+		for _, kind := range benchKinds {
+			page := generate(size.size, kind.urls)
+			for _, c := range contenders(page) {
+				b.Run(fmt.Sprintf("%s/%s/%s", size.name, kind.name, c.name), func(b *testing.B) {
+					dst := new(sink)
+					b.SetBytes(int64(len(page)))
+					b.ReportAllocs()
+					in := []byte(page)
+					for b.Loop() {
+						c.run(dst, in)
+					}
+				})
+			}
+		}
+	}
+}
