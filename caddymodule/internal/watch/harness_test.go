@@ -56,11 +56,20 @@ func (r *recorder) take() []Event {
 
 // logBuffer is a log that a test can look into.
 type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	written chan struct{} // capacity 1: there is more than before
+	mu      sync.Mutex
+	buf     bytes.Buffer
 }
 
+func newLogBuffer() *logBuffer { return &logBuffer{written: make(chan struct{}, 1)} }
+
 func (l *logBuffer) Write(p []byte) (int, error) {
+	defer func() {
+		select {
+		case l.written <- struct{}{}:
+		default:
+		}
+	}()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
@@ -101,7 +110,7 @@ func bothKinds(t *testing.T, test func(t *testing.T, cfg Config)) {
 // start watches cfg.Roots, or a new directory.
 func start(t *testing.T, cfg Config) *fixture {
 	t.Helper()
-	f := &fixture{t: t, recorder: &recorder{}, log: &logBuffer{}}
+	f := &fixture{t: t, recorder: &recorder{}, log: newLogBuffer()}
 	if len(cfg.Roots) == 0 {
 		cfg.Roots = []string{t.TempDir()}
 	}

@@ -148,7 +148,7 @@ func TestSoakModel(t *testing.T) {
 		cfg.Roots = []string{t.TempDir()}
 		end := time.Now().Add(soak(t))
 		changes, watchers := 0, 0
-		for ; watchers < 10 || time.Now().Before(end); watchers++ {
+		for ; watchers < 6 || time.Now().Before(end); watchers++ {
 			changes += modelRounds(t, start(t, cfg), rand.New(rand.NewPCG(seed, uint64(watchers))))
 		}
 		t.Logf("%d watchers, %d files created or changed", watchers, changes)
@@ -160,7 +160,7 @@ func TestSoakModel(t *testing.T) {
 func modelRounds(t *testing.T, f *fixture, rnd *rand.Rand) (changes int) {
 	t.Helper()
 	before := walkModel(t, f.root)
-	for round := range 15 {
+	for round := range 12 {
 		var wg sync.WaitGroup
 		for range 4 {
 			m := &modelWriter{root: f.root, rnd: rand.New(rand.NewPCG(rnd.Uint64(), rnd.Uint64()))}

@@ -21,6 +21,9 @@ const staleSlice = 1024
 
 const procFDs = "/proc/self/fd/"
 
+// errMaxWatches: as many watches as Config.MaxWatches allows are in use.
+var errMaxWatches = errors.New("no more inotify watches are allowed by the configuration")
+
 // node is a directory that is, or was, watched.
 type node struct {
 	wd       int32
@@ -236,7 +239,8 @@ func (t *tree) addWatch(d dir) (int32, error) {
 	}
 	for {
 		wd, err := t.tryAddWatch(path, mask)
-		if errors.Is(err, unix.ENOSPC) && len(t.stale) > 0 {
+		full := errors.Is(err, unix.ENOSPC) || errors.Is(err, errMaxWatches)
+		if full && len(t.stale) > 0 {
 			t.dropStale(len(t.stale))
 			continue
 		}
@@ -256,7 +260,7 @@ func (t *tree) tryAddWatch(path string, mask uint32) (int32, error) {
 		return 0, err
 	}
 	if _, known := t.byWD[int32(wd)]; !known && t.cfg.MaxWatches > 0 && len(t.byWD) >= t.cfg.MaxWatches {
-		return 0, unix.ENOSPC
+		return 0, errMaxWatches
 	}
 	return int32(wd), nil
 }

@@ -21,7 +21,7 @@ type visit struct {
 // first and listed then: a file that is missed by the listing was created
 // later and has an event.
 //
-// The error is ctx's, or a limitError. What cannot be looked at is logged, and
+// The error is ctx's, a limitError or errMaxWatches. What cannot be looked at is logged, and
 // left out until its mode changes.
 func (t *tree) walk(ctx context.Context, v visit, out *batch) error {
 	stack := append(t.stack[:0], v)
@@ -101,7 +101,7 @@ func (t *tree) pathOf(v visit) (path string, ok bool) {
 func (t *tree) cannotLook(v visit, path string, err error) error {
 	var limit *limitError
 	switch {
-	case errors.As(err, &limit):
+	case errors.As(err, &limit), errors.Is(err, errMaxWatches):
 		return err
 	case isGone(err):
 		if v.parent != nil {

@@ -83,3 +83,33 @@ func TestLinksAndSpecialFiles(t *testing.T) {
 		}
 	})
 }
+
+// Longer than a path may be: what is too deep cannot be reached by the app's
+// path either. It must do no harm to the rest.
+func TestTooDeep(t *testing.T) {
+	bothKinds(t, func(t *testing.T, cfg Config) {
+		f := start(t, cfg)
+		f.mkdir("beside")
+		name := strings.Repeat("n", 250)
+		at, err := unix.Open(f.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		f.must(err)
+		for range 20 {
+			f.must(unix.Mkdirat(at, name, 0o755))
+			next, err := unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			f.must(err)
+			f.must(unix.Close(at))
+			at = next
+		}
+		f.must(unix.Close(at))
+		f.write(name+"/1.jpg", "1")
+		f.write("beside/2.jpg", "2")
+		events := f.seen()
+		wantLast(t, events, name+"/1.jpg", Wrote)
+		wantLast(t, events, "beside/2.jpg", Wrote)
+		if len(f.log.lines("file name too long")) != 1 {
+			t.Error("the log does not tell")
+		}
+		f.remove(name)
+		wantLast(t, f.seen(), name, DirGone)
+	})
+}
