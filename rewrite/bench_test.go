@@ -8,10 +8,12 @@ package rewrite
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/icholy/replace"
 	"golang.org/x/net/html"
@@ -176,4 +178,71 @@ func BenchmarkPage(b *testing.B) {
 			}
 		}
 	}
+}
+
+var targetRounds = flag.Int("targets", 0, "rounds of TestTargets; 0 leaves it out")
+
+var targetSize = flag.String("size", "", "the only size of page that TestTargets measures")
+
+// target is a ratio of speeds on the 100 KB page of a kind.
+type target struct {
+	kind, than string
+	want       float64
+}
+
+var targets = []target{
+	{"zero", "memcpy", 0.08},
+	{"zero", "icholy-1", 3},
+	{"typical", "xnet-raw", 12},
+	{"typical", "icholy-1", 1.2},
+	{"dense", "memcpy", 0.03},
+}
+
+// TestTargets prints how fast a page is rewritten beside others, and how that
+// compares to the targets. The contenders take turns and the fastest turn of
+// each counts, so that a busy machine does not favour one of them.
+func TestTargets(t *testing.T) {
+	if *targetRounds == 0 {
+		t.Log("left out; -targets 200 measures")
+		return
+	}
+	for _, size := range benchSizes {
+		if *targetSize != "" && *targetSize != size.name {
+			continue
+		}
+		for _, kind := range benchKinds {
+			page := generate(size.size, kind.urls)
+			best := fastest(page, *targetRounds)
+			t.Logf("%s %s: %s", size.name, kind.name, speeds(page, best))
+			for _, g := range targets {
+				if size.name == "100k" && kind.name == g.kind {
+					t.Logf("    %.3f x %s, target %.2f", float64(best[g.than])/float64(best["rewrite"]), g.than, g.want)
+				}
+			}
+		}
+	}
+}
+
+func fastest(page string, rounds int) map[string]time.Duration {
+	best := make(map[string]time.Duration)
+	dst, in, cs := new(sink), []byte(page), contenders(page)
+	for range rounds {
+		for _, c := range cs {
+			c.run(dst, in)
+			start := time.Now()
+			c.run(dst, in)
+			if d := time.Since(start); best[c.name] == 0 || d < best[c.name] {
+				best[c.name] = d
+			}
+		}
+	}
+	return best
+}
+
+func speeds(page string, best map[string]time.Duration) string {
+	var b strings.Builder
+	for _, c := range contenders(page) {
+		fmt.Fprintf(&b, " %s %.0f", c.name, float64(len(page))/1e6/best[c.name].Seconds())
+	}
+	return b.String() + " MB/s"
 }

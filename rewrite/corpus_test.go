@@ -85,7 +85,7 @@ func (c *corpus) article() {
 <div class="entry-content">
 `, id, id, c.words(1), corpusSite, c.words(1), c.words(4))
 	for range 2 + c.rnd.IntN(3) {
-		fmt.Fprintf(&c.b, "<p>%s <a href=\"%s/%s/\">%s</a> %s <em>%s</em> %s</p>\n", c.words(12), corpusSite, c.words(1), c.words(2), c.words(10), c.words(1), c.words(14))
+		fmt.Fprintf(&c.b, "<p>%s <a href=\"%s/%s/\">%s</a> %s <em>%s</em> %s</p>\n", c.words(32), corpusSite, c.words(1), c.words(2), c.words(30), c.words(1), c.words(24))
 	}
 	if c.rate == 0 {
 		fmt.Fprintf(&c.b, `<figure class="block-image"><img loading="lazy" width="1024" height="768" src="https://images.example.org/x/%d.jpg" alt="%s" /></figure>`+"\n", id, c.words(3))

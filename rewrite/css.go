@@ -34,8 +34,7 @@ const (
 // scanStyle reads a whole style sheet or list of declarations.
 func (w *Writer) scanStyle(text []byte, depth int) {
 	s := cssScanner{w: w, depth: depth}
-	var f finder
-	f.reset(w.rw.needles)
+	f := finder{ns: w.rw.needles}
 	s.scan(text, 0, &f, true, false)
 }
 

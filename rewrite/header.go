@@ -23,7 +23,7 @@ func (r *Rewriter) HeaderLink(value string, p Page) string {
 func (r *Rewriter) header(value string, p Page, read func(*Writer)) string {
 	w := r.NewWriter(nil, p)
 	w.win = append(w.win, value...)
-	if r.needles.index(w.win) >= 0 && len(value) <= r.maxToken {
+	if r.needles.index(w.win, 0) >= 0 && len(value) <= r.maxToken {
 		read(w)
 		w.apply()
 		w.emit(len(w.win))

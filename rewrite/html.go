@@ -52,8 +52,7 @@ func (w *Writer) scanHTML(text []byte, depth int) {
 	}
 	var h htmlScanner
 	h.reset(w, depth)
-	var f finder
-	f.reset(w.rw.needles)
+	f := finder{ns: w.rw.needles}
 	h.scan(text, 0, &f, true, false)
 }
 

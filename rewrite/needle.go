@@ -2,12 +2,14 @@ package rewrite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // maxNeedles bounds how many different strings one page is searched for.
-const maxNeedles = 8
+const maxNeedles = 16
 
 // maxHead is the largest distance in bytes between the start of a URL and its
 // needle. It is what is held back at the end of a write when no delimiter is
@@ -15,33 +17,142 @@ const maxNeedles = 8
 // generously escaped URLs of unusual length exceed it.
 const maxHead = 4 << 10
 
-// needle is a string that stands literally in each URL of some prefix.
-type needle struct {
-	text []byte
-	// rare is the offset of the byte that pages hold least often.
-	rare int
+// needles is the set of strings of which one stands literally in each URL of
+// the site's media.
+//
+// They are searched for together. Of the text only every stride-th position is
+// looked at: the gram (up to four bytes) there is hashed into a table of the
+// needles' own grams. An occurrence covers at least one of those positions, so
+// that a page is read at several bytes a cycle until something like a needle
+// comes.
+type needles struct {
+	texts   [][]byte
+	gram    int
+	mask    uint32 // of the gram's bytes
+	stride  int
+	longest int
+	table   [1 << gramBits]gramPlace
 }
 
-type needles []needle
+// gramPlace is where in the needles a gram stands: the needle's index and the
+// offset in it, plus one; 0 means in none of them.
+type gramPlace uint16
 
-func newNeedle(s string) needle { return needle{[]byte(s), rarest(s)} }
+// severalPlaces is for a gram that stands at several, or shares its hash.
+const severalPlaces gramPlace = 0xffff
 
-// newNeedles chooses for each prefix what to search for.
-func newNeedles(prefixes []string) (needles, error) {
-	var ns needles
-	seen := make(map[string]bool)
-	for _, p := range prefixes {
-		for _, t := range needleTexts(p) {
-			if !seen[t] {
-				seen[t] = true
-				ns = append(ns, newNeedle(t))
+const gramBits = 12
+
+// maxStride keeps offsets within a gramPlace.
+const maxStride = 64
+
+func gramHash(g uint32) uint32 { return g * 0x9E3779B1 >> (32 - gramBits) }
+
+// newNeedles prepares the search for texts.
+func newNeedles(texts []string) *needles {
+	ns := &needles{}
+	shortest := len(texts[0])
+	for _, t := range texts {
+		ns.texts = append(ns.texts, []byte(t))
+		shortest = min(shortest, len(t))
+		ns.longest = max(ns.longest, len(t))
+	}
+	ns.gram = min(shortest, 4)
+	ns.mask = 1<<(8*ns.gram) - 1
+	ns.stride = min(shortest-ns.gram+1, maxStride)
+	for i, t := range ns.texts {
+		for o := range ns.stride {
+			var g uint32
+			for k := range ns.gram {
+				g |= uint32(t[o+k]) << (8 * k)
+			}
+			p := &ns.table[gramHash(g)]
+			if *p != 0 {
+				*p = severalPlaces
+			} else {
+				*p = gramPlace(i<<8 | o + 1)
 			}
 		}
 	}
-	if len(ns) > maxNeedles {
-		return nil, fmt.Errorf("rewrite: the prefixes have %d different names to search for, more than %d", len(ns), maxNeedles)
+	return ns
+}
+
+// index is the position of the first needle in s that begins at or after from,
+// or -1.
+func (ns *needles) index(s []byte, from int) int {
+	step := ns.stride
+	j := from + step - 1
+	mask := ns.mask
+	for ; j+3*step+4 <= len(s); j += 4 * step {
+		g0 := binary.LittleEndian.Uint32(s[j:]) & mask
+		g1 := binary.LittleEndian.Uint32(s[j+step:]) & mask
+		g2 := binary.LittleEndian.Uint32(s[j+2*step:]) & mask
+		g3 := binary.LittleEndian.Uint32(s[j+3*step:]) & mask
+		if ns.table[gramHash(g0)]|ns.table[gramHash(g1)]|ns.table[gramHash(g2)]|ns.table[gramHash(g3)] == 0 {
+			continue
+		}
+		for k := range 4 {
+			if p := ns.at(s, from, j+k*step); p >= 0 {
+				return p
+			}
+		}
 	}
-	return ns, nil
+	for ; j+ns.gram <= len(s); j += step {
+		if p := ns.at(s, from, j); p >= 0 {
+			return p
+		}
+	}
+	return -1
+}
+
+// at is the position of the first needle from on whose gram is at j, or -1.
+func (ns *needles) at(s []byte, from, j int) int {
+	var g uint32
+	for k := range ns.gram {
+		g |= uint32(s[j+k]) << (8 * k)
+	}
+	place := ns.table[gramHash(g)]
+	switch place {
+	case 0:
+		return -1
+	case severalPlaces:
+		for o := ns.stride - 1; o >= 0; o-- {
+			for _, t := range ns.texts {
+				if p := j - o; p >= from && bytes.HasPrefix(s[p:], t) {
+					return p
+				}
+			}
+		}
+		return -1
+	}
+	p := j - int(place&0xff) + 1
+	if p >= from && bytes.HasPrefix(s[p:], ns.texts[place>>8]) {
+		return p
+	}
+	return -1
+}
+
+// prefixNeedles chooses for each prefix what to search for.
+func prefixNeedles(prefixes []string) (*needles, error) {
+	var texts []string
+	for _, p := range prefixes {
+		for _, t := range needleTexts(p) {
+			if !slices.Contains(texts, t) {
+				texts = append(texts, t)
+			}
+		}
+	}
+	for _, t := range texts {
+		for i := range len(t) {
+			if is(t[i], endsHead) {
+				return nil, fmt.Errorf("rewrite: nothing in %q can be searched for", t)
+			}
+		}
+	}
+	if len(texts) > maxNeedles {
+		return nil, fmt.Errorf("rewrite: the prefixes have %d different names to search for, more than %d", len(texts), maxNeedles)
+	}
+	return newNeedles(texts), nil
 }
 
 // needleTexts is what a URL below prefix p holds one of. A run of unreserved
@@ -81,98 +192,47 @@ func unreserved(c rune) bool {
 	return c < 0x80 && (is(byte(c), isAlpha) || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~')
 }
 
-// frequent lists the characters of markup-heavy English pages, most frequent
-// first; what is not in it is rare.
-const frequent = "etaoisnrl\"cdp/=u-m><hbg.fvwy:_"
-
-// rarity scores how seldom s is expected in a page.
+// rarity scores how seldom s is expected in a page: by its length and by what
+// is not an English letter.
 func rarity(s string) int {
 	score := 0
 	for i := range len(s) {
-		score += 4 + charRarity(s[i])/8
-	}
-	return score
-}
-
-func charRarity(c byte) int {
-	if i := strings.IndexByte(frequent, c); i >= 0 {
-		return i
-	}
-	return len(frequent)
-}
-
-// rarest is the offset in s of its rarest byte.
-func rarest(s string) int {
-	best := 0
-	for i := range len(s) {
-		if charRarity(s[i]) > charRarity(s[best]) {
-			best = i
+		score += 2
+		if !is(s[i], isAlpha) {
+			score++
 		}
 	}
-	return best
+	return min(score, 2*longEnough)
 }
+
+// longEnough is the length above which a longer needle is no better.
+const longEnough = 12
 
 // finder walks the needles of one text from left to right.
 type finder struct {
-	ns needles
-	// at[i] is an occurrence of needle i when found[i], else the position up
-	// to which there is none.
-	at    [maxNeedles]int
-	found [maxNeedles]bool
+	ns *needles
+	// at is the next needle if found, else up to where there is none.
+	at    int
+	found bool
 }
 
 // next is the position of the first needle in src that begins at or after
 // from, or -1. Successive calls must not go backwards, and src may only grow.
 func (f *finder) next(src []byte, from int) int {
-	best := -1
-	for i := range f.ns {
-		if !f.found[i] || f.at[i] < from {
-			f.search(src, from, i)
-		}
-		if f.found[i] && (best < 0 || f.at[i] < best) {
-			best = f.at[i]
-		}
+	if f.found && f.at >= from {
+		return f.at
 	}
-	return best
-}
-
-func (f *finder) search(src []byte, from, i int) {
-	from = max(from, f.at[i])
-	text := f.ns[i].text
-	if from+len(text) > len(src) {
-		f.found[i] = false
-		f.at[i] = max(f.at[i], min(from, len(src)))
-		return
+	if i := f.ns.index(src, max(from, f.at)); i >= 0 {
+		f.at, f.found = i, true
+		return i
 	}
-	if j := bytes.Index(src[from:], text); j >= 0 {
-		f.at[i], f.found[i] = from+j, true
-		return
-	}
-	f.at[i], f.found[i] = len(src)-len(text)+1, false
+	f.at, f.found = max(f.at, len(src)-f.ns.longest+1), false
+	return -1
 }
 
 // drop forgets the first n bytes of the text.
 func (f *finder) drop(n int) {
-	for i := range f.ns {
-		f.at[i] -= n
-		if f.at[i] < 0 {
-			f.at[i], f.found[i] = 0, false
-		}
+	if f.at -= n; f.at < 0 {
+		f.at, f.found = 0, false
 	}
-}
-
-// reset makes f ready for another text.
-func (f *finder) reset(ns needles) {
-	*f = finder{ns: ns}
-}
-
-// contains reports whether a needle stands in s, and where the first one does.
-func (ns needles) index(s []byte) int {
-	best := -1
-	for i := range ns {
-		if j := bytes.Index(s, ns[i].text); j >= 0 && (best < 0 || j < best) {
-			best = j
-		}
-	}
-	return best
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +31,7 @@ type ReverseConfig struct {
 // JavaScript and HTML, also percent-encoded.
 type Reverse struct {
 	bases   []reverseBase
-	needles needles
+	needles *needles
 	// ahead is how much after the start of a host must be in hand.
 	ahead int
 }
@@ -53,7 +54,7 @@ func NewReverse(c ReverseConfig) (*Reverse, error) {
 		return nil, errors.New("rewrite: no public bases")
 	}
 	r := &Reverse{}
-	seen := make(map[string]bool)
+	var hosts []string
 	for public, local := range c.Bases {
 		u, err := url.Parse(public)
 		if err != nil {
@@ -68,14 +69,14 @@ func NewReverse(c ReverseConfig) (*Reverse, error) {
 		}
 		r.bases = append(r.bases, b)
 		r.ahead = max(r.ahead, len(b.host)+widest*(len(b.port)+len(b.path)+1))
-		if !seen[b.host] {
-			seen[b.host] = true
-			r.needles = append(r.needles, newNeedle(b.host))
+		if !slices.Contains(hosts, b.host) {
+			hosts = append(hosts, b.host)
 		}
 	}
-	if len(r.needles) > maxNeedles {
+	if len(hosts) > maxNeedles {
 		return nil, fmt.Errorf("rewrite: more than %d public hosts", maxNeedles)
 	}
+	r.needles = newNeedles(hosts)
 	return r, nil
 }
 
@@ -129,7 +130,7 @@ func bodyOf(contentType string) bodyType {
 // pass on.
 func (r *Reverse) Body(body []byte, contentType, origin string) []byte {
 	t := bodyOf(contentType)
-	if t.kind == bodyOther || r.needles.index(body) < 0 {
+	if t.kind == bodyOther || r.needles.index(body, 0) < 0 {
 		return body
 	}
 	s := reverser{r: r, t: t, origin: origin}
@@ -178,8 +179,7 @@ func (s *reverser) run(dst, src []byte, final bool) []byte {
 // that more input may change.
 func (s *reverser) text(dst, src []byte, final bool) ([]byte, int) {
 	done := 0
-	var f finder
-	f.reset(s.r.needles)
+	f := finder{ns: s.r.needles}
 	for {
 		n := f.next(src, done)
 		if n < 0 {

@@ -87,7 +87,7 @@ type Rewriter struct {
 	resolve  func(dst []byte, m Match) ([]byte, bool)
 	skip     Context
 	maxToken int
-	needles  needles
+	needles  *needles
 	writers  sync.Pool
 }
 
@@ -105,7 +105,7 @@ func New(c Config) (*Rewriter, error) {
 			return nil, err
 		}
 	}
-	ns, err := newNeedles(c.Prefixes)
+	ns, err := prefixNeedles(c.Prefixes)
 	if err != nil {
 		return nil, err
 	}

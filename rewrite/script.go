@@ -35,8 +35,7 @@ const (
 // scanScript reads a whole text of JSON or JavaScript.
 func (w *Writer) scanScript(text []byte, json bool, depth int) {
 	s := scriptScanner{w: w, depth: depth, json: json}
-	var f finder
-	f.reset(w.rw.needles)
+	f := finder{ns: w.rw.needles}
 	s.scan(text, 0, &f, true, false)
 }
 
@@ -383,8 +382,7 @@ func (w *Writer) readPiece(src []byte, off int, c codec, depth int, final bool) 
 	lv := &w.levels[depth]
 	first := len(w.edits)
 	lv.decoded.decode(src, c, final)
-	var f finder
-	f.reset(w.rw.needles)
+	f := finder{ns: w.rw.needles}
 	done := lv.html.scan(lv.decoded.text, 0, &f, final, true)
 	w.outward(first, &lv.decoded, src, off, c)
 	return int(lv.decoded.at[done])

@@ -78,10 +78,12 @@ func charsetOf(params string) charsetClass {
 		if !strings.EqualFold(strings.TrimSpace(name), "charset") {
 			continue
 		}
-		cs := strings.ToLower(strings.Trim(strings.TrimSpace(value), `"'`))
-		switch cs {
-		case "", "utf-8", "utf8":
+		cs := strings.Trim(strings.TrimSpace(value), `"'`)
+		if cs == "" || strings.EqualFold(cs, "utf-8") || strings.EqualFold(cs, "utf8") {
 			return charsetUTF8
+		}
+		cs = strings.ToLower(cs)
+		switch cs {
 		case "us-ascii", "ascii", "latin1", "macintosh", "euc-jp", "euc-kr", "tis-620":
 			return charsetASCII
 		}

@@ -75,7 +75,7 @@ func (w *Writer) Reset(dst io.Writer, p Page) {
 	}
 	w.win, w.out = w.win[:0], w.out[:0]
 	w.sent, w.retryAt, w.replaced = 0, 0, 0
-	w.find.reset(w.rw.needles)
+	w.find = finder{ns: w.rw.needles}
 	w.html.reset(w, 0)
 }
 
@@ -257,7 +257,7 @@ func (w *Writer) apply() {
 // the input was cut: its needle stands literally, and what precedes it there
 // is a head as headStart sees it.
 func (w *Writer) headIsShort(e *edit) bool {
-	n := w.rw.needles.index(w.win[e.start:e.end])
+	n := w.rw.needles.index(w.win[e.start:e.end], 0)
 	return n >= 0 && headStart(w.win, e.start+n) <= e.start
 }
 

@@ -299,8 +299,7 @@ func (x *xmlScanner) longData(src []byte, pos int, final bool) (int, bool) {
 		end = len(src)
 	}
 	if x.state == xmlLongData {
-		var f finder
-		f.reset(x.w.rw.needles)
+		f := finder{ns: x.w.rw.needles}
 		if done := x.w.levels[0].html.scan(src[:end], pos, &f, ends, true); done < end {
 			return done, false
 		}
