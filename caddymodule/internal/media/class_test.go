@@ -211,7 +211,7 @@ func TestNothingExecutableLeavesTheDisk(t *testing.T) {
 		".htaccess", ".HTACCESS", ".htpasswd", ".user.ini", ".env", ".git/config", ".well-known/x", ".a.jpg", "a/.b/c.jpg",
 		"web.config", "Web.Config", "php.ini", "nginx.conf", "a/b/web.config", "x.htaccess",
 		"x.php.jpg", "x.PHP.jpg", "x.php.en.jpg", "x.phtml.png", "x.phar.gif", "x.cgi.jpg", "x.php5.bak", "wp-config.php.bak",
-		"x.php.", "x.php...", "x.php ", "x.php. .", "web.config.", "x.pl ", "x.jsp.",
+		"x.php.", "x.php...", "x.php ", "x.php. .", "x.pl. .", "web.config.", "web.config ", "x.pl ", "x.jsp.",
 		"x.php;.jpg", "x.asp;.jpg", "x.php:stream", "x.php%00.jpg", "x.asp%20", "x.php .jpg", "x.jsp;jsessionid=1",
 		"x.php/a.jpg", "x.php.jpg/a.jpg", "x.asp/a.jpg",
 	} {

@@ -11,7 +11,7 @@ import (
 type Root struct {
 	// Name is the first part of the keys of a site with several roots, as
 	// "images" in "images/a.jpg". A site's only root needs none and its keys
-	// have none.
+	// have none: a second root changes the keys of the first.
 	Name string
 	// Dir is the directory's absolute path.
 	Dir string

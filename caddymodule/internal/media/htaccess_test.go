@@ -44,6 +44,7 @@ func TestDeniesAll(t *testing.T) {
 		{"any of: granted and local", "<RequireAny>\nRequire all granted\nRequire local\n</RequireAny>", false},
 		{"any of: local and user", "<RequireAny>\nRequire local\nRequire user x\n</RequireAny>", true},
 		{"nested", "<RequireAny>\n<RequireAll>\nRequire all denied\n</RequireAll>\n</RequireAny>", true},
+		{"any within all", "<RequireAll>\n<RequireAny>\nRequire all granted\nRequire local\n</RequireAny>\n</RequireAll>", false},
 		{"none of", "<RequireNone>\nRequire all denied\n</RequireNone>", false},
 		{"for a method", "Require method GET", false},
 		{"empty require", "Require", false},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -92,6 +93,7 @@ type requestRule struct {
 type requestMatcher struct {
 	rule                requestRule
 	paths, except, from patterns
+	query, fromQuery    parameters
 }
 
 func (s *Site) addRequestRules(p *preset, c Config) (err error) {
@@ -116,6 +118,7 @@ func compileRequestRules(rules []requestRule) ([]requestMatcher, error) {
 	for i, rule := range rules {
 		m := &matchers[i]
 		m.rule = rule
+		m.query, m.fromQuery = newParameters(rule.query), newParameters(rule.fromQuery)
 		var err error
 		for _, list := range []struct {
 			texts    []string
@@ -142,7 +145,7 @@ func (m *requestMatcher) match(s *Site, path []byte, r *RequestInfo) bool {
 	case len(rule.paths) > 0 && !m.paths.match(path),
 		m.except.match(path),
 		rule.writes && !isWrite(r.Method),
-		len(rule.query) > 0 && !queryHas(r.Query, rule.query),
+		len(rule.query) > 0 && !m.query.in(r.Query),
 		len(rule.header) > 0 && !headerHas(r.Header, rule.header):
 		return false
 	}
@@ -153,7 +156,7 @@ func (m *requestMatcher) match(s *Site, path []byte, r *RequestInfo) bool {
 	if err != nil || from.Path == "" {
 		return len(rule.from) > 0
 	}
-	if len(rule.fromQuery) > 0 && !queryHas(from.RawQuery, rule.fromQuery) {
+	if len(rule.fromQuery) > 0 && !m.fromQuery.in(from.RawQuery) {
 		return false
 	}
 	return len(rule.from) == 0 || m.fromPath(s, from.Path)
@@ -174,19 +177,33 @@ func isWrite(method string) bool {
 	return true
 }
 
-// queryHas reports whether a query has one of the parameters, "name" or
-// "name=value". As PHP does, it takes name[…] for name.
-func queryHas(query string, want []string) bool {
+// parameters are those of a query that a rule looks for, by name, each with the
+// values that count. No values: any counts.
+type parameters map[string][]string
+
+func newParameters(list []string) parameters {
+	p := make(parameters, len(list))
+	for _, text := range list {
+		name, value, hasValue := strings.Cut(text, "=")
+		values := p[name]
+		if hasValue {
+			values = append(values, value)
+		}
+		p[name] = values
+	}
+	return p
+}
+
+// in reports whether one of the parameters is in a query. As PHP does, it takes
+// name[…] for name.
+func (p parameters) in(query string) bool {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, value, _ := strings.Cut(pair, "=")
 		name, _, _ = strings.Cut(unescapeQuery(name), "[")
-		for _, w := range want {
-			wantName, wantValue, hasValue := strings.Cut(w, "=")
-			if name == wantName && (!hasValue || unescapeQuery(value) == wantValue) {
-				return true
-			}
+		if values, ok := p[name]; ok && (len(values) == 0 || slices.Contains(values, unescapeQuery(value))) {
+			return true
 		}
 	}
 	return false

@@ -155,8 +155,9 @@ func plainPath(path string) bool {
 }
 
 // appendDecoded appends path to dst with its percent-encodings undone. allowed
-// are the bytes that may stand unencoded. It gives up on any other and on an
-// encoded slash, backslash or control character.
+// are the bytes that may stand unencoded. It gives up on any other, and on an
+// encoded slash, which would pass for one that parts names. The rest is for
+// checkKey to refuse.
 func appendDecoded(dst, path []byte, allowed *[256]bool) ([]byte, bool) {
 	for i := 0; i < len(path); i++ {
 		c := path[i]
@@ -167,7 +168,7 @@ func appendDecoded(dst, path []byte, allowed *[256]bool) ([]byte, bool) {
 		default:
 			c = unhex(path[i+1])<<4 | unhex(path[i+2])
 			i += 2
-			if c == '/' || c == '\\' || c < 0x20 || c == 0x7f {
+			if c == '/' {
 				return dst, false
 			}
 		}
