@@ -75,37 +75,44 @@ func Files(root string) ([]string, error) {
 	return keys, nil
 }
 
-// Compare returns one line for each difference between the public files below
-// root and the bucket: missing, surplus, other bytes, wrong type.
-func Compare(ctx context.Context, root string, bucket env.Bucket) ([]string, error) {
-	files, err := Files(root)
+// Checker compares one media root with one bucket. What it has found equal it
+// does not read again until one of the two changes.
+type Checker struct {
+	Root   string
+	Bucket env.Bucket
+
+	equal map[string]string // key to the versions of file and object
+}
+
+// Compare returns one line for each difference between the public files and
+// the bucket: missing, surplus, other bytes, wrong type.
+func (c *Checker) Compare(ctx context.Context) ([]string, error) {
+	files, err := Files(c.Root)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := bucket.Objects(ctx)
+	objects, err := c.Bucket.Objects(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var problems []string
-	stored := map[string]bool{}
-	for _, object := range objects {
+	for object := range objects {
 		key, public := strings.CutPrefix(object, publicPrefix)
+		_, found := slices.BinarySearch(files, key)
 		switch {
-		case public:
-			stored[key] = true
-			if _, found := slices.BinarySearch(files, key); !found {
-				problems = append(problems, "in the bucket, not on disk: "+key)
-			}
-		case !strings.HasPrefix(object, controlPrefix):
+		case public && !found:
+			problems = append(problems, "in the bucket, not on disk: "+key)
+		case !public && !strings.HasPrefix(object, controlPrefix):
 			problems = append(problems, "unexpected object: "+object)
 		}
 	}
 	for _, key := range files {
-		if !stored[key] {
+		version, stored := objects[publicPrefix+key]
+		if !stored {
 			problems = append(problems, "on disk, not in the bucket: "+key)
 			continue
 		}
-		problem, err := compareOne(ctx, filepath.Join(root, filepath.FromSlash(key)), bucket, publicPrefix+key)
+		problem, err := c.compareOne(ctx, key, version)
 		if err != nil {
 			return nil, err
 		}
@@ -113,21 +120,30 @@ func Compare(ctx context.Context, root string, bucket env.Bucket) ([]string, err
 			problems = append(problems, problem)
 		}
 	}
+	slices.Sort(problems)
 	return problems, nil
 }
 
-func compareOne(ctx context.Context, file string, bucket env.Bucket, key string) (string, error) {
-	local, err := os.Open(file)
+func (c *Checker) compareOne(ctx context.Context, key, version string) (string, error) {
+	local, err := os.Open(filepath.Join(c.Root, filepath.FromSlash(key)))
 	if err != nil {
 		return "", fmt.Errorf("comparing %s: %w", key, err)
 	}
 	defer local.Close()
-	object, err := bucket.Read(ctx, key)
+	info, err := local.Stat()
+	if err != nil {
+		return "", fmt.Errorf("comparing %s: %w", key, err)
+	}
+	versions := env.Version(info) + " / " + version
+	if c.equal[key] == versions {
+		return "", nil
+	}
+	object, err := c.Bucket.Read(ctx, publicPrefix+key)
 	if err != nil {
 		return "", err
 	}
 	defer object.Body.Close()
-	if want := types[strings.ToLower(path.Ext(key))]; want != "" && object.ContentType != "" {
+	if want := types[strings.ToLower(path.Ext(key))]; want != "" {
 		if got, _, err := mime.ParseMediaType(object.ContentType); err != nil || got != want {
 			return fmt.Sprintf("type of %s: %q, not %q", key, object.ContentType, want), nil
 		}
@@ -139,6 +155,10 @@ func compareOne(ctx context.Context, file string, bucket env.Bucket, key string)
 	if !same {
 		return "other bytes in the bucket: " + key, nil
 	}
+	if c.equal == nil {
+		c.equal = map[string]string{}
+	}
+	c.equal[key] = versions
 	return "", nil
 }
 
@@ -167,12 +187,12 @@ func sameContent(a, b io.Reader) (bool, error) {
 
 // Eventually compares until there is no difference, for at most within. It
 // returns the time that took, or the last differences as an error.
-func Eventually(ctx context.Context, root string, bucket env.Bucket, within time.Duration) (time.Duration, error) {
+func (c *Checker) Eventually(ctx context.Context, within time.Duration) (time.Duration, error) {
 	start := time.Now()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		problems, err := Compare(ctx, root, bucket)
+		problems, err := c.Compare(ctx)
 		took := time.Since(start)
 		if err == nil && len(problems) == 0 {
 			return took, nil

@@ -9,14 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Bucket is what a test sees of a bucket, past the module.
 type Bucket interface {
 	// Caddyfile is the bucket option of the media_offload directive.
 	Caddyfile() string
-	// Objects lists the keys of all objects: "media/2026/11/a.jpg".
-	Objects(ctx context.Context) ([]string, error)
+	// Objects lists all objects: key, for example "media/2026/11/a.jpg", to a
+	// text that changes whenever the content does.
+	Objects(ctx context.Context) (map[string]string, error)
 	// Read opens an object; the caller closes its body.
 	Read(ctx context.Context, key string) (*Object, error)
 	// Uploads lists what is left of unfinished uploads: keys of multipart
@@ -59,8 +61,32 @@ const (
 
 // Objects lists the plain files of the folder. What the store notes beside
 // them has names that begin with a dot.
-func (b *DirBucket) Objects(context.Context) ([]string, error) {
-	return walk(b.Dir, func(name string) bool { return !strings.HasPrefix(name, ".") })
+func (b *DirBucket) Objects(context.Context) (map[string]string, error) {
+	keys, err := walk(b.Dir, func(name string) bool { return !strings.HasPrefix(name, ".") })
+	if err != nil {
+		return nil, err
+	}
+	objects := make(map[string]string, len(keys))
+	for _, key := range keys {
+		info, err := os.Stat(filepath.Join(b.Dir, filepath.FromSlash(key)))
+		if os.IsNotExist(err) {
+			continue // removed while we look
+		}
+		if err != nil {
+			return nil, fmt.Errorf("listing %s: %w", b.Dir, err)
+		}
+		objects[key] = Version(info)
+	}
+	return objects, nil
+}
+
+// Version is a text that changes whenever the file's content does.
+func Version(info fs.FileInfo) string {
+	inode := uint64(0)
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		inode = stat.Ino
+	}
+	return fmt.Sprintf("%d %d %d", inode, info.Size(), info.ModTime().UnixNano())
 }
 
 // Uploads lists temporary files.

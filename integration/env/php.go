@@ -101,7 +101,6 @@ func poolConfig(p *PHP, home, tmp string, opts PHPOptions) string {
 		"display_errors":      "0",
 		"error_log":           filepath.Join(home, "error.log"),
 		"sendmail_path":       "/bin/true",
-		"opcache.enable":      "1",
 	}
 	for name, value := range opts.Settings {
 		settings[name] = value

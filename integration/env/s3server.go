@@ -2,7 +2,6 @@ package env
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -132,8 +131,8 @@ func (b *S3Bucket) Publish() (string, error) {
 }
 
 // Objects lists all objects below the prefix, which their keys are without.
-func (b *S3Bucket) Objects(ctx context.Context) ([]string, error) {
-	var keys []string
+func (b *S3Bucket) Objects(ctx context.Context) (map[string]string, error) {
+	objects := map[string]string{}
 	pages := s3.NewListObjectsV2Paginator(b.Server.client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &b.Prefix})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -141,10 +140,10 @@ func (b *S3Bucket) Objects(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("listing bucket %s: %w", b.Name, err)
 		}
 		for _, object := range page.Contents {
-			keys = append(keys, (*object.Key)[len(b.Prefix):])
+			objects[(*object.Key)[len(b.Prefix):]] = fmt.Sprintf("%s %d %s", aws.ToString(object.ETag), aws.ToInt64(object.Size), object.LastModified)
 		}
 	}
-	return keys, nil
+	return objects, nil
 }
 
 // Read opens an object.
@@ -173,7 +172,7 @@ func (b *S3Bucket) Uploads(ctx context.Context) ([]string, error) {
 func (b *S3Bucket) Put(ctx context.Context, key, contentType string, body *os.File) error {
 	_, err := b.Server.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: aws.String(b.Prefix + key), Body: body, ContentType: &contentType})
 	if err != nil {
-		return errors.Join(fmt.Errorf("storing object %s", key), err)
+		return fmt.Errorf("storing object %s: %w", key, err)
 	}
 	return nil
 }

@@ -20,6 +20,9 @@ import (
 type Client struct {
 	// Site is the site's address, without a slash at the end.
 	Site string
+	// AfterWrite, if set, is called when the last byte of an answer to a
+	// request other than GET has been read, before the client goes on.
+	AfterWrite func(request string)
 
 	user, password string
 	http           *http.Client
@@ -81,6 +84,9 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 	content, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: reading the answer: %w", name, err)
+	}
+	if c.AfterWrite != nil && method != http.MethodGet && method != http.MethodHead {
+		c.AfterWrite(name)
 	}
 	r := &Response{Status: resp.StatusCode, Header: resp.Header, Body: content}
 	expected := len(want) == 0 && r.Status < 400

@@ -27,6 +27,13 @@ func (c *Client) Publish(ctx context.Context, title, content string, featured in
 	return &p, err
 }
 
+// Draft makes an article of the given date ("2025-03-04T05:06:07"), not public.
+func (c *Client) Draft(ctx context.Context, title, date string) (*Post, error) {
+	var p Post
+	err := c.REST(ctx, http.MethodPost, "/wp/v2/posts", map[string]any{"title": title, "date": date, "status": "draft"}, &p)
+	return &p, err
+}
+
 // Post reads an article as the editor does, with its content as stored.
 func (c *Client) Post(ctx context.Context, id int) (*Post, error) {
 	var p Post

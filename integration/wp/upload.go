@@ -36,11 +36,20 @@ var Ways = []Way{
 	{"XML-RPC", (*Client).UploadXMLRPC},
 }
 
-// UploadGrid uploads like the media library's grid and the media modal.
+// UploadGrid uploads like the media library's grid.
 func (c *Client) UploadGrid(ctx context.Context, file sample.File) (int, error) {
-	resp, err := c.postMultipart(ctx, "/wp-admin/async-upload.php", nil, [][2]string{
-		{"name", file.Name}, {"action", "upload-attachment"}, {"_wpnonce", c.nonces().form},
-	}, "async-upload", file, http.StatusOK)
+	return c.UploadToPost(ctx, file, 0)
+}
+
+// UploadToPost uploads like the media modal of an article's editor. WordPress
+// puts the file into the folder of the article's month. Without an article,
+// post is 0.
+func (c *Client) UploadToPost(ctx context.Context, file sample.File, post int) (int, error) {
+	fields := [][2]string{{"name", file.Name}, {"action", "upload-attachment"}, {"_wpnonce", c.nonces().form}}
+	if post != 0 {
+		fields = append(fields, [2]string{"post_id", strconv.Itoa(post)})
+	}
+	resp, err := c.postMultipart(ctx, "/wp-admin/async-upload.php", nil, fields, "async-upload", file, http.StatusOK)
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,189 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/integration/check"
+	"github.com/media-offload/caddy-media-offload/integration/env"
+	"github.com/media-offload/caddy-media-offload/integration/wp"
+)
+
+// store is a kind of bucket that the tests run on.
+type store string
+
+const (
+	onVersitygw store = "versitygw"
+	onMinIO     store = "MinIO"
+	onFile      store = "file"
+)
+
+var allStores = []store{onVersitygw, onMinIO, onFile}
+
+// s3Servers are started when a test first needs them.
+var s3Servers = map[store]func() (*env.S3Server, error){
+	onVersitygw: sync.OnceValues(func() (*env.S3Server, error) { return shared.env.Versitygw() }),
+	onMinIO:     sync.OnceValues(func() (*env.S3Server, error) { return shared.env.MinIO() }),
+}
+
+// worldOptions say how the site of a test is set up.
+type worldOptions struct {
+	store store
+	php   env.PHPOptions
+	// faults puts a FaultProxy before the S3 server.
+	faults bool
+	// directives are further lines of the media_offload block.
+	directives string
+	// sameURL leaves public_url out.
+	sameURL bool
+	// https serves the site at an https address too.
+	https bool
+	// global are lines for Caddy's global options.
+	global string
+	// config is added to wp-config.php.
+	config string
+}
+
+// world is a WordPress behind this repository's Caddy, with a bucket.
+type world struct {
+	t      *testing.T
+	env    *env.Env
+	site   *env.Site
+	caddy  *env.Caddy
+	bucket env.Bucket
+	faults *env.FaultProxy
+	check  *check.Checker
+	// publicURL is where the public objects are, without a slash at the end;
+	// empty with sameURL.
+	publicURL string
+	// secure is the https address of the site, if it has one.
+	secure string
+}
+
+var bucketCount struct {
+	sync.Mutex
+	n int
+}
+
+func newWorld(t *testing.T, opts worldOptions) *world {
+	t.Helper()
+	w := &world{t: t, env: newEnv(t)}
+	w.makeBucket(opts)
+	php := must1(w.env.PHP(opts.php))(t)
+	w.site = must1(w.env.WordPress(shared.db, php, env.SiteOptions{URL: address(t), Name: databaseName(t), Config: opts.config}))(t)
+	w.check = &check.Checker{Root: w.site.Uploads(), Bucket: w.bucket}
+	w.caddy = must1(w.env.Caddy(env.CaddyOptions{
+		Binary: must1(shared.caddy.Build())(t), Global: opts.global, Sites: w.sites(opts),
+		Environ: []string{"GORACE=halt_on_error=0"},
+	}))(t)
+	t.Cleanup(func() {
+		if races := w.caddy.DataRaces(); races != "" {
+			t.Error(races)
+		}
+	})
+	return w
+}
+
+func (w *world) makeBucket(opts worldOptions) {
+	w.t.Helper()
+	if opts.store == onFile {
+		bucket := must1(w.env.DirBucket("bucket"))(w.t)
+		w.bucket = bucket
+		w.publicURL = address(w.t)
+		return
+	}
+	server := must1(s3Servers[opts.store]())(w.t)
+	bucketCount.Lock()
+	bucketCount.n++
+	name := fmt.Sprintf("media-%d", bucketCount.n)
+	bucketCount.Unlock()
+	bucket := must1(server.NewBucket(name, "site1/"))(w.t)
+	w.publicURL = must1(bucket.Publish())(w.t)
+	if opts.faults {
+		w.faults = must1(w.env.FaultProxy(server.Endpoint))(w.t)
+		bucket.Endpoint = w.faults.Endpoint
+	}
+	w.bucket = bucket
+}
+
+// sites is the Caddyfile of the world.
+func (w *world) sites(opts worldOptions) string {
+	w.t.Helper()
+	var block strings.Builder
+	fmt.Fprintf(&block, "media_offload {\n\tapp wordpress %s\n", w.site.Dir)
+	for line := range strings.Lines(w.bucket.Caddyfile()) {
+		block.WriteString("\t" + line)
+	}
+	if opts.sameURL {
+		w.publicURL = ""
+	} else {
+		fmt.Fprintf(&block, "\tpublic_url %s\n", w.publicURL)
+	}
+	fmt.Fprintf(&block, "%s\n}\n", opts.directives)
+
+	sites := w.site.Serve(block.String(), w.site.URL)
+	if opts.https {
+		w.secure = strings.Replace(address(w.t), "http:", "https:", 1)
+		sites += w.site.Serve("tls internal\n"+block.String(), w.secure)
+	}
+	if bucket, ok := w.bucket.(*env.DirBucket); ok && !opts.sameURL {
+		sites += bucket.ServeMedia(w.publicURL)
+	}
+	return sites
+}
+
+// databaseName is a name for the test's site, unique in the shared database.
+func databaseName(t *testing.T) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.TrimPrefix(t.Name(), "Test"))
+	return strings.ToLower(name[max(0, len(name)-50):])
+}
+
+// login returns a client that after each answer to a request that may write
+// finds the disk and the bucket equal.
+//
+// Promise 1: "When the client has the last byte of the answer to a request
+// (other than GET/HEAD/OPTIONS) that wrote media, every file that was written,
+// renamed or deleted in a media root while it ran is committed".
+func (w *world) login(ctx context.Context) *wp.Client {
+	w.t.Helper()
+	client := login(w.t, ctx, w.site)
+	client.AfterWrite = func(request string) {
+		problems, err := w.check.Compare(ctx)
+		if err != nil {
+			w.t.Errorf("after %s: %v", request, err)
+		}
+		if len(problems) > 0 {
+			w.t.Errorf("after %s disk and bucket differ:\n%s", request, strings.Join(problems, "\n"))
+		}
+	}
+	return client
+}
+
+// equalWithin fails the test unless disk and bucket become equal within d.
+func (w *world) equalWithin(ctx context.Context, what string, d time.Duration) {
+	w.t.Helper()
+	took, err := w.check.Eventually(ctx, d)
+	if err != nil {
+		w.t.Fatalf("%s: %v", what, err)
+	}
+	w.t.Logf("%s: equal after %s", what, took.Round(time.Millisecond))
+}
+
+// noLeftovers fails the test if unfinished uploads or temporary files are left.
+func (w *world) noLeftovers(ctx context.Context) {
+	w.t.Helper()
+	if left := must1(w.bucket.Uploads(ctx))(w.t); len(left) > 0 {
+		w.t.Errorf("unfinished uploads are left: %v", left)
+	}
+}
