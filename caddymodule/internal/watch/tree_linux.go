@@ -35,6 +35,8 @@ type node struct {
 	// because a directory that was renamed is mostly found again at once, and
 	// then it is the same watch.
 	live bool
+	// deleted: the directory itself is gone, not only its watch.
+	deleted bool
 }
 
 // tree knows which directory each watch is for. Watches belong to inodes, not
@@ -128,6 +130,8 @@ func (t *tree) apply(ctx context.Context, ev rawEvent, out *batch) error {
 	switch {
 	case n == nil:
 		return nil
+	case ev.has(unix.IN_DELETE_SELF):
+		n.deleted = true
 	case ev.has(unix.IN_IGNORED):
 		delete(t.byWD, ev.wd)
 		return t.unwatched(ctx, n, out)
@@ -167,9 +171,9 @@ func (t *tree) applyDir(ctx context.Context, n *node, name string, ev rawEvent, 
 	return t.walk(ctx, visit{root: n.root, parent: n, name: name, ifNew: true}, out)
 }
 
-// unwatched: the kernel dropped the watch of n. A removed directory is not
-// live by then, its parent's event came before; so its file system was
-// unmounted, or it is a root, which checkRoots looks at.
+// unwatched: the kernel dropped the watch of n. If the directory was removed,
+// its parent has an event about that, before or after this one. Else its file
+// system was unmounted, or it is a root, which checkRoots looks at.
 func (t *tree) unwatched(ctx context.Context, n *node, out *batch) error {
 	if !n.live {
 		return nil
@@ -177,7 +181,7 @@ func (t *tree) unwatched(ctx context.Context, n *node, out *batch) error {
 	parent, name, root := n.parent, n.name, n.root
 	path := string(appendPath(nil, n, ""))
 	t.detach(n)
-	if parent == nil {
+	if parent == nil || n.deleted {
 		return nil
 	}
 	err := t.walk(ctx, visit{root: root, parent: parent, name: name}, nil)

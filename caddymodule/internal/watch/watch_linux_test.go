@@ -113,3 +113,21 @@ func TestTooDeep(t *testing.T) {
 		wantLast(t, f.seen(), name, DirGone)
 	})
 }
+
+// A Rescan costs a look at all files below. The kernel drops the watch of a
+// removed directory before its parent hears of it; that is no reason for one.
+func TestRemovedDirectoriesNeedNoRescan(t *testing.T) {
+	f := start(t, Config{})
+	for range 4 {
+		f.mkdir("own/deep")
+		f.write("own/deep/1.jpg", "1")
+		f.seen()
+		f.remove("moved")
+		f.must(os.Rename(filepath.Join(f.root, "own"), filepath.Join(f.root, "moved")))
+		for _, ev := range f.seen() {
+			if ev.Op == Rescan {
+				t.Errorf("unexpected %v", ev)
+			}
+		}
+	}
+}
