@@ -11,10 +11,12 @@ const octetStream = "application/octet-stream"
 
 // ContentType returns the media type that a file is served with. It goes by the
 // extension and an own table, so that all servers say the same whatever their
-// mime.types; else by head, the first 512 bytes of the content or more, or all
-// there are, as the WHATWG MIME sniffing standard does. Text that
-// begins as UTF-8 gets charset=utf-8. What has no .html or .htm at its end is
-// never text/html, nor any other type that a browser would run scripts in.
+// mime.types; else by head, the first 512 bytes of the content or all there
+// are, as the WHATWG MIME sniffing standard does. head is nil if it is not at
+// hand. Text known to begin as UTF-8 gets charset=utf-8.
+//
+// A type that a browser runs scripts in (HTML, SVG, XML) comes of the extension
+// alone, never of the content: text/html is what ends in .html or .htm.
 func ContentType(name string, head []byte) string {
 	if t, ok := typeByExt(name); ok {
 		if strings.HasPrefix(t, "text/") && validUTF8Head(head) {
@@ -55,11 +57,11 @@ const maxExt = 16
 // sniffLen is how much of a content is looked at. What is shorter is whole.
 const sniffLen = 512
 
-// validUTF8Head reports whether head is the beginning of a UTF-8 text. It may
+// validUTF8Head reports whether head is known to begin a UTF-8 text. It may
 // end within a character if there is more of the text.
 func validUTF8Head(head []byte) bool {
 	if len(head) < sniffLen {
-		return utf8.Valid(head)
+		return len(head) > 0 && utf8.Valid(head)
 	}
 	for i := len(head) - 1; i >= max(0, len(head)-utf8.UTFMax+1); i-- {
 		if utf8.RuneStart(head[i]) {

@@ -29,8 +29,8 @@ func TestContentType(t *testing.T) {
 		{"a.xml", html, "application/xml"},
 		{"a.css", "body{}", "text/css; charset=utf-8"},
 		{"a.css", "/* caf\xe9 */", "text/css"}, // Latin-1: what it is only its author knows
-		{"a.js", "", "text/javascript; charset=utf-8"},
-		{"a.mjs", "", "text/javascript; charset=utf-8"},
+		{"a.js", "", "text/javascript"},
+		{"a.mjs", "x", "text/javascript; charset=utf-8"},
 		{"a.txt", "Gr\u00fc\u00dfe", "text/plain; charset=utf-8"},
 		{"a.txt", "Gr\xfc\xdfe", "text/plain"},
 		{"a.csv", "a;b", "text/csv; charset=utf-8"},

@@ -26,6 +26,7 @@ func joomlaSite(t testing.TB) *Site {
 	return mustNew(t, Config{Preset: "joomla", DocRoot: "/var/www/html"})
 }
 
+// Promise 7: "No path leaves a media root (symlinks, .., encoded slashes, NUL)".
 func TestKeyOfPath(t *testing.T) {
 	tests := []struct{ path, want string }{ // want "": not a key
 		{"/wp-content/uploads/a.jpg", "a.jpg"},
@@ -264,6 +265,8 @@ func FuzzKeyRoundTrip(f *testing.F) {
 
 // FuzzKeyOfPath checks that a path has a key only if it is, decoded once, the
 // root's URL and the key, and nothing that a server would read differently.
+//
+// Promise 7: "No path leaves a media root (symlinks, .., encoded slashes, NUL)".
 func FuzzKeyOfPath(f *testing.F) {
 	for _, p := range []string{"/images/a.jpg", "/images/a%20b", "/images/..%2Fx", "/images/%2e%2e/x", "/files//a", "/images/a%00", "/images/%ff"} {
 		f.Add(p)
