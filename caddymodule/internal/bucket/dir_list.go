@@ -22,8 +22,8 @@ func (d *dirStore) List(ctx context.Context, prefix, after string) iter.Seq2[Inf
 		}
 		l := &lister{store: d, ctx: ctx, root: root, prefix: prefix, after: after, yield: yield}
 		base, _ := splitKey(prefix)
-		if base != "" && d.checkKey(base) != nil {
-			return // no key begins so
+		if !beginsKeys(prefix) || (base != "" && d.checkKey(base) != nil) {
+			return
 		}
 		if err := l.walk(base); err != nil && !errors.Is(err, errStop) {
 			yield(Info{}, dirError("listing", prefix, err))

@@ -229,10 +229,3 @@ func hashName(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return "~" + hex.EncodeToString(sum[:])
 }
-
-func splitKey(key string) (dir, name string) {
-	if i := strings.LastIndexByte(key, '/'); i >= 0 {
-		return key[:i], key[i+1:]
-	}
-	return "", key
-}

@@ -70,3 +70,18 @@ func keyFault(key string) string {
 	}
 	return ""
 }
+
+// beginsKeys reports whether there can be keys that begin with prefix. Stores
+// differ in what they answer when not: nothing, or an error.
+func beginsKeys(prefix string) bool {
+	dir, _ := splitKey(prefix)
+	return !strings.HasPrefix(prefix, "/") && (dir == "" || keyFault(dir) == "")
+}
+
+// splitKey splits a key at its last slash.
+func splitKey(key string) (dir, name string) {
+	if i := strings.LastIndexByte(key, '/'); i >= 0 {
+		return key[:i], key[i+1:]
+	}
+	return "", key
+}

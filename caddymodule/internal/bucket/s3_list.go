@@ -20,10 +20,14 @@ const maxEmptyPages = 1000
 // List implements Store.
 func (s *s3Store) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		if after > prefix && !strings.HasPrefix(after, prefix) {
-			return // all that begins with prefix comes before
+		if !beginsKeys(prefix) || (after > prefix && !strings.HasPrefix(after, prefix)) {
+			return // all that begins with prefix comes before after
 		}
-		l := &pager{store: s, prefix: prefix, last: after}
+		l := &pager{store: s, prefix: prefix, asked: prefix, last: after}
+		if _, name := splitKey(prefix); name == "." || name == ".." {
+			// It begins keys such as ".hidden", but MinIO takes it for a path.
+			l.asked = strings.TrimSuffix(prefix, name)
+		}
 		if after > prefix {
 			l.after = &after
 		}
@@ -47,8 +51,9 @@ func (s *s3Store) List(ctx context.Context, prefix, after string) iter.Seq2[Info
 
 // pager reads a listing page by page and trusts none of them.
 type pager struct {
-	store  *s3Store
-	prefix string
+	store *s3Store
+	// prefix is what is wanted; asked, what the store is asked for.
+	prefix, asked string
 	// after is where to start; token is where the last page ended.
 	after, token *string
 	last         string
@@ -61,7 +66,7 @@ func (l *pager) next(ctx context.Context) ([]Info, error) {
 		return nil, err
 	}
 	out, err := l.store.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &l.store.cfg.Bucket, Prefix: optional(l.prefix),
+		Bucket: &l.store.cfg.Bucket, Prefix: optional(l.asked),
 		StartAfter: l.after, ContinuationToken: l.token,
 		// Else one key with a control byte in it would make the whole page
 		// unreadable as XML.
@@ -76,7 +81,7 @@ func (l *pager) next(ctx context.Context) ([]Info, error) {
 		if err != nil {
 			return nil, err
 		}
-		if CheckKey(info.Key) == nil {
+		if CheckKey(info.Key) == nil && strings.HasPrefix(info.Key, l.prefix) {
 			page = append(page, info)
 		}
 	}
@@ -94,7 +99,7 @@ func (l *pager) entry(o *types.Object, encoding types.EncodingType) (Info, error
 	}
 	// A store that repeats or shuffles keys would make the caller delete what
 	// it takes for missing.
-	if key <= l.last && l.last != "" || !strings.HasPrefix(key, l.prefix) {
+	if key <= l.last && l.last != "" || !strings.HasPrefix(key, l.asked) {
 		return Info{}, fmt.Errorf("the store's listing is out of order: %s after %s", quoteKey(key), quoteKey(l.last))
 	}
 	l.last = key

@@ -49,7 +49,7 @@ func StartMinIO(tb testing.TB) bucket.S3Config {
 	dir := tb.TempDir()
 	return startServer(tb, func(addr string) *exec.Cmd {
 		cmd := exec.Command(binary, "server", "--quiet", "--address", addr, dir) //nolint:noctx // ended by the clean-up
-		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey, "MINIO_UPDATE=off")
+		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey, "MINIO_UPDATE=off", "MINIO_BROWSER=off")
 		return cmd
 	})
 }
