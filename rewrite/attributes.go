@@ -6,12 +6,16 @@ import "bytes"
 // i on. n is the position of the next needle.
 func (w *Writer) attributes(src []byte, i, end, n int, t tag, f *finder) {
 	first := i
+	var seen uint64 // a bit for each name, by a hash
 	for {
 		a, next, ok := nextAttribute(src, i, end)
 		if !ok {
 			return
 		}
 		i = next
+		bit := uint64(1) << ((uint(len(a.name))*5 + uint(lower(a.name[0]))) % 64)
+		again := seen&bit != 0
+		seen |= bit
 		if n < a.start { // in a name
 			n = f.next(src, a.start)
 		}
@@ -20,7 +24,7 @@ func (w *Writer) attributes(src []byte, i, end, n int, t tag, f *finder) {
 		}
 		if n < a.end {
 			k := w.attributeKind(src, first, end, a.name, t)
-			if k != noValue && !isRepeated(src, first, end, a.start, a.name) {
+			if k != noValue && !(again && isRepeated(src, first, end, a.start, a.name)) {
 				w.value(src[a.start:a.end], a.start, k, markup, t.depth)
 			}
 			n = f.next(src, a.end)
@@ -55,6 +59,12 @@ const longestAttribute = 64
 
 // attributeKind is as what an attribute is read.
 func (w *Writer) attributeKind(src []byte, first, end int, name []byte, t tag) kind {
+	switch string(name) { // most are these
+	case "src", "href":
+		return oneURL
+	case "srcset":
+		return srcset
+	}
 	var buf [longestAttribute]byte
 	if len(name) > len(buf) {
 		return noValue

@@ -1,6 +1,10 @@
 package rewrite
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // Classes of bytes, one bit each.
 const (
@@ -14,12 +18,13 @@ const (
 	endsURL               // ends a URL among other text
 	badPath               // makes a path one that is left alone
 	isEscape              // '%'
+	endsPath              // begins a query or fragment
 )
 
 var class = func() (t [256]uint16) {
-	set := func(chars string, bits uint16) {
+	set := func(chars string, b uint16) {
 		for i := range len(chars) {
-			t[chars[i]] |= bits
+			t[chars[i]] |= b
 		}
 	}
 	set(" \t\n\f\r", isSpace|endsTag|endsName|endsHead|endsURL)
@@ -30,6 +35,7 @@ var class = func() (t [256]uint16) {
 	set("\"'<>`", endsURL)
 	set("\\", badPath)
 	set("%", isEscape)
+	set("?#", endsPath)
 	for c := range 256 {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
@@ -49,7 +55,7 @@ var class = func() (t [256]uint16) {
 }()
 
 // is reports whether c has one of the bits.
-func is(c byte, bits uint16) bool { return class[c]&bits != 0 }
+func is(c byte, b uint16) bool { return class[c]&b != 0 }
 
 // lower is the lower case of an ASCII letter and every other byte as it is.
 func lower(c byte) byte {
@@ -87,7 +93,34 @@ func skipSpace(s []byte, i int) int {
 
 // trimSpace is s without ASCII whitespace at its ends.
 func trimSpace(s []byte) []byte {
-	return bytes.Trim(s, " \t\n\f\r")
+	for len(s) > 0 && is(s[0], isSpace) {
+		s = s[1:]
+	}
+	for len(s) > 0 && is(s[len(s)-1], isSpace) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// nearSteps is how many words of eight bytes indexNear looks at itself.
+const nearSteps = 4
+
+// indexNear is bytes.IndexByte for where c is expected within a few bytes: a
+// call of that costs as much as looking at some words of eight bytes.
+func indexNear(s []byte, c byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	pattern := uint64(c) * ones
+	i := 0
+	for ; i < 8*nearSteps && i+8 <= len(s); i += 8 {
+		v := binary.LittleEndian.Uint64(s[i:]) ^ pattern
+		if zero := (v - ones) &^ v & tops; zero != 0 {
+			return i + bits.TrailingZeros64(zero)/8
+		}
+	}
+	if j := bytes.IndexByte(s[i:], c); j >= 0 {
+		return i + j
+	}
+	return -1
 }
 
 // unhex is the value of a hexadecimal digit, or -1.

@@ -40,6 +40,21 @@ var elementNames = [...]string{
 
 func (e element) name() string { return elementNames[e] }
 
+// specialLengths has, for each letter, a bit for each length of the names of
+// special elements that begin with it.
+var specialLengths = func() (t [32]uint16) {
+	for _, name := range elementNames[elScript:] {
+		t[name[0]&31] |= 1 << len(name)
+	}
+	return t
+}()
+
+// maybeSpecial is false if no special element's name begins with the letter c
+// and is that long.
+func maybeSpecial(c byte, length int) bool {
+	return specialLengths[c&31]>>(length&15)&1 != 0
+}
+
 // elementOf is the element called name, in any case.
 func elementOf(name []byte) element {
 	switch len(name) {

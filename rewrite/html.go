@@ -125,12 +125,15 @@ func (h *htmlScanner) step(src []byte, pos, n int, f *finder, final, advance boo
 
 // data reads text and tags up to the one that holds the needle at n.
 func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, bool) {
+	limit := h.w.rw.maxToken
 	for pos < len(src) {
-		i := bytes.IndexByte(src[pos:], '<')
-		if i < 0 {
-			return len(src), true
+		if src[pos] != '<' {
+			i := bytes.IndexByte(src[pos:], '<')
+			if i < 0 {
+				return len(src), true
+			}
+			pos += i
 		}
-		pos += i
 		if pos > n {
 			return pos, true // the needle stood in text
 		}
@@ -138,37 +141,47 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 			return pos, final
 		}
 		c := src[pos+1]
-		switch {
-		case is(c, isAlpha):
-			end := skipTag(src, pos+2)
-			if end < 0 || end-pos > h.w.rw.maxToken {
-				return h.unfinishedTag(src, pos, end, final)
-			}
-			h.startTag(src, pos, end, n, f)
-			pos = end
-		case c == '/':
-			next, ok := h.endTag(src, pos, final)
-			if !ok {
-				return next, false
+		if !is(c, isAlpha) {
+			next, ok := h.markup(src, pos, final)
+			if !ok || h.state != htmlData {
+				return next, ok
 			}
 			pos = next
-		case c == '!':
-			next, ok := h.declaration(src, pos, final)
-			if !ok {
-				return next, false
-			}
-			pos = next
-		case c == '?':
-			h.state = htmlBogus
-			pos += 2
-		default:
-			pos++
+			continue
 		}
+		name := pos + 2
+		for name < len(src) && !is(src[name], endsTag) {
+			name++
+		}
+		end := skipAttributes(src, name)
+		if end < 0 || end-pos > limit {
+			return h.unfinishedTag(src, pos, end, final)
+		}
+		if end <= n && h.foreign.n == 0 && !maybeSpecial(c, name-pos-1) {
+			pos = end
+			continue
+		}
+		h.startTag(src, pos, name, end, n, f)
+		pos = end
 		if h.state != htmlData {
 			return pos, true
 		}
 	}
 	return pos, true
+}
+
+// markup reads what begins with '<' and no letter.
+func (h *htmlScanner) markup(src []byte, pos int, final bool) (int, bool) {
+	switch src[pos+1] {
+	case '/':
+		return h.endTag(src, pos, final)
+	case '!':
+		return h.declaration(src, pos, final)
+	case '?':
+		h.state = htmlBogus
+		return pos + 2, true
+	}
+	return pos + 1, true
 }
 
 // declaration reads what begins with "<!".
@@ -228,30 +241,34 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 		h.state = htmlBogus
 		return pos + 2, true
 	}
-	end := skipTag(src, pos+3)
+	name := pos + 3
+	for name < len(src) && !is(src[name], endsTag) {
+		name++
+	}
+	end := skipAttributes(src, name)
 	if end < 0 || end-pos > h.w.rw.maxToken {
 		return h.unfinishedTag(src, pos, end, final)
 	}
 	if h.foreign.n > 0 {
-		h.foreign.close(tagName(src, pos+2))
+		h.foreign.close(src[pos+2 : name])
 	}
 	return end, true
 }
 
-// startTag reads a whole start tag, src[pos:end].
-func (h *htmlScanner) startTag(src []byte, pos, end, n int, f *finder) {
-	name := tagName(src, pos+1)
+// startTag reads a whole start tag, src[pos:end], whose name ends before attrs.
+func (h *htmlScanner) startTag(src []byte, pos, attrs, end, n int, f *finder) {
+	name := src[pos+1 : attrs]
 	el := elementOf(name)
 	switch {
 	case el == elBase:
 		if h.depth == 0 {
-			h.w.baseElement(src, pos+1+len(name), end)
+			h.w.baseElement(src, attrs, end)
 		}
 	case n < end:
-		h.w.attributes(src, pos+1+len(name), end, n, tag{el: el, depth: h.depth}, f)
+		h.w.attributes(src, attrs, end, n, tag{el: el, depth: h.depth}, f)
 	}
 	if h.foreign.n > 0 || el == elSVG || el == elMath {
-		h.foreign.open(name, el, selfClosing(src, pos+1+len(name), end))
+		h.foreign.open(name, el, selfClosing(src, attrs, end))
 		if h.foreign.inside() {
 			if el == elStyle {
 				h.enterStyle("")
@@ -260,7 +277,7 @@ func (h *htmlScanner) startTag(src []byte, pos, end, n int, f *finder) {
 		}
 	}
 	if el != elOther {
-		h.enter(src, pos+1+len(name), end, el)
+		h.enter(src, attrs, end, el)
 	}
 }
 

@@ -1,40 +1,43 @@
 package rewrite
 
-import "bytes"
-
 // skipTag is the position after the '>' that ends the tag whose name goes on
-// at i, or -1 if src ends before (HTML standard, 13.2.5.8 and 13.2.5.32 ff).
+// at i, or -1 if src ends before.
 func skipTag(src []byte, i int) int {
 	for i < len(src) && !is(src[i], endsTag) {
 		i++
 	}
-	for {
-		for i < len(src) && is(src[i], endsTag) {
-			if src[i] == '>' {
-				return i + 1
-			}
+	return skipAttributes(src, i)
+}
+
+// skipAttributes is skipTag from after the name on (HTML standard, 13.2.5.8
+// and 13.2.5.32 ff).
+func skipAttributes(src []byte, i int) int {
+	for i < len(src) {
+		switch c := src[i]; {
+		case c == '>':
+			return i + 1
+		case is(c, endsTag):
 			i++
-		}
-		if i == len(src) {
-			return -1
+			continue
 		}
 		// A name may begin with '='.
 		for i++; i < len(src) && !is(src[i], endsName); i++ {
 		}
-		i = skipSpace(src, i)
+		if i < len(src) && is(src[i], isSpace) {
+			i = skipSpace(src, i)
+		}
 		if i == len(src) {
 			return -1
 		}
 		if src[i] != '=' {
 			continue
 		}
-		i = skipSpace(src, i+1)
-		if i == len(src) {
+		if i = skipSpace(src, i+1); i == len(src) {
 			return -1
 		}
 		switch q := src[i]; q {
 		case '"', '\'':
-			j := bytes.IndexByte(src[i+1:], q)
+			j := indexNear(src[i+1:], q)
 			if j < 0 {
 				return -1
 			}
@@ -47,6 +50,7 @@ func skipTag(src []byte, i int) int {
 			}
 		}
 	}
+	return -1
 }
 
 // attribute is an attribute of a tag; start and end enclose its value.
@@ -77,7 +81,7 @@ func nextAttribute(src []byte, i, end int) (a attribute, next int, ok bool) {
 	switch q := src[i]; q {
 	case '"', '\'':
 		a.start = i + 1
-		a.end = a.start + bytes.IndexByte(src[a.start:], q)
+		a.end = a.start + indexNear(src[a.start:], q)
 		return a, a.end + 1, true
 	case '>':
 		a.start, a.end = i, i

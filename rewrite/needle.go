@@ -28,7 +28,6 @@ const maxHead = 4 << 10
 type needles struct {
 	texts   [][]byte
 	gram    int
-	mask    uint32 // of the gram's bytes
 	stride  int
 	longest int
 	table   [1 << gramBits]gramPlace
@@ -43,8 +42,16 @@ const severalPlaces gramPlace = 0xffff
 
 const gramBits = 12
 
-// maxStride keeps offsets within a gramPlace.
-const maxStride = 64
+// strideFor is the largest stride not above n that there is a fast loop for.
+func strideFor(n int) int {
+	switch {
+	case n >= 7:
+		return 7
+	case n >= 4:
+		return 4
+	}
+	return n
+}
 
 func gramHash(g uint32) uint32 { return g * 0x9E3779B1 >> (32 - gramBits) }
 
@@ -58,8 +65,7 @@ func newNeedles(texts []string) *needles {
 		ns.longest = max(ns.longest, len(t))
 	}
 	ns.gram = min(shortest, 4)
-	ns.mask = 1<<(8*ns.gram) - 1
-	ns.stride = min(shortest-ns.gram+1, maxStride)
+	ns.stride = strideFor(shortest - ns.gram + 1)
 	for i, t := range ns.texts {
 		for o := range ns.stride {
 			var g uint32
@@ -80,29 +86,80 @@ func newNeedles(texts []string) *needles {
 // index is the position of the first needle in s that begins at or after from,
 // or -1.
 func (ns *needles) index(s []byte, from int) int {
-	step := ns.stride
-	j := from + step - 1
-	mask := ns.mask
-	for ; j+3*step+4 <= len(s); j += 4 * step {
-		g0 := binary.LittleEndian.Uint32(s[j:]) & mask
-		g1 := binary.LittleEndian.Uint32(s[j+step:]) & mask
-		g2 := binary.LittleEndian.Uint32(s[j+2*step:]) & mask
-		g3 := binary.LittleEndian.Uint32(s[j+3*step:]) & mask
-		if ns.table[gramHash(g0)]|ns.table[gramHash(g1)]|ns.table[gramHash(g2)]|ns.table[gramHash(g3)] == 0 {
-			continue
+	j := from + ns.stride - 1
+	for ns.gram == 4 {
+		var hit bool
+		switch {
+		case ns.stride == 7:
+			j, hit = ns.skip7(s, j)
+		case ns.stride == 4:
+			j, hit = ns.skip4(s, j)
 		}
-		for k := range 4 {
-			if p := ns.at(s, from, j+k*step); p >= 0 {
-				return p
-			}
+		if !hit {
+			break
 		}
+		if p := ns.at(s, from, j); p >= 0 {
+			return p
+		}
+		j += ns.stride
 	}
-	for ; j+ns.gram <= len(s); j += step {
+	for ; j+ns.gram <= len(s); j += ns.stride {
 		if p := ns.at(s, from, j); p >= 0 {
 			return p
 		}
 	}
 	return -1
+}
+
+// skip7 looks at every seventh position from j on, and returns the first at
+// which there may be a gram, or the one from which on fewer are left than it
+// takes at once.
+func (ns *needles) skip7(s []byte, j int) (int, bool) {
+	const step = 7
+	for j+3*step+4 <= len(s) {
+		p := (*[3*step + 4]byte)(s[j:]) // one bounds check for all four
+		g0 := gramHash(binary.LittleEndian.Uint32(p[0*step : 0*step+4]))
+		g1 := gramHash(binary.LittleEndian.Uint32(p[1*step : 1*step+4]))
+		g2 := gramHash(binary.LittleEndian.Uint32(p[2*step : 2*step+4]))
+		g3 := gramHash(binary.LittleEndian.Uint32(p[3*step : 3*step+4]))
+		if ns.table[g0]|ns.table[g1]|ns.table[g2]|ns.table[g3] == 0 {
+			j += 4 * step
+			continue
+		}
+		return j + step*ns.firstOf(g0, g1, g2), true
+	}
+	return j, false
+}
+
+// skip4 is skip7 for needles of seven to nine bytes.
+func (ns *needles) skip4(s []byte, j int) (int, bool) {
+	const step = 4
+	for j+3*step+4 <= len(s) {
+		p := (*[3*step + 4]byte)(s[j:])
+		g0 := gramHash(binary.LittleEndian.Uint32(p[0*step : 0*step+4]))
+		g1 := gramHash(binary.LittleEndian.Uint32(p[1*step : 1*step+4]))
+		g2 := gramHash(binary.LittleEndian.Uint32(p[2*step : 2*step+4]))
+		g3 := gramHash(binary.LittleEndian.Uint32(p[3*step : 3*step+4]))
+		if ns.table[g0]|ns.table[g1]|ns.table[g2]|ns.table[g3] == 0 {
+			j += 4 * step
+			continue
+		}
+		return j + step*ns.firstOf(g0, g1, g2), true
+	}
+	return j, false
+}
+
+// firstOf is which of four hashes is the first that is in the table, if one is.
+func (ns *needles) firstOf(g0, g1, g2 uint32) int {
+	switch {
+	case ns.table[g0] != 0:
+		return 0
+	case ns.table[g1] != 0:
+		return 1
+	case ns.table[g2] != 0:
+		return 2
+	}
+	return 3
 }
 
 // at is the position of the first needle from on whose gram is at j, or -1.

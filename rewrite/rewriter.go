@@ -84,6 +84,8 @@ type Config struct {
 type Rewriter struct {
 	hosts    []string
 	prefixes []string
+	// nested says that one prefix lies within another.
+	nested   bool
 	resolve  func(dst []byte, m Match) ([]byte, bool)
 	skip     Context
 	maxToken int
@@ -125,6 +127,11 @@ func New(c Config) (*Rewriter, error) {
 			return nil, errors.New("rewrite: empty host name")
 		}
 		r.hosts = append(r.hosts, h)
+	}
+	for i, p := range c.Prefixes {
+		for j, q := range c.Prefixes {
+			r.nested = r.nested || i != j && strings.HasPrefix(p, q)
+		}
 	}
 	r.writers.New = func() any { return newWriter(r) }
 	return r, nil

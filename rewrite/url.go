@@ -22,21 +22,16 @@ const (
 // url looks at u, which is one URL with nothing around it that begins at
 // offset off of the text being scanned, and adds an edit if it is to change.
 func (w *Writer) url(u []byte, off int, rel relative) {
-	end := len(u)
-	if i := bytes.IndexByte(u, '#'); i >= 0 {
-		end = i
-	}
-	if i := bytes.IndexByte(u[:end], '?'); i >= 0 {
-		end = i
-	}
-	prefix, rest, literal := w.match(u[:end], rel)
-	if prefix < 0 || len(rest) == 0 {
+	prefix, rest, literal := w.match(u, rel)
+	if prefix < 0 {
 		return
 	}
+	rest = rest[:pathEnd(rest)]
 	path, ok := w.decodePath(rest)
 	if !ok {
 		return
 	}
+	end := off + cap(u) - cap(rest) + len(rest)
 	from := len(w.repl)
 	repl, ok := w.rw.resolve(w.repl, Match{Prefix: prefix, Path: path, Raw: rest})
 	if !ok {
@@ -44,12 +39,35 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 		return
 	}
 	w.repl = escapeUnsafe(repl, from)
-	w.edits = append(w.edits, edit{off, off + end, from, len(w.repl), literal})
+	w.edits = append(w.edits, edit{off, end, from, len(w.repl), literal})
 }
 
-// match is the index of the longest prefix that u, a URL without query and
-// fragment, lies below, or -1, and what follows it.
+// pathEnd is where the query or fragment begins in what follows a prefix.
+func pathEnd(s []byte) int {
+	for i, c := range s {
+		if is(c, endsPath) {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// match is the index of the longest prefix that u lies below, or -1, and what
+// follows it. The URLs of a page begin alike: the last one's head is tried
+// first.
 func (w *Writer) match(u []byte, rel relative) (prefix int, rest []byte, literal bool) {
+	if len(w.head) > 0 && bytes.HasPrefix(u, w.head) {
+		return w.headPrefix, u[len(w.head):], true
+	}
+	prefix, rest, literal = w.matchNew(u, rel)
+	if literal && u[0] != '/' && !w.rw.nested {
+		w.head = append(w.head[:0], u[:cap(u)-cap(rest)]...)
+		w.headPrefix = prefix
+	}
+	return prefix, rest, literal
+}
+
+func (w *Writer) matchNew(u []byte, rel relative) (prefix int, rest []byte, literal bool) {
 	host, path, abs := splitAuthority(u)
 	switch {
 	case abs:
@@ -140,8 +158,11 @@ func splitAuthority(u []byte) (host, path []byte, abs bool) {
 	default:
 		return nil, u, false
 	}
-	if i := bytes.IndexByte(u, '/'); i >= 0 {
+	if i := indexNear(u, '/'); i >= 0 {
 		u, path = u[:i], u[i:]
+	}
+	if bytes.IndexByte(u, '?') >= 0 || bytes.IndexByte(u, '#') >= 0 {
+		return nil, nil, true
 	}
 	host = u
 	if i := bytes.LastIndexByte(u, ':'); i >= 0 && bytes.IndexByte(u[i:], ']') < 0 {
@@ -203,11 +224,14 @@ func (w *Writer) decodePath(rest []byte) ([]byte, bool) {
 		bits |= class[c]
 		high |= c
 	}
-	if bits&badPath != 0 || w.asciiOnly && high >= 0x80 || hasDotSegment(rest) {
+	if len(rest) == 0 || bits&badPath != 0 || w.asciiOnly && high >= 0x80 {
 		return nil, false
 	}
 	if bits&isEscape == 0 {
-		return rest, true
+		return rest, rest[0] != '.' && bytes.Index(rest, dotAfterSlash) < 0 || !hasDotSegment(rest)
+	}
+	if hasDotSegment(rest) {
+		return nil, false
 	}
 	w.path = w.path[:0]
 	for len(rest) > 0 {

@@ -172,6 +172,9 @@ func (w *Writer) srcset(text []byte, guessed bool) {
 			return
 		}
 		start := i
+		if len(w.head) > 0 && bytes.HasPrefix(text[i:], w.head) {
+			i += len(w.head)
+		}
 		for i < len(text) && !is(text[i], isSpace) {
 			i++
 		}

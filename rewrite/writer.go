@@ -22,11 +22,15 @@ type Writer struct {
 	dst io.Writer
 	err error
 
-	pageHost  string
-	base      base
-	declared  format
-	format    format
-	asciiOnly bool
+	pageHost string
+	// head is how the last absolute URL of the site's media began, and
+	// headPrefix which prefix that was.
+	head       []byte
+	headPrefix int
+	base       base
+	declared   format
+	format     format
+	asciiOnly  bool
 
 	win  []byte
 	sent int // win[:sent] is written
@@ -65,6 +69,7 @@ func (r *Rewriter) NewWriter(dst io.Writer, p Page) *Writer {
 func (w *Writer) Reset(dst io.Writer, p Page) {
 	w.dst, w.err = dst, nil
 	w.pageHost = lowerHost(p.Host)
+	w.head = w.head[:0]
 	w.base.reset(p)
 	var utf8 bool
 	w.declared, utf8 = formatOf(p.ContentType)
