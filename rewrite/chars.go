@@ -19,6 +19,7 @@ const (
 	badPath               // makes a path one that is left alone
 	isEscape              // '%'
 	endsPath              // begins a query or fragment
+	isHigh                // not ASCII
 )
 
 var class = func() (t [256]uint16) {
@@ -43,7 +44,7 @@ var class = func() (t [256]uint16) {
 		case c >= '0' && c <= '9', c == '_', c == '$', c == '-':
 			t[c] |= isWordy
 		case c >= 0x80:
-			t[c] |= isWordy | unsafeURL
+			t[c] |= isWordy | unsafeURL | isHigh
 		case c <= 0x20, c == 0x7f:
 			t[c] |= unsafeURL | endsURL
 			if c != ' ' {

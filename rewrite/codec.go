@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"html"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -45,10 +46,11 @@ func (d *decoded) decode(src []byte, c codec, final bool) {
 	}
 	i := 0
 	for i < len(src) {
-		if src[i] != mark {
-			d.text = append(d.text, src[i])
-			d.at = append(d.at, int32(i))
-			i++
+		if n := indexNear(src[i:], mark); n != 0 {
+			if n < 0 {
+				n = len(src) - i
+			}
+			i = d.copyRun(src, i, i+n)
 			continue
 		}
 		if !final && len(src)-i < longestEscape {
@@ -78,6 +80,17 @@ func (d *decoded) decode(src []byte, c codec, final bool) {
 		i += n
 	}
 	d.at = append(d.at, int32(i))
+}
+
+// copyRun appends src[i:end], in which nothing is escaped, and returns end.
+func (d *decoded) copyRun(src []byte, i, end int) int {
+	d.text = append(d.text, src[i:end]...)
+	n := len(d.at)
+	d.at = slices.Grow(d.at, end-i)[:n+end-i]
+	for k := range d.at[n:] {
+		d.at[n+k] = int32(i + k)
+	}
+	return end
 }
 
 // longestEscape is more than the length of each escape that matters in a URL.

@@ -26,8 +26,8 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 	if prefix < 0 {
 		return
 	}
-	rest = rest[:pathEnd(rest)]
-	path, ok := w.decodePath(rest)
+	rest, bits := scanPath(rest)
+	path, ok := w.decodePath(rest, bits)
 	if !ok {
 		return
 	}
@@ -38,18 +38,34 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 		w.repl = w.repl[:from]
 		return
 	}
-	w.repl = escapeUnsafe(repl, from)
+	w.repl = repl
+	if bits&unsafeURL != 0 || !w.isKnownBase(repl[from:], rest) {
+		w.repl = escapeUnsafe(repl, from)
+		if len(w.repl) == len(repl) && bytes.HasSuffix(repl[from:], rest) {
+			w.safeBase = append(w.safeBase[:0], repl[from:len(repl)-len(rest)]...)
+		}
+	}
 	w.edits = append(w.edits, edit{off, end, from, len(w.repl), literal})
 }
 
-// pathEnd is where the query or fragment begins in what follows a prefix.
-func pathEnd(s []byte) int {
+// isKnownBase reports whether repl is rest below the base that the last
+// replacement had, which is known to need no escaping.
+func (w *Writer) isKnownBase(repl, rest []byte) bool {
+	n := len(w.safeBase)
+	return n > 0 && len(repl) == n+len(rest) && bytes.HasPrefix(repl, w.safeBase) && bytes.Equal(repl[n:], rest)
+}
+
+// scanPath is s up to its query or fragment, and the classes of its bytes.
+func scanPath(s []byte) ([]byte, uint16) {
+	bits := uint16(0)
 	for i, c := range s {
-		if is(c, endsPath) {
-			return i
+		b := class[c]
+		if b&endsPath != 0 {
+			return s[:i], bits
 		}
+		bits |= b
 	}
-	return len(s)
+	return s, bits
 }
 
 // match is the index of the longest prefix that u lies below, or -1, and what
@@ -215,16 +231,10 @@ func (w *Writer) resolveDots(u []byte) (dir, path []byte) {
 	}
 }
 
-// decodePath undoes the percent-encoding of rest. It refuses what names no
-// file that a resolver should be asked for.
-func (w *Writer) decodePath(rest []byte) ([]byte, bool) {
-	bits := uint16(0)
-	high := byte(0)
-	for _, c := range rest {
-		bits |= class[c]
-		high |= c
-	}
-	if len(rest) == 0 || bits&badPath != 0 || w.asciiOnly && high >= 0x80 {
+// decodePath undoes the percent-encoding of rest, bits being the classes of
+// its bytes. It refuses what names no file that a resolver should be asked for.
+func (w *Writer) decodePath(rest []byte, bits uint16) ([]byte, bool) {
+	if len(rest) == 0 || bits&badPath != 0 || w.asciiOnly && bits&isHigh != 0 {
 		return nil, false
 	}
 	if bits&isEscape == 0 {

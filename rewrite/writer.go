@@ -27,10 +27,12 @@ type Writer struct {
 	// headPrefix which prefix that was.
 	head       []byte
 	headPrefix int
-	base       base
-	declared   format
-	format     format
-	asciiOnly  bool
+	// safeBase is how the last replacement began that needed no escaping.
+	safeBase  []byte
+	base      base
+	declared  format
+	format    format
+	asciiOnly bool
 
 	win  []byte
 	sent int // win[:sent] is written
