@@ -68,11 +68,15 @@ func (e *Engine) passOn(s snapshot) bool {
 	return s.inRequest
 }
 
-// keepObject notes that the object of a missing file stays on purpose.
+// keepObject leaves the object of a missing file. If an event told of it, it
+// stays on purpose; if only a look did, its directory may have gone, about
+// which another item knows more.
 func (e *Engine) keepObject(s snapshot, known entry) {
-	e.noteBucketOnly(s.root, path.Dir(s.rel))
+	if s.told {
+		e.noteBucketOnly(s.root, path.Dir(s.rel))
+	}
 	e.queue.settled(s, time.Now(), func(latest bool) {
-		if latest && known.object() {
+		if s.told && latest && known.object() {
 			known.state = bucketOnly
 			e.index.set(s.key, known)
 			return

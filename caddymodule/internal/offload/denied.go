@@ -1,6 +1,8 @@
 package offload
 
 import (
+	"errors"
+	"io/fs"
 	"path"
 	"sync"
 
@@ -50,11 +52,21 @@ func (d *denied) reset() {
 	d.cache.Purge()
 }
 
+// readHtaccess reports whether a directory denies all. What cannot be read or
+// is too long to be understood counts as denying: private stays private.
 func (e *Engine) readHtaccess(dirKey string) bool {
 	root, rel, ok := e.site.Locate(dirKey)
 	if !ok {
 		return false
 	}
 	text, err := e.trees[root].ReadSmall(path.Join(rel, htaccess), htaccessLimit)
-	return err == nil && media.DeniesAll(text)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	denies := err != nil || len(text) == htaccessLimit || media.DeniesAll(text)
+	if denies && rel == "" {
+		e.log().Warn("the .htaccess of a media root denies all, so everything below is private and no page is rewritten; "+
+			"if the files are meant to be public, change it", keyDir, e.trees[root].Dir())
+	}
+	return denies
 }

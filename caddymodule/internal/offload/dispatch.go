@@ -126,3 +126,9 @@ func (q *queue) len() int {
 	defer q.mu.Unlock()
 	return len(q.items)
 }
+
+func (q *queue) has(key string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items[key] != nil
+}

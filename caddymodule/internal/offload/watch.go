@@ -91,6 +91,9 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 		e.denied.reset()
 		it := e.spread(aDirGone, key, ev, now)
 		it.inRequest = it.inRequest || during
+		if during {
+			e.queue.changedBelow(key + "/")
+		}
 	case name == htaccess:
 		dir = strings.TrimSuffix(dir, "/")
 		e.denied.reset()
@@ -119,15 +122,16 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 		known, _ := e.index.cache.Peek(key)
 		it.fresh = !known.object()
 	}
+	it.inRequest = it.inRequest || during
 	due := now.Add(settle)
 	switch ev.Op {
 	case watch.Wrote:
-		it.closed, it.gone, it.wrote = true, false, true
+		it.closed, it.gone, it.told, it.wrote = true, false, false, true
 	case watch.Writing:
-		it.gone, it.wrote = false, true
+		it.gone, it.told, it.wrote = false, false, true
 		due = now.Add(writingFor)
 	case watch.Gone:
-		it.gone, it.inRequest = true, it.inRequest || during
+		it.gone, it.told = true, true
 	}
 	if ev.Op != watch.Touched {
 		e.soil(it)

@@ -1,0 +1,268 @@
+package offload
+
+import (
+	"context"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// pass is one run of a reconcile: a merge of the sorted tree with the sorted
+// listings of the public and the private objects.
+type pass struct {
+	e       *Engine
+	ctx     context.Context
+	during  window
+	public  *listing
+	private *listing
+
+	files, objects, queued, only int
+	deletes                      []string // keys
+	began, reported              time.Time
+	lastNoted                    string
+}
+
+func (p *pass) run(s scope) error {
+	below, roots := "", []int{s.root}
+	if s == everything {
+		roots = p.e.rootsByKey()
+	} else if key := p.e.site.Key(s.root, s.dir); key != "" {
+		below = strings.TrimSuffix(key, "/") + "/"
+	}
+	p.public = p.e.list(p.ctx, media.Public, below)
+	defer p.public.stop()
+	p.private = p.e.list(p.ctx, media.Private, below)
+	defer p.private.stop()
+	for _, root := range roots {
+		if err := p.e.trees[root].Walk(s.dir, p.visit(root)); err != nil {
+			return err
+		}
+	}
+	return p.objectsBelow("")
+}
+
+func (p *pass) visit(root int) local.Visit {
+	e := p.e
+	return local.Visit{
+		Dir:  func(rel string) bool { return p.ctx.Err() == nil && (rel == "" || !e.site.SkipDir(root, rel)) },
+		File: func(rel string, info fs.FileInfo) error { return p.file(root, rel, info) },
+		Other: func(rel string, mode fs.FileMode) {
+			if mode&fs.ModeSymlink != 0 {
+				e.log().Warn("a symlink in a media root is not followed; what it leads to stays on disk only",
+					keyKey, e.site.Key(root, rel))
+			}
+		},
+		Err: func(rel string, err error) {
+			e.log().Warn("a directory of a media root cannot be read", keyDir, e.site.Key(root, rel), keyError, err)
+		},
+	}
+}
+
+// rootsByKey returns the roots in the order of their keys.
+func (e *Engine) rootsByKey() []int {
+	roots := e.site.Roots()
+	order := make([]int, len(roots))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(roots[a].Name+"/", roots[b].Name+"/") })
+	return order
+}
+
+// file compares one file with its objects.
+func (p *pass) file(root int, rel string, info fs.FileInfo) error {
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	e := p.e
+	key := e.site.Key(root, rel)
+	if err := p.objectsBelow(key); err != nil {
+		return err
+	}
+	public, private := p.public.at(key), p.private.at(key)
+	for _, o := range []*bucket.Info{public, private} {
+		if o != nil {
+			p.objects++
+		}
+	}
+	p.report()
+	if err := media.CheckKey(key); err != nil {
+		e.refuseKey(key, err)
+		return nil
+	}
+	class := e.Class(key)
+	if class == media.Ignored {
+		return nil
+	}
+	p.files++
+	own, other := public, private
+	if class == media.Private {
+		own, other = private, public
+	}
+	if own != nil && other == nil && p.marked(root, rel, key, class, info, own) {
+		return nil
+	}
+	p.queued++
+	misplaced := ""
+	if other != nil {
+		misplaced = other.Key
+	}
+	return e.enqueue(p.ctx, key, root, rel, own, misplaced)
+}
+
+// marked reports whether the mark on a file says that it is just what the
+// bucket lists, and remembers that it is committed.
+func (p *pass) marked(root int, rel, key string, class media.Class, info fs.FileInfo, own *bucket.Info) bool {
+	e := p.e
+	m, ok := e.trees[root].Mark(rel)
+	now := entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: own.ETag}
+	if !ok || m.ETag != own.ETag || own.Size != now.size || !e.markFits(m, key, now) {
+		return false
+	}
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	if !e.recon.touched(key) && e.queue.items[key] == nil {
+		e.index.set(key, now)
+	}
+	return true
+}
+
+// objectsBelow handles the objects before key ("" for all that are left):
+// they have no file.
+func (p *pass) objectsBelow(key string) error {
+	for _, l := range []*listing{p.public, p.private} {
+		for {
+			info := l.next(key)
+			if info == nil {
+				break
+			}
+			p.objectOnly(l, info)
+			if err := p.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		if l.err != nil {
+			return l.err
+		}
+	}
+	return nil
+}
+
+func (p *pass) objectOnly(l *listing, info *bucket.Info) {
+	e := p.e
+	p.objects++
+	p.report()
+	key := l.key(info)
+	root, rel, ok := e.site.Locate(key)
+	if !ok || media.CheckKey(key) != nil || e.site.Class(key, nil) == media.Ignored {
+		return
+	}
+	if p.wasDeleted(root, rel) {
+		p.deletes = append(p.deletes, key)
+		return
+	}
+	if e.recon.touched(key) || e.queue.has(key) {
+		return // something newer is known of it than the listing
+	}
+	p.only++
+	if dir := e.site.Key(root, path.Dir(rel)); dir != p.lastNoted {
+		p.lastNoted = dir
+		e.noteBucketOnly(root, path.Dir(rel))
+	}
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	if !e.recon.touched(key) && e.queue.items[key] == nil {
+		e.index.learn(key, entry{state: bucketOnly, class: l.class, size: info.Size, etag: info.ETag})
+	}
+}
+
+// wasDeleted reports whether a file that is missing went while a request ran
+// in an earlier process, or when events were lost: its directory changed in
+// that time, and no file was missing there before.
+func (p *pass) wasDeleted(root int, rel string) bool {
+	if p.during.from.IsZero() || p.e.cfg.Deletes == DeletesNever {
+		return false
+	}
+	t := p.e.trees[root]
+	dir := p.e.existing(root, path.Dir(rel))
+	info, err := t.StatDir(dir)
+	return err == nil && p.during.holds(info.ModTime()) && t.DirNote(dir, local.AttrBucketOnly) == ""
+}
+
+// passOnDeletes hands the deletes that were found to the queue, unless they
+// are too many.
+//
+// (Promise 8: "a reconcile never deletes more than a small share of either
+// side: it stops and says so".)
+func (p *pass) passOnDeletes() {
+	e := p.e
+	if len(p.deletes) == 0 {
+		return
+	}
+	limit := max(10, int(e.cfg.MaxDeleteShare*float64(p.objects)))
+	if len(p.deletes) > limit {
+		e.log().Error("too many files are missing on disk to be the app's deletes: no object is deleted. "+
+			"Put the files back, or delete the objects by hand if this was meant",
+			keyDeletes, len(p.deletes), "limit", limit)
+		return
+	}
+	e.log().Info("passing on deletes that an earlier run could not", keyDeletes, len(p.deletes))
+	now := time.Now()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	for _, key := range p.deletes {
+		root, rel, ok := e.site.Locate(key)
+		if !ok || e.queue.items[key] != nil {
+			continue
+		}
+		it, _ := e.queue.change(aFile, key, root, rel, now)
+		it.gone, it.told, it.inRequest = true, true, true
+		e.queue.schedule(it, now)
+	}
+}
+
+func (p *pass) report() {
+	if now := time.Now(); now.Sub(p.reported) >= reportEvery {
+		p.reported = now
+		p.e.log().Info("comparing disk and bucket", keyFiles, p.files, keyObjects, p.objects, keyQueued, p.queued)
+	}
+}
+
+// enqueue adds an item for a key that nothing else is known to be wrong with,
+// waiting for room.
+func (e *Engine) enqueue(ctx context.Context, key string, root int, rel string, own *bucket.Info, misplaced string) error {
+	q := e.queue
+	for {
+		q.mu.Lock()
+		if q.items[key] != nil || (e.recon.touched(key) && misplaced == "") {
+			q.mu.Unlock()
+			return nil
+		}
+		if q.backgrounds < maxBackground {
+			break
+		}
+		q.mu.Unlock()
+		select {
+		case <-q.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer q.mu.Unlock()
+	now := time.Now()
+	it, _ := q.change(aFile, key, root, rel, now)
+	it.background, it.wrote, it.closed = true, true, true
+	it.misplaced = misplaced
+	if own != nil {
+		it.listed = own
+	}
+	q.backgrounds++
+	q.schedule(it, now)
+	return nil
+}

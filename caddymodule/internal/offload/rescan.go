@@ -1,0 +1,73 @@
+package offload
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// rescan looks for files that changed without an event below a directory, then
+// asks for a reconcile, which finds what went.
+func (e *Engine) rescan(s snapshot) {
+	err := e.walkChanges(s, func(key string, info fs.FileInfo, known entry) bool {
+		return known.state != committed || known.size != info.Size() || known.modTime != info.ModTime().UnixNano()
+	})
+	if err != nil {
+		e.unreadable(s, err)
+		return
+	}
+	e.recon.want(scope{s.root, s.rel}, e.requests.window())
+	e.queue.settled(s, time.Now(), func(bool) {})
+}
+
+// reclass looks for files whose class changed with an .htaccess.
+func (e *Engine) reclass(s snapshot) {
+	err := e.walkChanges(s, func(key string, _ fs.FileInfo, known entry) bool {
+		return !known.object() || known.class != e.Class(key)
+	})
+	if err != nil {
+		e.unreadable(s, err)
+		return
+	}
+	e.queue.settled(s, time.Now(), func(bool) {})
+}
+
+// walkChanges puts the files below the item's directory into the queue for
+// which differs is true.
+func (e *Engine) walkChanges(s snapshot, differs func(key string, info fs.FileInfo, known entry) bool) error {
+	return e.trees[s.root].Walk(s.rel, local.Visit{
+		Dir: func(rel string) bool { return e.ctx.Err() == nil && (rel == "" || !e.site.SkipDir(s.root, rel)) },
+		File: func(rel string, info fs.FileInfo) error {
+			if err := e.ctx.Err(); err != nil {
+				return err
+			}
+			key := e.site.Key(s.root, rel)
+			if e.site.Class(key, nil) == media.Ignored {
+				return nil
+			}
+			known, ok := e.index.get(key)
+			if !ok {
+				known, _ = e.fromMark(key)
+			}
+			if !differs(key, info, known) {
+				return nil
+			}
+			now := time.Now()
+			e.queue.mu.Lock()
+			defer e.queue.mu.Unlock()
+			it, _ := e.queue.change(aFile, key, s.root, rel, now)
+			it.closed, it.wrote = true, true
+			e.soil(it)
+			e.queue.schedule(it, now)
+			return nil
+		},
+		Err: func(rel string, err error) {
+			if !errors.Is(err, fs.ErrNotExist) {
+				e.log().Warn("a directory of a media root cannot be read", keyDir, e.site.Key(s.root, rel), keyError, err)
+			}
+		},
+	})
+}
