@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -142,38 +143,48 @@ func TestBarrierReturnsWhileOthersWrite(t *testing.T) {
 	wg.Wait()
 }
 
+// gate is a Handle that waits, once it was entered, until it is opened.
+type gate struct {
+	once            sync.Once
+	entered, opened chan struct{}
+	passed          atomic.Int64 // calls that have returned
+}
+
+func newGate() *gate { return &gate{entered: make(chan struct{}), opened: make(chan struct{})} }
+
+func (g *gate) handle([]Event) {
+	g.once.Do(func() { close(g.entered) })
+	<-g.opened
+	g.passed.Add(1)
+}
+
 func TestBarrierWaitsForHandle(t *testing.T) {
-	entered, release := make(chan struct{}, 10), make(chan struct{})
-	var handled atomic.Int64
 	bothKinds(t, func(t *testing.T, cfg Config) {
-		entered, release = make(chan struct{}, 10), make(chan struct{})
-		handled.Store(0)
-		cfg.Handle = func([]Event) {
-			entered <- struct{}{}
-			<-release
-			handled.Add(1)
-		}
+		g := newGate()
+		cfg.Handle = g.handle
 		f := start(t, cfg)
 		f.write("a.jpg", "a")
-		<-entered // delivered without a barrier
+		<-g.entered // delivered without a barrier
 
 		short, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()
 		if err := f.w.Barrier(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Handle has not returned, but Barrier has: %v", err)
 		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
 		const barriers = 20
 		errs := make(chan error, barriers)
 		for range barriers {
-			go func() { errs <- f.w.Barrier(context.Background()) }()
+			go func() { errs <- f.w.Barrier(ctx) }()
 		}
-		close(release)
+		close(g.opened)
 		for range barriers {
 			if err := <-errs; err != nil {
 				t.Error(err)
 			}
 		}
-		if handled.Load() == 0 {
+		if g.passed.Load() == 0 {
 			t.Error("barriers returned before Handle")
 		}
 	})
@@ -181,34 +192,35 @@ func TestBarrierWaitsForHandle(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	bothKinds(t, func(t *testing.T, cfg Config) {
-		entered, release := make(chan struct{}, 10), make(chan struct{})
+		g := newGate()
 		var closed atomic.Bool
-		cfg.Handle = func([]Event) {
+		cfg.Handle = func(events []Event) {
 			if closed.Load() {
 				t.Error("Handle was called after Close")
 			}
-			entered <- struct{}{}
-			<-release
+			g.handle(events)
 		}
 		f := start(t, cfg)
 		f.write("a.jpg", "a")
-		<-entered
+		<-g.entered
 
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
 		waiting := make(chan error, 1)
-		go func() { waiting <- f.w.Barrier(context.Background()) }()
-		done := make(chan struct{})
+		go func() { waiting <- f.w.Barrier(ctx) }()
+		done := make(chan error, 1)
 		go func() {
-			defer close(done)
-			f.must(f.w.Close())
+			err := f.w.Close()
 			closed.Store(true)
+			done <- err
 		}()
-		close(release)
-		<-done
+		close(g.opened)
+		f.must(<-done)
 		if err := <-waiting; err != nil && !errors.Is(err, ErrClosed) {
 			t.Errorf("barrier: %v", err)
 		}
 		f.write("b.jpg", "b")
-		if err := f.w.Barrier(context.Background()); !errors.Is(err, ErrClosed) {
+		if err := f.w.Barrier(ctx); !errors.Is(err, ErrClosed) {
 			t.Errorf("barrier after Close: %v", err)
 		}
 		f.must(f.w.Close())
@@ -237,6 +249,81 @@ func TestHandlePanics(t *testing.T) {
 		f.barrier()
 		wantLast(t, rec.take(), "b.jpg", Wrote)
 	})
+}
+
+// stubSource is scanning with something done before each collect.
+type stubSource struct {
+	source
+	before func()
+}
+
+func (s *stubSource) collect(ctx context.Context, out *batch) error {
+	s.before()
+	return s.source.collect(ctx, out)
+}
+
+// startStub is start for a stubSource.
+func startStub(t *testing.T, before func()) (*watcher, *recorder, *logBuffer) {
+	t.Helper()
+	rec, log := &recorder{}, newLogBuffer()
+	cfg := Config{Roots: []string{t.TempDir()}, Handle: rec.handle, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	if err := cfg.complete(); err != nil {
+		t.Fatal(err)
+	}
+	scan, err := openScan(t.Context(), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWatcher(&cfg, &stubSource{source: scan, before: before})
+	go w.run()
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w, rec, log
+}
+
+// What calls Barrier while a scan runs shares the next one.
+func TestBarriersShareOneCollect(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	var collects atomic.Int64
+	w, _, _ := startStub(t, func() {
+		if collects.Add(1) == 1 {
+			close(entered)
+			<-release
+		}
+	})
+	<-entered
+	var released []<-chan struct{}
+	for range 50 {
+		released = append(released, w.join())
+	}
+	w.wake <- struct{}{}
+	if collects.Load() != 1 {
+		t.Error("collects run at once")
+	}
+	close(release)
+	for _, c := range released {
+		<-c
+	}
+	if n := collects.Load(); n != 2 {
+		t.Errorf("50 barriers took %d collects", n-1)
+	}
+}
+
+// A bug of ours must not end the server: scanning takes over.
+func TestSourcePanics(t *testing.T) {
+	w, rec, log := startStub(t, func() { panic("source is broken") })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := w.Barrier(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantLast(t, rec.take(), "", Rescan)
+	if len(log.lines("source is broken", "stack=")) != 1 || len(log.lines("media roots are scanned")) != 1 {
+		t.Errorf("log:\n%s", log)
+	}
 }
 
 func BenchmarkBarrierQuiet(b *testing.B) {

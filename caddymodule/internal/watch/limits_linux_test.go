@@ -379,8 +379,10 @@ func TestOverflow(t *testing.T) {
 	before := f.w.(*watcher).src.quiet()
 	f.mkdir("unseen/deep/down") // nothing in the queue tells of this
 	f.write("unseen/deep/down/1.jpg", "1")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	waited := make(chan error, 1)
-	go func() { waited <- f.w.Barrier(context.Background()) }()
+	go func() { waited <- f.w.Barrier(ctx) }()
 	close(release)
 	if err := <-waited; err != nil {
 		t.Fatal(err)

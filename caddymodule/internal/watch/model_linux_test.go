@@ -97,7 +97,7 @@ func (m *modelWriter) name() string {
 
 func (m *modelWriter) step() {
 	a, b := m.name(), m.name()
-	switch m.rnd.IntN(15) {
+	switch m.rnd.IntN(16) {
 	case 0, 1, 2:
 		_ = os.WriteFile(a, make([]byte, m.rnd.IntN(3)), 0o644)
 	case 3, 4:
@@ -115,6 +115,8 @@ func (m *modelWriter) step() {
 		_ = os.Link(a, b)
 	case 12:
 		_ = os.Symlink(m.root, a)
+	case 15:
+		_ = unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 	case 13:
 		_ = os.Chmod(a, 0o600|fs.FileMode(m.rnd.IntN(64)))
 	case 14:

@@ -83,6 +83,10 @@ func (c *comparison) compare(ctx context.Context, rel string, snap *snapshot) er
 		return nil
 	}
 	id, err := d.identity()
+	if err == nil && rel == "" && id != snap.id {
+		d.close()
+		return nil // exchanged since scanRoot looked: the next scan tells
+	}
 	if err == nil && snap.id.dev != 0 && snap.id.dev != id.dev {
 		d.close()
 		return c.remounted(ctx, rel, snap, id)

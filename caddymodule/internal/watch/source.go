@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -74,7 +73,6 @@ func warnScanning(log *slog.Logger, cause error, src *scanSource) {
 // onceLogger warns of each thing once, and of not too many.
 type onceLogger struct {
 	log    *slog.Logger
-	mu     sync.Mutex
 	warned map[string]struct{}
 }
 
@@ -83,8 +81,6 @@ type onceLogger struct {
 const maxWarned = 100
 
 func (o *onceLogger) warn(msg, path string, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if _, ok := o.warned[path]; ok || len(o.warned) >= maxWarned {
 		return
 	}

@@ -29,6 +29,12 @@ func TestExchange(t *testing.T) {
 		wantLast(t, events, "b/sub/1.jpg", Wrote)
 		wantLast(t, events, "a/1.jpg", Wrote)
 
+		f.write("b/sub/later.jpg", "1")
+		f.write("a/later.jpg", "1")
+		events = f.seen()
+		wantLast(t, events, "b/sub/later.jpg", Wrote)
+		wantLast(t, events, "a/later.jpg", Wrote)
+
 		exchange("b", "file") // a directory and a file
 		f.write("file/sub/2.jpg", "2")
 		events = f.seen()

@@ -3,6 +3,8 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,7 +176,7 @@ func (w *watcher) deliver() bool {
 		w.out.lost = false
 		w.rescanAll()
 	}
-	err := w.src.collect(w.ctx, w.out)
+	err := w.guarded(func() error { return w.src.collect(w.ctx, w.out) })
 	if w.ctx.Err() != nil {
 		return false
 	}
@@ -183,6 +185,17 @@ func (w *watcher) deliver() bool {
 	}
 	w.out.flush()
 	return err == nil && !w.out.lost
+}
+
+// guarded turns a panic, which would end the whole server, into an error.
+func (w *watcher) guarded(do func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.cfg.Logger.Error("looking for file changes panicked", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return do()
 }
 
 // rescanAll reports that anything may have changed anywhere.
@@ -195,7 +208,11 @@ func (w *watcher) rescanAll() {
 // fallBack goes on with scanning after the source failed for cause. What
 // changed between the source's end and the first scan's is covered by Rescan.
 func (w *watcher) fallBack(cause error) error {
-	src, err := openScan(w.ctx, w.cfg)
+	var src *scanSource
+	err := w.guarded(func() (err error) {
+		src, err = openScan(w.ctx, w.cfg)
+		return err
+	})
 	if err != nil {
 		return err
 	}
