@@ -29,6 +29,9 @@ const (
 	controlPrefix = "offload/"
 )
 
+// BucketOnly begins the lines of Compare about objects that are not on disk.
+const BucketOnly = "in the bucket, not on disk: "
+
 // types are the content types that objects must have, by extension.
 var types = map[string]string{
 	".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".gif": "image/gif", ".webp": "image/webp",
@@ -101,7 +104,7 @@ func (c *Checker) Compare(ctx context.Context) ([]string, error) {
 		_, found := slices.BinarySearch(files, key)
 		switch {
 		case public && !found:
-			problems = append(problems, "in the bucket, not on disk: "+key)
+			problems = append(problems, BucketOnly+key)
 		case !public && !strings.HasPrefix(object, controlPrefix):
 			problems = append(problems, "unexpected object: "+object)
 		}

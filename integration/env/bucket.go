@@ -55,7 +55,7 @@ func (b *DirBucket) ServeMedia(address string) string {
 
 // The names that a file:// bucket keeps for itself.
 const (
-	dirMeta = ".meta" // what is known of each object, as JSON
+	dirMeta = ".meta" // what is known of each object, as KEY.json
 	dirTemp = ".tmp"  // objects being written
 )
 
@@ -125,7 +125,7 @@ func (b *DirBucket) Read(_ context.Context, key string) (*Object, error) {
 		ContentType string `json:"content_type"`
 	}
 	// A file put there by hand has no record, and no type.
-	noted, err := os.ReadFile(filepath.Join(b.Dir, dirMeta, filepath.FromSlash(key)))
+	noted, err := os.ReadFile(filepath.Join(b.Dir, dirMeta, filepath.FromSlash(key)+".json"))
 	if err == nil {
 		err = json.Unmarshal(noted, &record)
 	}
