@@ -9,8 +9,8 @@ type cssScanner struct {
 	depth int
 	state cssState
 	quote byte // of the string being skipped
-	// want says what a string at this point is.
-	want cssWant
+	// importing says that the string that follows is that of @import.
+	importing bool
 	// parens is the depth of parentheses within image-set(, 0 outside.
 	parens int
 }
@@ -22,13 +22,6 @@ const (
 	cssComment
 	cssLongString // a string or url( too long to be held
 	cssLongURL
-)
-
-type cssWant uint8
-
-const (
-	cssNothing cssWant = iota
-	cssImport
 )
 
 // scanStyle reads a whole style sheet or list of declarations.
@@ -100,7 +93,7 @@ func (s *cssScanner) step(src []byte, pos int, final bool) (int, bool) {
 			s.parens--
 		}
 	case ';', '{', '}':
-		s.want, s.parens = cssNothing, 0
+		s.parens = 0
 	default:
 		return s.word(src, i, pos, final)
 	}
@@ -194,7 +187,6 @@ func (s *cssScanner) urlFunc(src []byte, i, open, pos int, final bool) (int, boo
 		if src[end] == q && end-i <= s.w.rw.maxToken {
 			s.w.value(src[start+1:end], start+1, oneURL, cssText, s.depth)
 		}
-		s.want = cssNothing
 		return end + 1, true
 	}
 	end := start
@@ -213,7 +205,6 @@ func (s *cssScanner) urlFunc(src []byte, i, open, pos int, final bool) (int, boo
 	if u := trimSpace(src[start:end]); end-i <= s.w.rw.maxToken && bareURL(u) {
 		s.w.value(u, start, oneURL, cssText, s.depth)
 	}
-	s.want = cssNothing
 	return end + 1, true
 }
 
@@ -240,7 +231,7 @@ func (s *cssScanner) unfinished(src []byte, i, start, pos int, final bool, long 
 	if len(src)-i <= s.w.rw.maxToken {
 		return retreat(i, pos)
 	}
-	s.state, s.want = long, cssNothing
+	s.state, s.importing = long, false
 	s.quote = ')'
 	if long == cssLongString {
 		s.quote = src[start]
@@ -272,10 +263,10 @@ func (s *cssScanner) stringAt(src []byte, i, pos int, final bool) (int, bool) {
 	if end < 0 {
 		return s.unfinished(src, i, i, pos, final, cssLongString)
 	}
-	if src[end] == src[i] && end-i <= s.w.rw.maxToken && (s.want == cssImport || s.parens == 1) {
+	if src[end] == src[i] && end-i <= s.w.rw.maxToken && (s.importing || s.parens == 1) {
 		s.w.value(src[i+1:end], i+1, oneURL, cssText, s.depth)
 	}
-	s.want = cssNothing
+	s.importing = false
 	return end + 1, true
 }
 
@@ -302,9 +293,16 @@ func (s *cssScanner) atRule(src []byte, i, pos int, final bool) (int, bool) {
 	if end == len(src) && !final {
 		return retreat(i, pos)
 	}
-	s.want = cssNothing
-	if equalFold(src[i:end], rule) {
-		s.want = cssImport
+	if !equalFold(src[i:end], rule) {
+		return end, true
+	}
+	gap := skipSpace(src, end)
+	if gap == len(src) && !final && gap-i <= longestGap {
+		return retreat(i, pos)
+	}
+	if gap < len(src) && (src[gap] == '"' || src[gap] == '\'') {
+		s.importing = true
+		return gap, true
 	}
 	return end, true
 }

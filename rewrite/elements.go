@@ -1,6 +1,6 @@
 package rewrite
 
-import "bytes"
+import "strings"
 
 // element is an element that the scanner treats in a way of its own.
 type element uint8
@@ -95,6 +95,9 @@ func either(name []byte, a, b element) element {
 type foreignStack struct {
 	n     int
 	items [32]foreignItem
+	// html counts the HTML elements open within the last item, roughly: end
+	// tags are taken to close what was opened.
+	html int
 }
 
 type foreignItem uint8
@@ -102,7 +105,9 @@ type foreignItem uint8
 const (
 	inSVG foreignItem = iota
 	inMath
-	inHTML // within an integration point; the name is in the next items
+	mathInSVG // an element of SVG called math
+	svgInMath // an element of MathML called svg
+	inHTML    // within an integration point; the name is in the next items
 	inForeignObject
 	inDesc
 	inTitle
@@ -112,53 +117,84 @@ const (
 
 // inside reports whether markup here is SVG or MathML.
 func (s *foreignStack) inside() bool {
-	return s.n > 0 && s.items[s.n-1] <= inMath
+	return s.n > 0 && s.items[s.n-1] < inHTML
 }
 
-// open takes note of a start tag.
-func (s *foreignStack) open(name []byte, el element, selfClosing bool) {
-	if selfClosing && (el == elSVG || el == elMath || s.inside()) {
-		return
+// hasCDATA reports whether a CDATA section can begin here: the innermost
+// element is not one of HTML.
+func (s *foreignStack) hasCDATA() bool {
+	return s.inside() || s.n > 0 && s.html == 0
+}
+
+// open takes note of a start tag, and reports whether its element is one of
+// SVG or MathML.
+func (s *foreignStack) open(name []byte, el element, selfClosing bool) bool {
+	root := el == elSVG || el == elMath
+	if !root && !s.inside() {
+		if !selfClosing && !isVoid(name) {
+			s.html++
+		}
+		return false
 	}
-	switch {
-	case el == elSVG:
-		s.push(inSVG)
-	case el == elMath:
-		s.push(inMath)
-	case !s.inside():
-	case breaksOut(name):
-		for s.n > 0 && s.inside() {
+	if !root && breaksOut(name) {
+		for s.inside() {
 			s.n--
 		}
+		return false
+	}
+	switch {
+	case selfClosing:
+	case el == elSVG:
+		s.push(s.within(inMath, svgInMath, inSVG))
+	case el == elMath:
+		s.push(s.within(inSVG, mathInSVG, inMath))
 	default:
 		if p := integrationPoint(name, s.items[s.n-1]); p != inHTML {
 			s.push(p)
 		}
 	}
+	return true
+}
+
+// within is yes directly within ns or the item that stands for it there, and
+// no elsewhere.
+func (s *foreignStack) within(ns, yes, no foreignItem) foreignItem {
+	if s.n > 0 && (s.items[s.n-1] == ns || s.items[s.n-1] == yes) {
+		return yes
+	}
+	return no
 }
 
 func (s *foreignStack) push(i foreignItem) {
 	if s.n < len(s.items) {
 		s.items[s.n] = i
 		s.n++
+		s.html = 0
 	}
 }
 
 // close takes note of an end tag: it closes the nearest item of its name.
 func (s *foreignStack) close(name []byte) {
+	if s.inside() && (equalFold(name, "p") || equalFold(name, "br")) {
+		for s.inside() {
+			s.n--
+		}
+		return
+	}
 	for i := s.n - 1; i >= 0; i-- {
 		if s.items[i].named(name) {
-			s.n = i
+			s.n, s.html = i, 0
 			return
 		}
 	}
+	s.html = max(0, s.html-1)
 }
 
 func (i foreignItem) named(name []byte) bool {
 	switch i {
-	case inSVG:
+	case inSVG, svgInMath:
 		return equalFold(name, "svg")
-	case inMath:
+	case inMath, mathInSVG:
 		return equalFold(name, "math")
 	}
 	if p := integrationPoint(name, inSVG); p != inHTML {
@@ -170,7 +206,7 @@ func (i foreignItem) named(name []byte) bool {
 // integrationPoint is the item for an element of SVG or MathML whose content
 // is HTML, or inHTML if it is none.
 func integrationPoint(name []byte, in foreignItem) foreignItem {
-	if in == inSVG {
+	if in == inSVG || in == mathInSVG {
 		switch {
 		case equalFold(name, "foreignobject"):
 			return inForeignObject
@@ -190,24 +226,39 @@ func integrationPoint(name []byte, in foreignItem) foreignItem {
 	return inHTML
 }
 
+// isVoid reports whether the HTML element called name has no content.
+func isVoid(name []byte) bool {
+	var buf [16]byte
+	return voids[string(lowered(&buf, name))]
+}
+
+var voids = nameSet("area base br col embed hr img input link meta param source track wbr")
+
 // breakouts are the HTML elements that end SVG and MathML.
-var breakouts = func() map[string]bool {
-	m := make(map[string]bool)
-	for _, n := range bytes.Fields([]byte("b big blockquote body br center code dd div dl dt em embed" +
-		" h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta nobr ol p pre ruby s small span" +
-		" strong strike sub sup table tt u ul var")) {
-		m[string(n)] = true
-	}
-	return m
-}()
+var breakouts = nameSet("b big blockquote body br center code dd div dl dt em embed" +
+	" h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta nobr ol p pre ruby s small span" +
+	" strong strike sub sup table tt u ul var")
 
 func breaksOut(name []byte) bool {
 	var buf [16]byte
+	return breakouts[string(lowered(&buf, name))]
+}
+
+func nameSet(names string) map[string]bool {
+	m := make(map[string]bool)
+	for name := range strings.FieldsSeq(names) {
+		m[name] = true
+	}
+	return m
+}
+
+// lowered is name in lower case, or nothing if it is longer than buf.
+func lowered(buf *[16]byte, name []byte) []byte {
 	if len(name) > len(buf) {
-		return false
+		return nil
 	}
 	for i, c := range name {
 		buf[i] = lower(c)
 	}
-	return breakouts[string(buf[:len(name)])]
+	return buf[:len(name)]
 }

@@ -199,7 +199,7 @@ func (h *htmlScanner) declaration(src []byte, pos int, final bool) (int, bool) {
 	case bytes.HasPrefix(rest, []byte("<!--")):
 		h.state = htmlComment
 		return pos + 4, true
-	case h.foreign.inside() && bytes.HasPrefix(rest, []byte(cdata)):
+	case h.foreign.hasCDATA() && bytes.HasPrefix(rest, []byte(cdata)):
 		h.state = htmlCDATA
 		return pos + len(cdata), true
 	}
@@ -268,8 +268,7 @@ func (h *htmlScanner) startTag(src []byte, pos, attrs, end, n int, f *finder) {
 		h.w.attributes(src, attrs, end, n, tag{el: el, depth: h.depth}, f)
 	}
 	if h.foreign.n > 0 || el == elSVG || el == elMath {
-		h.foreign.open(name, el, selfClosing(src, attrs, end))
-		if h.foreign.inside() {
+		if h.foreign.open(name, el, selfClosing(src, attrs, end)) {
 			if el == elStyle {
 				h.enterStyle("")
 			}

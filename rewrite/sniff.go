@@ -130,8 +130,6 @@ func sniff(head []byte, f format, final bool) format {
 		return sniffJSON(text, f, final)
 	case '<':
 		return sniffMarkup(text, f, final)
-	case 0:
-		return formatNone
 	}
 	return f
 }
@@ -168,25 +166,37 @@ func sniffMarkup(text []byte, f format, final bool) format {
 	return f
 }
 
+// feedRoots are the root elements of what is XML even if sent as HTML.
+var feedRoots = []string{"rss", "feed", "rdf:rdf", "urlset", "sitemapindex", "oembed"}
+
 // sniffRoot tells a document with an XML declaration by its root element.
 func sniffRoot(text []byte, f format, final bool) format {
 	head := text[:min(len(text), sniffLength)]
-	for i := 0; i+1 < len(head); i++ {
-		if head[i] != '<' || !is(head[i+1], isAlpha) {
-			continue
-		}
-		switch m := matchName(head[i+1:], "html"); {
-		case m == partMatch && !final && len(text) < sniffLength:
+	i := 0
+	for i+1 < len(head) && !(head[i] == '<' && is(head[i+1], isAlpha)) {
+		i++
+	}
+	more := !final && len(text) < sniffLength
+	if i+1 >= len(head) {
+		if more {
 			return formatPending
-		case m != fullMatch:
-			return formatXML
-		case f == formatXML:
-			return formatXHTML
 		}
 		return f
 	}
-	if len(text) < sniffLength && !final {
-		return formatPending
+	names := feedRoots
+	if f == formatXML {
+		names = []string{"html", "svg"}
+	}
+	for _, name := range names {
+		switch m := matchName(head[i+1:], name); {
+		case m == partMatch && more:
+			return formatPending
+		case m != fullMatch:
+		case f == formatXML:
+			return formatXHTML
+		default:
+			return formatXML
+		}
 	}
 	return f
 }

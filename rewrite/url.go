@@ -1,6 +1,9 @@
 package rewrite
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // edit replaces a piece of the text being scanned.
 type edit struct {
@@ -234,7 +237,11 @@ func (w *Writer) resolveDots(u []byte) (dir, path []byte) {
 // decodePath undoes the percent-encoding of rest, bits being the classes of
 // its bytes. It refuses what names no file that a resolver should be asked for.
 func (w *Writer) decodePath(rest []byte, bits uint16) ([]byte, bool) {
-	if len(rest) == 0 || bits&badPath != 0 || w.asciiOnly && bits&isHigh != 0 {
+	if len(rest) == 0 || bits&badPath != 0 {
+		return nil, false
+	}
+	// What a browser makes of other encodings depends on the page's.
+	if bits&isHigh != 0 && (w.asciiOnly || !utf8.Valid(rest)) {
 		return nil, false
 	}
 	if bits&isEscape == 0 {
