@@ -231,11 +231,18 @@ func putCondition(err error, opts *PutOptions) error {
 	return nil
 }
 
-// isConflict reports whether the store gave up because of another write to the
-// same key at the same time: nothing was stored ("Conditional requests" in the
-// S3 user guide).
+// isConflict reports whether the store gave up because of another request at
+// the same time, so that nothing was stored and another try may succeed.
+//
+// S3 says so with 409 to a conditional write ("Conditional requests" in the S3
+// user guide). MinIO also answers 403 AccessDenied to a Put when a Delete of
+// the last other object in that directory removes the directory meanwhile; so
+// a denial must last for a few tries before it is believed.
 func isConflict(err error) bool {
 	answer := answerOf(err)
-	return answer != nil && answer.status == http.StatusConflict &&
-		answer.hasCode("ConditionalRequestConflict", "OperationAborted")
+	if answer == nil {
+		return false
+	}
+	return (answer.status == http.StatusConflict && answer.hasCode("ConditionalRequestConflict", "OperationAborted")) ||
+		(answer.status == http.StatusForbidden && answer.hasCode("AccessDenied"))
 }
