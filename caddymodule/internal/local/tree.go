@@ -129,19 +129,18 @@ func (t *Tree) lstat(rel string) (info fs.FileInfo, err error) {
 	return info, err
 }
 
-// Open opens the regular file at rel for reading. It never blocks on a FIFO
-// and never follows a symlink to the file.
+// Open opens the regular file at rel for reading. It never blocks on a FIFO.
+// Like os.Root it would follow a symlink that leads to a file of the tree, if
+// one is put there between the two calls; the result is a file of the tree.
 func (t *Tree) Open(rel string) (f *os.File, err error) {
+	if _, err := t.Stat(rel); err != nil {
+		return nil, err
+	}
 	err = t.do(func(r *os.Root) error {
-		f, err = r.OpenFile(name(rel), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+		f, err = r.OpenFile(name(rel), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		return err
 	})
-	switch {
-	case errors.Is(err, syscall.ELOOP):
-		return nil, &fs.PathError{Op: "open", Path: rel, Err: ErrNotRegular}
-	case errors.Is(err, syscall.ENOTDIR):
-		return nil, &fs.PathError{Op: "open", Path: rel, Err: fs.ErrNotExist}
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
@@ -168,7 +167,7 @@ func (t *Tree) ReadSmall(rel string, limit int) ([]byte, error) {
 // openDir opens the directory at rel.
 func (t *Tree) openDir(rel string) (f *os.File, err error) {
 	err = t.do(func(r *os.Root) error {
-		f, err = r.OpenFile(name(rel), os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+		f, err = r.OpenFile(name(rel), os.O_RDONLY|syscall.O_DIRECTORY, 0)
 		return err
 	})
 	return f, err
