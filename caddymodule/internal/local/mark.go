@@ -35,7 +35,7 @@ type Mark struct {
 }
 
 func (m Mark) encode() []byte {
-	return fmt.Appendf(nil, "1 %d %d %c %s %s", m.Size, m.ModTime, m.Class, m.Place, m.ETag)
+	return fmt.Appendf(nil, "1 %d %d %s %s %s", m.Size, m.ModTime, []byte{m.Class}, m.Place, m.ETag)
 }
 
 // parseMark reads what encode wrote. Anything else is no mark.
