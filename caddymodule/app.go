@@ -51,7 +51,7 @@ func (a *App) Start() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.handlers {
-		s.engine.useLogger(s.handler, s.logger)
+		s.engine.log.use(s.handler, s.logger)
 		s.engine.start()
 	}
 	return nil

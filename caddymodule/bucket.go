@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -37,7 +40,7 @@ type BucketConfig struct {
 	// The session token that belongs to temporary keys. Default: empty.
 	SessionToken string `json:"session_token,omitempty"`
 
-	// Encryption by the store: `AES256` or `aws:kms`. Default: empty, as the
+	// Encryption by the store: `AES256`, `aws:kms` or `aws:kms:dsse`. Default: empty, as the
 	// bucket is set up.
 	SSE string `json:"sse,omitempty"`
 
@@ -52,8 +55,8 @@ type BucketConfig struct {
 	// none: the bucket's policy says what is public.
 	ACL string `json:"acl,omitempty"`
 
-	// How uploads are verified by the store: `crc` or `md5`. Default: empty,
-	// `crc` for Amazon S3 and `md5` for all others.
+	// How uploads are verified by the store: `crc32` or `md5`. Default: empty,
+	// `crc32` for Amazon S3 and `md5` for all others.
 	Checksum string `json:"checksum,omitempty"`
 
 	// What the names of public objects begin with, below the URL's prefix.
@@ -96,15 +99,42 @@ func (b *BucketConfig) resolve() (BucketConfig, error) {
 	return r, nil
 }
 
+// check refuses what a directory cannot do. The store checks the rest.
+func (b *BucketConfig) check(serve string) error {
+	if !strings.HasPrefix(b.URL, "file:") {
+		return nil
+	}
+	if serve == servePresign {
+		return errors.New("serve presign needs a bucket on s3://: a directory has no URLs that expire; use proxy or redirect")
+	}
+	common := map[string]bool{"url": true, "public_prefix": true, "private_prefix": true, "control_prefix": true}
+	options := b.strings()
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		if !common[name] && *options[name] != "" {
+			return fmt.Errorf("bucket: %s is for s3:// only, not for a directory: take it out", name)
+		}
+	}
+	if b.PathStyle != nil {
+		return errors.New("bucket: path_style is for s3:// only, not for a directory: take it out")
+	}
+	return nil
+}
+
 // open returns the store and the prefix that the URL gives to all names.
 func (b *BucketConfig) open(logger *slog.Logger) (bucket.Store, string, error) {
 	return bucket.Open(b.URL, bucket.Options{
 		S3: bucket.S3Config{
 			Endpoint:     b.Endpoint,
 			Region:       b.Region,
+			PathStyle:    b.PathStyle,
 			AccessKey:    b.AccessKey,
 			SecretKey:    b.SecretKey,
 			SessionToken: b.SessionToken,
+			Encryption:   b.SSE,
+			KMSKeyID:     b.KMSKey,
+			StorageClass: b.StorageClass,
+			PublicACL:    b.ACL,
+			Checksum:     bucket.Checksum(b.Checksum),
 		},
 		Log: logger,
 	})

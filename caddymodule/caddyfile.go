@@ -40,11 +40,11 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			access_key     <key>
 //			secret_key     <secret>
 //			session_token  <token>
-//			sse            AES256|aws:kms
+//			sse            AES256|aws:kms|aws:kms:dsse
 //			kms_key        <id>
 //			storage_class  <class>
 //			acl            <acl>
-//			checksum       crc|md5
+//			checksum       crc32|md5
 //			public_prefix  <prefix>
 //			private_prefix <prefix>
 //			control_prefix <prefix>

@@ -19,6 +19,8 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
+const handlerID = "http.handlers.media_offload"
+
 // Handler keeps a bucket equal to the media that an app writes to disk, makes
 // the URLs of media in the app's pages public, and serves media that are not on
 // this server's disk. It stands before the handler that runs the app.
@@ -108,6 +110,8 @@ type Handler struct {
 	site     *media.Site
 	rewriter *rewrite.Rewriter // nil: pages stay as they are
 	engine   *sharedEngine     // nil: not acquired
+
+	givenBack bool // by Cleanup
 }
 
 // AppConfig names an app that is known.
@@ -146,7 +150,7 @@ type RootConfig struct {
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
-		ID:  "http.handlers.media_offload",
+		ID:  handlerID,
 		New: func() caddy.Module { return new(Handler) },
 	}
 }
@@ -174,6 +178,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	settings, err := h.engineSettings()
 	if err != nil {
+		return err
+	}
+	if err := settings.Bucket.check(h.Serve); err != nil {
 		return err
 	}
 	if err := settings.checkDocRoot(); err != nil {
@@ -240,8 +247,6 @@ func (h *Handler) check() error {
 		return errors.New("serve redirect needs a public_url to redirect to")
 	case h.Bucket == nil || h.Bucket.URL == "":
 		return errors.New("no bucket: write, for example, `bucket s3://my-bucket/site1`, or `bucket file:///var/lib/media-bucket` for a directory")
-	case h.Serve == servePresign && strings.HasPrefix(h.Bucket.URL, "file:"):
-		return errors.New("serve presign needs a bucket on s3://: a directory has no URLs that expire; use proxy or redirect")
 	case h.App == nil && len(h.Roots) == 0:
 		return errors.New("no media root: write, for example, `app wordpress /var/www/html`, or `root /var/www/html/images /images/`")
 	}
@@ -312,12 +317,11 @@ func (s *engineSettings) checkDocRoot() error {
 // Cleanup gives the engine back, once, and only if this instance got it: a
 // config that failed to load must not take the engine from the one that runs.
 func (h *Handler) Cleanup() error {
-	engine := h.engine
-	if engine == nil {
+	if h.engine == nil || h.givenBack {
 		return nil
 	}
-	h.engine = nil
-	return engine.giveBack(h)
+	h.givenBack = true // h.engine stays: requests of this config may go on
+	return h.engine.giveBack(h)
 }
 
 var (

@@ -17,7 +17,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
-	"go.uber.org/zap/exp/zapslog"
 )
 
 // engines are the engines of this process by the hash of their settings. A
@@ -125,6 +124,7 @@ func (s *engineSettings) cacheControl(_ string, class media.Class) string {
 // with configs, and requests, which may outlive their config.
 type sharedEngine struct {
 	engine *offload.Engine
+	log    *switchedLog
 	key    string // of the pool
 	site   string // names the site for people and in metrics
 	bucket string // names the bucket, without secrets
@@ -136,18 +136,10 @@ type sharedEngine struct {
 	requests atomic.Int64
 	idle     chan struct{} // closed when retired and without requests
 	idleOnce sync.Once
-
-	mu      sync.Mutex
-	loggers []handlerLogger // of configs that are live, newest last
 }
 
 // retired is added to sharedEngine.requests when the last handler is gone.
 const retired = math.MinInt64 / 2
-
-type handlerLogger struct {
-	handler *Handler
-	logger  *slog.Logger
-}
 
 // acquireEngine returns the engine for the settings, a new one or the one that
 // another handler or an older config uses. Each call needs one giveBack.
@@ -157,11 +149,12 @@ func acquireEngine(s engineSettings, site *media.Site, logger *slog.Logger) (*sh
 		return nil, err
 	}
 	value, _, err := engines.LoadOrNew(key, func() (caddy.Destructor, error) {
-		engine, bucketName, err := s.newEngine(site, logger)
+		log := newSwitchedLog(logger)
+		engine, bucketName, err := s.newEngine(site, log.logger())
 		if err != nil {
 			return nil, err
 		}
-		e := &sharedEngine{engine: engine, key: key, bucket: bucketName, idle: make(chan struct{})}
+		e := &sharedEngine{engine: engine, log: log, key: key, bucket: bucketName, idle: make(chan struct{})}
 		for i, root := range site.Roots() {
 			if i == 0 {
 				e.site = root.Dir
@@ -214,37 +207,11 @@ func (e *sharedEngine) release() {
 	}
 }
 
-// useLogger makes logger the engine's, until a newer config brings another one
-// or the handler gives the engine back: an engine outlives the config that made
-// it, and a config's logger does not outlive the config.
-func (e *sharedEngine) useLogger(h *Handler, logger *slog.Logger) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.loggers = append(e.loggers, handlerLogger{h, logger})
-	e.engine.SetLogger(logger)
-}
-
 // giveBack ends h's use of the engine.
 func (e *sharedEngine) giveBack(h *Handler) error {
-	e.dropLogger(h)
+	e.log.drop(h)
 	_, err := engines.Delete(e.key)
 	return err
-}
-
-func (e *sharedEngine) dropLogger(h *Handler) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i := range e.loggers {
-		if e.loggers[i].handler == h {
-			e.loggers = append(e.loggers[:i], e.loggers[i+1:]...)
-			break
-		}
-	}
-	if n := len(e.loggers); n > 0 {
-		e.engine.SetLogger(e.loggers[n-1].logger)
-		return
-	}
-	e.engine.SetLogger(slog.New(zapslog.NewHandler(caddy.Log().Named("http.handlers.media_offload").Core())))
 }
 
 // Destruct implements caddy.Destructor: no config refers to the engine any
@@ -266,7 +233,7 @@ func (e *sharedEngine) Destruct() error {
 	stopping.Go(func() {
 		e.waitForRequests(requestsTimeout)
 		if err := e.stop(); err != nil {
-			caddy.Log().Named("http.handlers.media_offload").Sugar().Warnf("stopping the engine of %s: %v", e.site, err)
+			processLogger().Warn("stopping an engine", "site", e.site, "error", err)
 		}
 	})
 	return nil
