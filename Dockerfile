@@ -12,10 +12,11 @@ RUN apt-get update \
 	&& rm -rf /var/lib/apt/lists/* \
 	# The same user as PHP in Debian's and Docker's PHP images, so that both may
 	# read and mark the media files.
-	&& mkdir -p /config /data /etc/caddy && chown 33:33 /config /data
+	&& mkdir -p /config /data /etc/caddy && chown 33:33 /config /data /srv
 COPY --from=build /media-offload-caddy /usr/bin/caddy
 COPY Caddyfile.example /etc/caddy/Caddyfile
-ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
+WORKDIR /srv
+ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data PWD=/srv
 VOLUME /config /data
 EXPOSE 8080 8081
 USER 33:33

@@ -1,7 +1,7 @@
 # The two commands of the README are `make demo` and `make test`.
 GO       ?= go
 BIN      := $(CURDIR)/.cache/bin
-FUZZTIME ?= 20s
+FUZZTIME ?=
 
 .PHONY: build demo test unit integration soak bench lint fuzz tools clean
 
@@ -30,7 +30,7 @@ lint:
 	cd integration && $(GO) mod tidy -diff
 	$(BIN)/golangci-lint run ./...
 
-fuzz: ## FUZZTIME for each fuzz target
+fuzz: ## every fuzz target; FUZZTIME=10m: that long each
 	integration/fuzz.sh $(FUZZTIME)
 
 soak: tools ## long campaigns: hours

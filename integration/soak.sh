@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The long campaigns, for hours: random histories, kills, barriers under fire,
+# fuzzing. SOAK is the number of hours for fuzzing all targets together.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+hours=${SOAK:-2}
+go test -race -timeout 6h -run RandomHistories ./caddymodule/internal/offload -model.runs 2000
+WATCH_SOAK=30m go test -race -run 'Soak|Model' -timeout 2h ./caddymodule/internal/watch
+(cd integration && MEDIA_OFFLOAD_SOAK=1 go test -tags integration -timeout 6h ./...)
+targets=$(git ls-files '*_test.go' | grep -v '^integration/' | xargs grep -h '^func Fuzz' | wc -l)
+integration/fuzz.sh "$((hours * 3600 / targets))s"
