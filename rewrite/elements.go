@@ -173,21 +173,25 @@ func (s *foreignStack) push(i foreignItem) {
 	}
 }
 
-// close takes note of an end tag: it closes the nearest item of its name.
-func (s *foreignStack) close(name []byte) {
-	if s.inside() && (equalFold(name, "p") || equalFold(name, "br")) {
+// close takes note of an end tag: it closes the nearest item of its name. It
+// reports whether that left an item.
+func (s *foreignStack) close(name []byte) bool {
+	// </p> and </br> break out; of the others that HTML knows, one here shows
+	// that the svg or math element was not closed.
+	if s.inside() && breaksOut(name) {
 		for s.inside() {
 			s.n--
 		}
-		return
+		return true
 	}
 	for i := s.n - 1; i >= 0; i-- {
 		if s.items[i].named(name) {
 			s.n, s.html = i, 0
-			return
+			return true
 		}
 	}
 	s.html = max(0, s.html-1)
+	return false
 }
 
 func (i foreignItem) named(name []byte) bool {

@@ -23,6 +23,9 @@ type htmlScanner struct {
 	script  scriptScanner
 	style   cssScanner
 	foreign foreignStack
+	// svgStyle says that text is CSS: a style element of SVG is not raw text,
+	// there can be CDATA sections and comments in it.
+	svgStyle bool
 }
 
 type htmlState uint8
@@ -40,9 +43,7 @@ const (
 )
 
 func (h *htmlScanner) reset(w *Writer, depth int) {
-	h.w, h.depth = w, depth
-	h.state, h.escape = htmlData, 0
-	h.foreign.n = 0
+	*h = htmlScanner{w: w, depth: depth}
 }
 
 // scanHTML reads a whole document or fragment.
@@ -128,6 +129,10 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 	limit := h.w.rw.maxToken
 	for pos < len(src) {
 		if src[pos] != '<' {
+			if h.svgStyle {
+				h.state, h.end, h.ahead = htmlStyle, "<", 0
+				return pos, true
+			}
 			i := bytes.IndexByte(src[pos:], '<')
 			if i < 0 {
 				return len(src), true
@@ -201,6 +206,9 @@ func (h *htmlScanner) declaration(src []byte, pos int, final bool) (int, bool) {
 		return pos + 4, true
 	case h.foreign.hasCDATA() && bytes.HasPrefix(rest, []byte(cdata)):
 		h.state = htmlCDATA
+		if h.svgStyle {
+			h.state, h.end, h.ahead = htmlStyle, "]]>", 0
+		}
 		return pos + len(cdata), true
 	}
 	h.state = htmlBogus
@@ -250,7 +258,8 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 		return h.unfinishedTag(src, pos, end, final)
 	}
 	if h.foreign.n > 0 {
-		h.foreign.close(src[pos+2 : name])
+		left := h.foreign.close(src[pos+2 : name])
+		h.svgStyle = h.svgStyle && !left && !equalFold(src[pos+2:name], "style")
 	}
 	return end, true
 }
@@ -268,10 +277,10 @@ func (h *htmlScanner) startTag(src []byte, pos, attrs, end, n int, f *finder) {
 		h.w.attributes(src, attrs, end, n, tag{el: el, depth: h.depth}, f)
 	}
 	if h.foreign.n > 0 || el == elSVG || el == elMath {
+		h.svgStyle = false
 		if h.foreign.open(name, el, selfClosing(src, attrs, end)) {
-			if el == elStyle {
-				h.enterStyle("")
-			}
+			h.svgStyle = el == elStyle && !selfClosing(src, attrs, end) && h.w.rw.skip&ContextStyle == 0
+			h.style = cssScanner{w: h.w, depth: h.depth}
 			return
 		}
 	}
@@ -287,7 +296,11 @@ func (h *htmlScanner) enter(src []byte, attrs, end int, el element) {
 		k, rel := scriptType(src, attrs, end)
 		h.enterScript(k, rel)
 	case elStyle:
-		h.enterStyle("style")
+		h.state, h.end, h.ahead = htmlRaw, "style", 0
+		if h.w.rw.skip&ContextStyle == 0 {
+			h.state = htmlStyle
+			h.style = cssScanner{w: h.w, depth: h.depth}
+		}
 	case elTextarea, elTitle, elXMP, elIframe, elNoembed, elNoframes:
 		h.state, h.end = htmlRaw, el.name()
 	case elPlaintext:
@@ -295,31 +308,35 @@ func (h *htmlScanner) enter(src []byte, attrs, end int, el element) {
 	}
 }
 
-// enterStyle begins CSS that ends with the end tag called end or, in SVG, where
-// the tokenizer knows no raw text, with any tag.
-func (h *htmlScanner) enterStyle(end string) {
-	h.end, h.ahead = end, 0
-	if h.w.rw.skip&ContextStyle == 0 {
-		h.state = htmlStyle
-		h.style = cssScanner{w: h.w, depth: h.depth}
-	} else if end != "" {
-		h.state = htmlRaw
-	}
-}
-
+// styleElement reads CSS up to what h.end says.
 func (h *htmlScanner) styleElement(src []byte, pos int, f *finder, final, advance bool) (int, bool) {
-	end, found := rawEnd(src, pos+h.ahead, h.end)
+	end, found := h.styleEnd(src, pos+h.ahead)
 	done := h.style.scan(src[:end], pos, f, found || final, advance || found)
 	h.ahead = end - done
 	if found && done == end {
 		h.state = htmlData
+		if h.end == "]]>" {
+			end += len(h.end)
+		}
 		return end, true
 	}
 	return done, false
 }
 
+// styleEnd is the position of what h.end says, or that up to which there is
+// none.
+func (h *htmlScanner) styleEnd(src []byte, pos int) (end int, found bool) {
+	if h.end == "style" {
+		return rawEnd(src, pos, h.end)
+	}
+	if i := bytes.Index(src[pos:], []byte(h.end)); i >= 0 {
+		return pos + i, true
+	}
+	return max(pos, len(src)-len(h.end)+1), false
+}
+
 // rawEnd is the position of the end tag </name that ends the raw text at pos,
-// or the position up to which there is none.
+// or that up to which there is none.
 func rawEnd(src []byte, pos int, name string) (end int, found bool) {
 	for {
 		i := bytes.IndexByte(src[pos:], '<')
@@ -327,9 +344,6 @@ func rawEnd(src []byte, pos int, name string) (end int, found bool) {
 			return len(src), false
 		}
 		pos += i
-		if name == "" {
-			return pos, true
-		}
 		if m := matchEndTag(src[pos:], name); m != noMatch {
 			return pos, m == fullMatch
 		}

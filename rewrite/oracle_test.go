@@ -2,7 +2,9 @@ package rewrite
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"os/exec"
@@ -145,25 +147,37 @@ func checkOracle(t *testing.T, r *Rewriter, in string) bool {
 	return true
 }
 
+var (
+	oracleSeed  = flag.Uint64("oracle.seed", 0, "seed of TestOracle; 0 takes a new one")
+	oraclePages = flag.Int("oracle.pages", 4000, "pages that TestOracle generates")
+)
+
 // TestOracle generates pages from pieces that mean something to a tokenizer.
+// SVG and MathML are whole, for where an unclosed one ends depends on the tree;
+// the tree construction tests have those.
 func TestOracle(t *testing.T) {
 	r := newTest(t, onlyMarkup)
-	rnd := random(7)
-	pieces := strings.Split(expand.Replace(`<img src="{U}a.jpg">|<a href='{U}b.jpg?x=1&amp;y#z'>|</a>|<img srcset="{U}a.jpg 1x, /images/b.jpg 2x">|<p style="background:url({U}c.jpg)">|</p>|{U}text.jpg|<!--|-->|--!>|<!-->|<!--->|<!|<?|</|<|>|"|'|=| |/|&quot;|&#x2F;|<textarea>|</textarea>|<title>|</title>|<script>|</script>|<!-- <script>|<style>a{background:url({U}d.jpg)}|</style>|<xmp>|</xmp>|<noscript>|</noscript>|<template>|</template>|<video poster=/images/p.jpg src={U}e.mp4>|<IMG SRC=//example.com/images/q.jpg ALT="{U}">|<img src=a src="{U}a.jpg">|<img alt=">" src="{U}a.jpg">|<img ="{U}a.jpg" src={U}a.jpg|<input value="{U}a.jpg">|<div data=x>|</div>|<![CDATA[|]]>|<svg>|</svg>|<math>|</math>|<svg><desc>|</desc>|<iframe>|</iframe>|<img src="{U}%C3%A9.jpg">|`+"\x00|\r\n|\xff"), "|")
-	seedRuns := 4000
-	if testing.Short() {
-		seedRuns = 400
+	seed := *oracleSeed
+	if seed == 0 {
+		seed = rand.Uint64()
 	}
-	for range seedRuns {
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	pieces := strings.Split(expand.Replace(`<img src="{U}a.jpg">|<a href='{U}b.jpg?x=1&amp;y#z'>|</a>|<img srcset="{U}a.jpg 1x, /images/b.jpg 2x">|<p style="background:url({U}c.jpg)">|</p>|{U}text.jpg|<!--|-->|--!>|<!-->|<!--->|<!|<?|</|<|>|"|'|=| |/|&quot;|&#x2F;|<textarea>|</textarea>|<title>|</title>|<script>|</script>|<!-- <script>|<style>a{background:url({U}d.jpg)}|</style>|<xmp>|</xmp>|<noscript>|</noscript>|<template>|</template>|<video poster=/images/p.jpg src={U}e.mp4>|<IMG SRC=//example.com/images/q.jpg ALT="{U}">|<img src=a src="{U}a.jpg">|<img alt=">" src="{U}a.jpg">|<img ="{U}a.jpg" src={U}a.jpg|<input value="{U}a.jpg">|<div data=x>|</div>|<![CDATA[|]]>|<svg><g><image href="{U}s.jpg"/><![CDATA[<img src="{U}a.jpg">]]></g></svg>|<svg><style>a{fill:url({U}d.svg)}<![CDATA[b{fill:url({U}e.svg)}]]></style></svg>|<svg><desc><img src="{U}a.jpg"></desc><title><![CDATA[<b>]]></title></svg>|<math><mi><img src="{U}a.jpg"></mi></math>|<iframe>|</iframe>|<img src="{U}%C3%A9.jpg">|`+"\x00|\r\n|\xff"), "|")
+	for range *oraclePages {
 		var b strings.Builder
-		for range 1 + rnd()%12 {
-			b.WriteString(pieces[(rnd()*211+rnd()*17+rnd())%len(pieces)])
+		for range 1 + rnd.IntN(12) {
+			b.WriteString(pieces[rnd.IntN(len(pieces))])
 		}
-		if !checkOracle(t, r, b.String()) {
+		if in := b.String(); !oracleErrs.MatchString(in) && !checkOracle(t, r, in) {
 			return
 		}
 	}
 }
+
+// oracleErrs are inputs that golang.org/x/net/html v0.60.0 gets wrong: a '<'
+// before anything but a letter or slash ends its escaped state of scripts.
+var oracleErrs = regexp.MustCompile(`(?is)<script.*<!--.*<[^a-z/]`)
 
 // html5lib is the folder of the html5lib tests that x/net carries.
 func html5lib(t *testing.T) string {
