@@ -6,7 +6,10 @@ func TestCSS(t *testing.T) {
 	p := sitePage
 	p.ContentType = "text/css"
 	p.Path = "/wp-content/themes/x/style.css"
-	runRows(t, newTest(t), p, rows(`
+	runRows(t, newTest(t), p, rows(cssRows))
+}
+
+const cssRows = `
 a{background:url({U}a.jpg)} ==> a{background:url({C}a.jpg)}
 a{background:url( "{U}a.jpg" )} ==> a{background:url( "{C}a.jpg" )}
 a{background:URL('/images/a(1).jpg')} ==> a{background:URL('https://cdn.test/m1/a%281%29.jpg')}
@@ -23,5 +26,4 @@ a{content:"url({U}a.jpg)"} b{content:"\" url("}
 a{background:myurl({U}a.jpg)}
 a{content:"{NL}background:url({U}a.jpg)} ==> a{content:"{NL}background:url({C}a.jpg)}
 @font-face{src:url("{U}f.woff2") format("woff2")} ==> @font-face{src:url("{C}f.woff2") format("woff2")}
-`))
-}
+`

@@ -3,7 +3,10 @@ package rewrite
 import "testing"
 
 func TestHTML(t *testing.T) {
-	runRows(t, newTest(t), sitePage, rows(`
+	runRows(t, newTest(t), sitePage, rows(htmlRows))
+}
+
+const htmlRows = `
 // URL attributes
 <img src="{U}a.jpg"> ==> <img src="{C}a.jpg">
 <img src='{U}a.jpg'> ==> <img src='{C}a.jpg'>
@@ -102,5 +105,4 @@ func TestHTML(t *testing.T) {
 <noscript><img src="{U}a.jpg"></noscript><template><img src="{U}a.jpg"></template> ==> <noscript><img src="{C}a.jpg"></noscript><template><img src="{C}a.jpg"></template>
 <pre><code>{U}a.jpg <img src="{U}a.jpg"></code></pre> ==> <pre><code>{U}a.jpg <img src="{C}a.jpg"></code></pre>
 <a href="{U}a&b.jpg"> ==> <a href="{C}a&amp;b.jpg">
-`))
-}
+`

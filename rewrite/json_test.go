@@ -5,7 +5,16 @@ import "testing"
 func TestJSON(t *testing.T) {
 	p := sitePage
 	p.ContentType = "application/json"
-	r := rows(`
+	r := rows(jsonRows)
+	runRows(t, newTest(t), p, r)
+	// "apps send JSON as text/html and text/plain"
+	for _, ct := range []string{"text/html", "text/plain; charset=UTF-8", "application/vnd.api+json"} {
+		p.ContentType = ct
+		runRows(t, newTest(t), p, r)
+	}
+}
+
+const jsonRows = `
 {"source_url":"{UJ}a.jpg","n":1} ==> {"source_url":"{CJ}a.jpg","n":1}
 ["{U}a.jpg","{UU}b.jpg"] ==> ["{C}a.jpg","{CU}b.jpg"]
 {"{U}a.jpg" : "{U}b.jpg"} ==> {"{U}a.jpg" : "{C}b.jpg"}
@@ -19,11 +28,4 @@ func TestJSON(t *testing.T) {
 {"a":"x\\","b":"{UJ}a.jpg"} ==> {"a":"x\\","b":"{CJ}a.jpg"}
 {"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"\/images\/x.jpg"} ==> {"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"https:\/\/cdn.test\/m1\/x.jpg"}
 {"a":"{UJ}a.jpg
-`)
-	runRows(t, newTest(t), p, r)
-	// "apps send JSON as text/html and text/plain"
-	for _, ct := range []string{"text/html", "text/plain; charset=UTF-8", "application/vnd.api+json"} {
-		p.ContentType = ct
-		runRows(t, newTest(t), p, r)
-	}
-}
+`

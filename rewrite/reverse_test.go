@@ -57,28 +57,7 @@ func turn(t testing.TB, r *Reverse, body, ct, origin string) string {
 
 func TestReverse(t *testing.T) {
 	r := newReverse(t)
-	for _, c := range []struct{ ct, in, out string }{
-		{typeJSON, `{"a":"https://cdn.test/site1/media/a.jpg"}`, `{"a":"https://www.example.com/wp-content/uploads/a.jpg"}`},
-		{typeJSON, `{"a":"see http:\/\/cdn.test\/site1\/media\/a.jpg."}`, `{"a":"see https:\/\/www.example.com\/wp-content\/uploads\/a.jpg."}`},
-		{typeJSON, `{"a":"<img src=\"//cdn.test/site1/media/a.jpg\">"}`, `{"a":"<img src=\"//www.example.com/wp-content/uploads/a.jpg\">"}`},
-		{typeJSON, `{"a":"\nhttps:\u002F\u002Fcdn.test\u002fsite1\u002Fmedia\u002Fa"}`, `{"a":"\nhttps:\u002F\u002Fwww.example.com\u002Fwp-content\u002Fuploads\u002Fa"}`},
-		{typeJSON, `{"a":"{\"b\":\"https:\\\/\\\/cdn.test\\\/site1\\\/media\\\/a\"}"}`, `{"a":"{\"b\":\"https:\\\/\\\/www.example.com\\\/wp-content\\\/uploads\\\/a\"}"}`},
-		{typeJSON, `["https://cdn.test/site1/media/x/a","https://CDN.test:9000/b/c"]`, `["https://www.example.com/files/a","https://CDN.test:9000/b/c"]`},
-		{typeJSON, `["https://cdn.test:9000/b/c","https://cdn.test:9001/b/c","https://cdn.test/b/c"]`, `["https://www.example.com/images/c","https://cdn.test:9001/b/c","https://cdn.test/b/c"]`},
-		{typeJSON, `["https://cdn.test.evil/site1/media/a","https://xcdn.test/site1/media/a","cdn.test/site1/media/a","x//cdn.test/site1/media/a","ftp://cdn.test/site1/media/a","https://cdn.test/site1/mediax/a"]`, ""},
-		{typeForm, "a=https%3A%2F%2Fcdn.test%2Fsite1%2Fmedia%2Fa.jpg&b=1", "a=https%3A%2F%2Fwww.example.com%2Fwp-content%2Fuploads%2Fa.jpg&b=1"},
-		{typeForm, "a=https://cdn.test/site1/media/a.jpg&b=%22%2f%2fcdn.test%2fsite1%2fmedia%2fa", "a=https://www.example.com/wp-content/uploads/a.jpg&b=%22%2f%2fwww.example.com%2fwp-content%2fuploads%2fa"},
-		{typeForm, "a=%7B%22u%22%3A%22https%3A%5C%2F%5C%2Fcdn.test%5C%2Fsite1%5C%2Fmedia%5C%2Fa%22%7D", "a=%7B%22u%22%3A%22https%3A%5C%2F%5C%2Fwww.example.com%5C%2Fwp-content%5C%2Fuploads%5C%2Fa%22%7D"},
-		{typeForm, "a=https%253A%252F%252Fcdn.test%252Fsite1%252Fmedia%252Fa", "a=https%253A%252F%252Fwww.example.com%252Fwp-content%252Fuploads%252Fa"},
-		{"text/xml", "<string>&lt;img src=\"https://cdn.test/site1/media/a\"&gt;</string>", "<string>&lt;img src=\"https://www.example.com/wp-content/uploads/a\"&gt;</string>"},
-		{"image/jpeg", "https://cdn.test/site1/media/a", ""},
-		{
-			typePart,
-			"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--XX--\r\nhttps://cdn.test/site1/media/a",
-			"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nhttps://www.example.com/wp-content/uploads/a\r\n--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--XX--\r\nhttps://cdn.test/site1/media/a",
-		},
-		{typePart, "--XX\r\nno header https://cdn.test/site1/media/a", ""},
-	} {
+	for _, c := range reverseCases {
 		want := c.out
 		if want == "" {
 			want = c.in
@@ -124,4 +103,27 @@ func TestNewReverse(t *testing.T) {
 			t.Errorf("NewReverse(%q: %q) = nil error", public, local)
 		}
 	}
+}
+
+var reverseCases = []struct{ ct, in, out string }{
+	{typeJSON, `{"a":"https://cdn.test/site1/media/a.jpg"}`, `{"a":"https://www.example.com/wp-content/uploads/a.jpg"}`},
+	{typeJSON, `{"a":"see http:\/\/cdn.test\/site1\/media\/a.jpg."}`, `{"a":"see https:\/\/www.example.com\/wp-content\/uploads\/a.jpg."}`},
+	{typeJSON, `{"a":"<img src=\"//cdn.test/site1/media/a.jpg\">"}`, `{"a":"<img src=\"//www.example.com/wp-content/uploads/a.jpg\">"}`},
+	{typeJSON, `{"a":"\nhttps:\u002F\u002Fcdn.test\u002fsite1\u002Fmedia\u002Fa"}`, `{"a":"\nhttps:\u002F\u002Fwww.example.com\u002Fwp-content\u002Fuploads\u002Fa"}`},
+	{typeJSON, `{"a":"{\"b\":\"https:\\\/\\\/cdn.test\\\/site1\\\/media\\\/a\"}"}`, `{"a":"{\"b\":\"https:\\\/\\\/www.example.com\\\/wp-content\\\/uploads\\\/a\"}"}`},
+	{typeJSON, `["https://cdn.test/site1/media/x/a","https://CDN.test:9000/b/c"]`, `["https://www.example.com/files/a","https://CDN.test:9000/b/c"]`},
+	{typeJSON, `["https://cdn.test:9000/b/c","https://cdn.test:9001/b/c","https://cdn.test/b/c"]`, `["https://www.example.com/images/c","https://cdn.test:9001/b/c","https://cdn.test/b/c"]`},
+	{typeJSON, `["https://cdn.test.evil/site1/media/a","https://xcdn.test/site1/media/a","cdn.test/site1/media/a","x//cdn.test/site1/media/a","ftp://cdn.test/site1/media/a","https://cdn.test/site1/mediax/a"]`, ""},
+	{typeForm, "a=https%3A%2F%2Fcdn.test%2Fsite1%2Fmedia%2Fa.jpg&b=1", "a=https%3A%2F%2Fwww.example.com%2Fwp-content%2Fuploads%2Fa.jpg&b=1"},
+	{typeForm, "a=https://cdn.test/site1/media/a.jpg&b=%22%2f%2fcdn.test%2fsite1%2fmedia%2fa", "a=https://www.example.com/wp-content/uploads/a.jpg&b=%22%2f%2fwww.example.com%2fwp-content%2fuploads%2fa"},
+	{typeForm, "a=%7B%22u%22%3A%22https%3A%5C%2F%5C%2Fcdn.test%5C%2Fsite1%5C%2Fmedia%5C%2Fa%22%7D", "a=%7B%22u%22%3A%22https%3A%5C%2F%5C%2Fwww.example.com%5C%2Fwp-content%5C%2Fuploads%5C%2Fa%22%7D"},
+	{typeForm, "a=https%253A%252F%252Fcdn.test%252Fsite1%252Fmedia%252Fa", "a=https%253A%252F%252Fwww.example.com%252Fwp-content%252Fuploads%252Fa"},
+	{"text/xml", "<string>&lt;img src=\"https://cdn.test/site1/media/a\"&gt;</string>", "<string>&lt;img src=\"https://www.example.com/wp-content/uploads/a\"&gt;</string>"},
+	{"image/jpeg", "https://cdn.test/site1/media/a", ""},
+	{
+		typePart,
+		"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--XX--\r\nhttps://cdn.test/site1/media/a",
+		"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nhttps://www.example.com/wp-content/uploads/a\r\n--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--XX--\r\nhttps://cdn.test/site1/media/a",
+	},
+	{typePart, "--XX\r\nno header https://cdn.test/site1/media/a", ""},
 }

@@ -14,6 +14,10 @@ const DefaultMaxToken = 64 << 10
 // the look-ahead of the scanners need.
 const minMaxToken = 1 << 10
 
+// maxUnread is how much of a page without media is kept in case that some
+// comes: with DefaultMaxToken, pages of up to 128 KiB are never read.
+const maxUnread = 64 << 10
+
 // maxPrefix bounds the length of one prefix in bytes.
 const maxPrefix = 512
 
@@ -89,6 +93,7 @@ type Rewriter struct {
 	resolve  func(dst []byte, m Match) ([]byte, bool)
 	skip     Context
 	maxToken int
+	unread   int // how much a Writer keeps unread beyond maxToken
 	needles  *needles
 	writers  sync.Pool
 }
@@ -116,6 +121,7 @@ func New(c Config) (*Rewriter, error) {
 		resolve:  c.Resolve,
 		skip:     c.Skip,
 		maxToken: c.MaxToken,
+		unread:   maxUnread,
 		needles:  ns,
 	}
 	if r.maxToken == 0 {

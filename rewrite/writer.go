@@ -159,7 +159,7 @@ func (w *Writer) shrink() {
 // windowLimit is the size of the window above which it is read even if there
 // is no needle in it.
 func (w *Writer) windowLimit() int {
-	return w.rw.maxToken + 64<<10
+	return w.rw.maxToken + w.rw.unread
 }
 
 // advance reads what is new in the window and writes what is decided. With

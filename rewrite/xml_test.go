@@ -10,7 +10,15 @@ func TestXML(t *testing.T) {
 		p.ContentType = ct
 		runRows(t, newTest(t), p, rows(s))
 	}
-	runRows("application/rss+xml; charset=UTF-8", `
+	runRows("application/rss+xml; charset=UTF-8", feedRows)
+	runRows("text/html", `
+<?xml version="1.0"?><rss><url>{U}a.jpg</url></rss> ==> <?xml version="1.0"?><rss><url>{C}a.jpg</url></rss>
+<?xml version="1.0"?><html><url>{U}a.jpg</url></html>
+`)
+	runRows("image/svg+xml", svgRows)
+}
+
+const feedRows = `
 <image><url>{U}a.jpg</url></image> ==> <image><url>{C}a.jpg</url></image>
 <icon>{NL} {U}a.jpg {NL}</icon> ==> <icon>{NL} {C}a.jpg {NL}</icon>
 <enclosure url="{U}a.mp3" length="1"/> ==> <enclosure url="{C}a.mp3" length="1"/>
@@ -24,12 +32,8 @@ func TestXML(t *testing.T) {
 <!-- <url>{U}a.jpg</url> --><?x <url>{U}a.jpg</url> ?><!DOCTYPE x [<!ENTITY y "<url>{U}a.jpg</url>">]><url><!-- x -->{U}a.jpg</url> ==> <!-- <url>{U}a.jpg</url> --><?x <url>{U}a.jpg</url> ?><!DOCTYPE x [<!ENTITY y "<url>{U}a.jpg</url>">]><url><!-- x -->{C}a.jpg</url>
 <html>&lt;iframe src=&quot;{U}a.html&quot;&gt;&lt;/iframe&gt;</html><thumbnail_url>{U}t.jpg</thumbnail_url> ==> <html>&lt;iframe src=&quot;{C}a.html&quot;&gt;&lt;/iframe&gt;</html><thumbnail_url>{C}t.jpg</thumbnail_url>
 <content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><img src="{U}a.jpg" alt="{U}"/></div></content> ==> <content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><img src="{C}a.jpg" alt="{U}"/></div></content>
-`)
-	runRows("text/html", `
-<?xml version="1.0"?><rss><url>{U}a.jpg</url></rss> ==> <?xml version="1.0"?><rss><url>{C}a.jpg</url></rss>
-<?xml version="1.0"?><html><url>{U}a.jpg</url></html>
-`)
-	runRows("image/svg+xml", `
+`
+
+const svgRows = `
 <svg><image href="{U}a.jpg"/><text>{U}a.jpg</text><style><![CDATA[a{fill:url({U}a.svg#x)}]]></style></svg> ==> <svg><image href="{C}a.jpg"/><text>{U}a.jpg</text><style><![CDATA[a{fill:url({C}a.svg#x)}]]></style></svg>
-`)
-}
+`
