@@ -172,25 +172,34 @@ func (s *scriptScanner) slash(src []byte, i, pos int, final bool) (int, bool) {
 		s.last, s.beforeValue = '/', false
 		return i + 1, true
 	}
-	end, inClass := i+1, false
-	for ; end < len(src); end++ {
-		switch c := src[end]; {
+	if end, ok := regexpEnd(src[i:min(len(src), i+s.w.rw.maxToken)]); ok {
+		s.last, s.beforeValue = 'x', false
+		return i + end, true
+	}
+	if !final && len(src)-i < s.w.rw.maxToken {
+		return retreat(i, pos)
+	}
+	s.last, s.beforeValue = '/', false
+	return i + 1, true
+}
+
+// regexpEnd is the length of the regular expression that s begins with, which
+// a newline ends too.
+func regexpEnd(s []byte) (int, bool) {
+	inClass := false
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
 		case c == '\\':
-			end++
+			i++
 		case c == '[':
 			inClass = true
 		case c == ']':
 			inClass = false
 		case c == '/' && !inClass, c == '\n':
-			s.last, s.beforeValue = 'x', false
-			return end + 1, true
+			return i + 1, true
 		}
 	}
-	if final || end-i > s.w.rw.maxToken {
-		s.last, s.beforeValue = 'x', false
-		return min(end, len(src)), true
-	}
-	return retreat(i, pos)
+	return 0, false
 }
 
 // less reads a less-than sign or the start of an HTML-like comment, which ends
@@ -236,10 +245,10 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 	q := src[i]
 	end := s.stringEnd(src, i+1, q)
 	if end < 0 || end-i > s.w.rw.maxToken {
-		if final && end < 0 {
-			return len(src), true
-		}
 		if len(src)-i <= s.w.rw.maxToken {
+			if final {
+				return len(src), true
+			}
 			return retreat(i, pos)
 		}
 		s.openLong(src, i)
