@@ -305,8 +305,17 @@ var plainSlash = []byte("/")
 // of a text decoded from src, into edits of the text around it, in which src
 // begins at off.
 func (w *Writer) outward(first int, d *decoded, src []byte, off int, c codec) {
+	if first == len(w.edits) {
+		return
+	}
+	same := d == nil && !escapable(w.repl[w.edits[first].from:], c)
 	for i := first; i < len(w.edits); i++ {
 		e := &w.edits[i]
+		if same {
+			e.start += off
+			e.end += off
+			continue
+		}
 		slash := plainSlash
 		if d != nil {
 			if j := bytes.IndexByte(d.text[e.start:e.end], '/'); j >= 0 {

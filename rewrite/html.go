@@ -133,7 +133,11 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 				h.state, h.end, h.ahead = htmlStyle, "<", 0
 				return pos, true
 			}
-			i := bytes.IndexByte(src[pos:], '<')
+			pos++ // often a newline between tags
+			i := 0
+			if pos == len(src) || src[pos] != '<' {
+				i = bytes.IndexByte(src[pos:], '<')
+			}
 			if i < 0 {
 				return len(src), true
 			}
@@ -146,6 +150,12 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 			return pos, final
 		}
 		c := src[pos+1]
+		if c == '/' && h.foreign.n == 0 {
+			if end := plainEndTag(src, pos); end > 0 {
+				pos = end
+				continue
+			}
+		}
 		if !is(c, isAlpha) {
 			next, ok := h.markup(src, pos, final)
 			if !ok || h.state != htmlData {
@@ -173,6 +183,23 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 		}
 	}
 	return pos, true
+}
+
+// plainEndTag is the position after the end tag at pos if it is nothing but a
+// short name, as nearly all are, else 0.
+func plainEndTag(src []byte, pos int) int {
+	if pos+12 > len(src) || !is(src[pos+2], isAlpha) {
+		return 0
+	}
+	for i := pos + 3; i < pos+12; i++ {
+		if is(src[i], endsTag) {
+			if src[i] == '>' {
+				return i + 1
+			}
+			return 0
+		}
+	}
+	return 0
 }
 
 // markup reads what begins with '<' and no letter.

@@ -252,7 +252,7 @@ func (w *Writer) apply() {
 		if e.start < w.sent || !e.literal && !w.headIsShort(e) {
 			continue
 		}
-		w.out = append(w.out, w.win[w.sent:e.start]...)
+		w.emit(e.start)
 		w.out = append(w.out, w.repl[e.from:e.to]...)
 		w.sent = e.end
 		w.replaced++
@@ -276,12 +276,24 @@ func (w *Writer) drop(n int) {
 	w.find.drop(n)
 }
 
+// directWrite is the size from which a piece of the window is written as it is
+// rather than gathered with others.
+const directWrite = 8 << 10
+
 // emit adds the window up to n to what is written next.
 func (w *Writer) emit(n int) {
-	if n > w.sent {
-		w.out = append(w.out, w.win[w.sent:n]...)
-		w.sent = n
+	if n <= w.sent {
+		return
 	}
+	if piece := w.win[w.sent:n]; len(piece) < directWrite || w.dst == nil {
+		w.out = append(w.out, piece...)
+	} else {
+		w.flushOut()
+		if w.err == nil {
+			_, w.err = w.dst.Write(piece)
+		}
+	}
+	w.sent = n
 }
 
 func (w *Writer) flushOut() {
