@@ -227,27 +227,40 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// A panic must neither end the process nor pass for a delivery.
+// A panic must neither end the process nor pass for a delivery, to a barrier
+// that waits for just that batch.
 func TestHandlePanics(t *testing.T) {
 	bothKinds(t, func(t *testing.T, cfg Config) {
-		rec := &recorder{}
-		var panics atomic.Int64
+		rec, g := &recorder{}, newGate()
+		var calls atomic.Int64
 		cfg.Handle = func(events []Event) {
-			if panics.Add(1) == 1 {
+			switch calls.Add(1) {
+			case 1:
+				g.handle(events)
+			case 2:
 				panic("handler is broken")
+			default:
+				rec.handle(events)
 			}
-			rec.handle(events)
 		}
 		f := start(t, cfg)
 		f.write("a.jpg", "a")
-		f.barrier()
+		<-g.entered
+		released := f.w.(*watcher).join()
+		f.write("b.jpg", "b")
+		close(g.opened)
+		select {
+		case <-released:
+		case <-time.After(patience):
+			t.Fatal("the barrier is not released")
+		}
 		wantLast(t, rec.take(), "", Rescan)
 		if len(f.log.lines("handler is broken", "stack=", "barrier_test.go")) != 1 {
 			t.Error("the panic's stack is not in the log")
 		}
-		f.write("b.jpg", "b")
+		f.write("c.jpg", "c")
 		f.barrier()
-		wantLast(t, rec.take(), "b.jpg", Wrote)
+		wantLast(t, rec.take(), "c.jpg", Wrote)
 	})
 }
 

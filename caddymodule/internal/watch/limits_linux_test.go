@@ -193,6 +193,32 @@ func TestMaxWatches(t *testing.T) {
 	})
 }
 
+// A tree is exchanged for another while nothing is read: the watches of the
+// one must not be in the other's way.
+func TestMaxWatchesCountsNoStaleOnes(t *testing.T) {
+	g := newGate()
+	f := start(t, Config{MaxWatches: 15, Handle: g.handle})
+	outside := t.TempDir()
+	for i := range 10 {
+		f.must(os.MkdirAll(filepath.Join(outside, "next", fmt.Sprint(i)), 0o755))
+	}
+	for i := range 10 {
+		f.mkdir(fmt.Sprintf("first/%d", i)) // an empty directory is no event
+	}
+	f.barrier()
+	f.write("a.jpg", "a")
+	<-g.entered
+	f.must(os.Rename(f.path("first"), filepath.Join(outside, "away")))
+	f.must(os.Rename(filepath.Join(outside, "next"), f.path("next")))
+	close(g.opened)
+	f.barrier()
+	if f.w.Kind() != "inotify" {
+		t.Errorf("kind %s", f.w.Kind())
+	}
+	f.must(f.w.Close())
+	f.must(checkTree(f))
+}
+
 // helpUnreadable: a directory that the watcher may not list is named in the
 // log once, and is watched when its mode changes.
 func helpUnreadable() int {

@@ -201,9 +201,10 @@ func checkTree(f *fixture) error {
 		if n.wd != wd {
 			return fmt.Errorf("watch %d is recorded as %d", n.wd, wd)
 		}
-		if n.live {
-			watched[string(appendPath(nil, n, ""))] = true
+		if !n.live {
+			return fmt.Errorf("watch %d is kept for nothing", wd)
 		}
+		watched[string(appendPath(nil, n, ""))] = true
 	}
 	var errs []error
 	err := filepath.WalkDir(f.root, func(path string, e fs.DirEntry, err error) error {

@@ -97,6 +97,26 @@ func TestRootReplaced(t *testing.T) {
 	})
 }
 
+// What was a root and is elsewhere now is nobody's.
+func TestRootRenamedAway(t *testing.T) {
+	bothKinds(t, func(t *testing.T, cfg Config) {
+		base := t.TempDir()
+		cfg.Roots = []string{filepath.Join(base, "uploads")}
+		if err := os.MkdirAll(filepath.Join(base, "uploads", "sub"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		f := start(t, cfg)
+		f.rename("", "../away")
+		f.seen()
+		f.must(os.WriteFile(filepath.Join(base, "away", "sub", "a.jpg"), nil, 0o644))
+		wantNone(t, f.seen())
+		f.rename("../away", "")
+		wantLast(t, f.seen(), "", Rescan)
+		f.write("sub/b.jpg", "b")
+		wantLast(t, f.seen(), "sub/b.jpg", Wrote)
+	})
+}
+
 // A deploy switches a symbolic link above the root, of which the root itself
 // hears nothing.
 func TestRootIsSwitchedByASymbolicLink(t *testing.T) {

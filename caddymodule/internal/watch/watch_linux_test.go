@@ -90,6 +90,30 @@ func TestLinksAndSpecialFiles(t *testing.T) {
 	})
 }
 
+// Promise 7: "No path leaves a media root (symlinks, …)": whoever exchanges a
+// directory for a link while it is looked at does not lead the watcher away.
+func TestOpenDirFollowsNothing(t *testing.T) {
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(base, "real", "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(base, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"real/sub": true, "link": false, "link/sub": false, "link/": false} {
+		d, err := openDir(base + "/" + path)
+		if err == nil {
+			d.close()
+		}
+		if (err == nil) != want || err != nil && !isGone(err) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // Longer than a path may be: what is too deep cannot be reached by the app's
 // path either. It must do no harm to the rest.
 func TestTooDeep(t *testing.T) {
