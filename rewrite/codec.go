@@ -3,7 +3,6 @@ package rewrite
 import (
 	"bytes"
 	"html"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -31,66 +30,71 @@ func (c codec) needed(src []byte) bool {
 // decoded is a text with its escapes undone.
 type decoded struct {
 	text []byte
-	// at[i] is where in the source text[i] comes from; it has one more entry
+	// points say where in the source the text comes from: from text on it is
+	// a copy of the source from src on, up to the next escape. The last one is
 	// for the end.
-	at []int32
+	points []point
+	// near is the point that the last position asked for was at.
+	near int
 }
 
+type point struct{ text, src int }
+
 // decode undoes the escapes of src. Unless final, it stops before an escape at
-// the end that more input might complete; at's last entry says where.
+// the end that more input might complete.
 func (d *decoded) decode(src []byte, c codec, final bool) {
-	d.text, d.at = d.text[:0], d.at[:0]
+	d.text, d.points, d.near = d.text[:0], append(d.points[:0], point{}), 0
 	mark := byte('\\')
 	if c == markup {
 		mark = '&'
 	}
 	i := 0
 	for i < len(src) {
-		if n := indexNear(src[i:], mark); n != 0 {
-			if n < 0 {
-				n = len(src) - i
-			}
-			i = d.copyRun(src, i, i+n)
-			continue
+		n := indexNear(src[i:], mark)
+		if n < 0 {
+			n = len(src) - i
 		}
-		if !final && len(src)-i < longestEscape {
+		d.text = append(d.text, src[i:i+n]...)
+		if i += n; i == len(src) || !final && len(src)-i < longestEscape {
 			break
 		}
-		var r rune
-		var n int
-		switch c {
-		case markup:
-			r, n = charRef(src[i:])
-		case escapes:
-			r, n = stringEscape(src[i:])
-		default:
-			r, n = cssEscape(src[i:])
-		}
-		before := len(d.text)
+		r, n := c.escape(src[i:])
 		switch {
 		case n == 0:
-			d.text = append(d.text, src[i])
-			n = 1
+			d.text = append(d.text, mark)
+			i++
+			continue
 		case r >= 0:
 			d.text = utf8.AppendRune(d.text, r)
 		}
-		for range len(d.text) - before {
-			d.at = append(d.at, int32(i))
-		}
 		i += n
+		d.points = append(d.points, point{len(d.text), i})
 	}
-	d.at = append(d.at, int32(i))
 }
 
-// copyRun appends src[i:end], in which nothing is escaped, and returns end.
-func (d *decoded) copyRun(src []byte, i, end int) int {
-	d.text = append(d.text, src[i:end]...)
-	n := len(d.at)
-	d.at = slices.Grow(d.at, end-i)[:n+end-i]
-	for k := range d.at[n:] {
-		d.at[n+k] = int32(i + k)
+// escape decodes the escape at the start of s; n is its length, 0 if there is
+// none. A negative rune stands for nothing (a line continuation).
+func (c codec) escape(s []byte) (r rune, n int) {
+	switch c {
+	case markup:
+		return charRef(s)
+	case escapes:
+		return stringEscape(s)
 	}
-	return end
+	return cssEscape(s)
+}
+
+// at is where in the source position p of the text comes from. It is fastest
+// for positions in ascending order.
+func (d *decoded) at(p int) int {
+	if d.points[d.near].text > p {
+		d.near = 0
+	}
+	for d.near+1 < len(d.points) && d.points[d.near+1].text <= p {
+		d.near++
+	}
+	q := d.points[d.near]
+	return q.src + p - q.text
 }
 
 // longestEscape is more than the length of each escape that matters in a URL.
@@ -174,9 +178,7 @@ func numericRef(s []byte) (r rune, n int) {
 	return rune(v), i
 }
 
-// stringEscape decodes the escape at the start of s by the rules of JSON and
-// JavaScript together. A negative rune stands for nothing (a line
-// continuation).
+// stringEscape decodes an escape by the rules of JSON and JavaScript together.
 func stringEscape(s []byte) (r rune, n int) {
 	if len(s) < 2 {
 		return 0, 0
@@ -239,7 +241,7 @@ func unicodeEscape(s []byte) (rune, int) {
 	return v, 6
 }
 
-// cssEscape decodes the escape at the start of s (CSS Syntax, 4.3.7).
+// cssEscape decodes an escape of CSS (CSS Syntax, 4.3.7).
 func cssEscape(s []byte) (rune, int) {
 	if len(s) < 2 {
 		return 0, 0
@@ -318,11 +320,12 @@ func (w *Writer) outward(first int, d *decoded, src []byte, off int, c codec) {
 		}
 		slash := plainSlash
 		if d != nil {
-			if j := bytes.IndexByte(d.text[e.start:e.end], '/'); j >= 0 {
-				j += e.start
-				slash = src[d.at[j]:d.at[j+1]]
+			j := bytes.IndexByte(d.text[e.start:e.end], '/') + e.start
+			start := d.at(e.start)
+			if j >= e.start {
+				slash = src[d.at(j):d.at(j+1)]
 			}
-			e.start, e.end = int(d.at[e.start]), int(d.at[e.end])
+			e.start, e.end = start, d.at(e.end)
 			e.literal = false
 		}
 		e.start += off

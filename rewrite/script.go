@@ -394,5 +394,5 @@ func (w *Writer) readPiece(src []byte, off int, c codec, depth int, final bool) 
 	f := finder{ns: w.rw.needles}
 	done := lv.html.scan(lv.decoded.text, 0, &f, final, true)
 	w.outward(first, &lv.decoded, src, off, c)
-	return int(lv.decoded.at[done])
+	return lv.decoded.at(done)
 }
