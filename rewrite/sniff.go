@@ -118,13 +118,16 @@ func sniff(head []byte, f format, final bool) format {
 		return f
 	}
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	text := head[skipSpace(head, 0):]
-	if len(text) == 0 {
-		if final || len(head) > sniffLength {
-			return f
-		}
+	start := skipSpace(head, 0)
+	switch {
+	case start > sniffLength:
+		return f
+	case start == len(head) && final:
+		return f
+	case start == len(head):
 		return formatPending
 	}
+	text := head[start:]
 	switch text[0] {
 	case '{', '[':
 		return sniffJSON(text, f, final)
@@ -140,11 +143,11 @@ func sniffJSON(text []byte, f format, final bool) format {
 		return f
 	}
 	i := skipSpace(text, 1)
-	if i == len(text) && !final && i < sniffLength {
-		return formatPending
+	if i > sniffLength || i == len(text) && final {
+		return f
 	}
 	if i == len(text) {
-		return f
+		return formatPending
 	}
 	switch c := text[i]; {
 	case c == '"', c == '}' && text[0] == '{', text[0] == '[' && (c == '{' || c == '[' || c == ']'):

@@ -173,6 +173,8 @@ func (w *Writer) advance(final, force bool) {
 	}
 	switch w.format {
 	case formatPending:
+		w.emit(skipSpace(w.win, 0))
+		w.flushOut()
 		return
 	case formatNone:
 		w.emit(len(w.win))

@@ -1,0 +1,249 @@
+package rewrite
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Promise 5: "Streams stay streams. Memory for a rewritten response is
+// bounded, the first byte is not delayed".
+func TestFlushEmitsWhatIsDecided(t *testing.T) {
+	r := newTest(t)
+	for _, c := range []struct{ contentType, in, held string }{
+		{"text/html", "<p>some text", "text"},
+		{"text/html", "<p>some text ", ""},
+		{"text/html", "<!doctype html><html>", ""},
+		{"text/html", "<img src=", "src="},
+		{"text/html", `<img alt="x" src="/wp-content/upl`, "/wp-content/upl"},
+		{"text/html", `<img alt="x" src="/wp-content/uploads/a.jpg`, "/wp-content/uploads/a.jpg"},
+		{"text/html", expand.Replace(`<img src="{U}a.jpg"><p `), ""},
+		{"text/html", expand.Replace(`<p>{U}a.jpg `), ""},
+		{"text/css", "a{color:red} ", ""},
+		{"application/json", `{"a":"b", `, ""},
+		{"text/html", " \n{", "{"},
+	} {
+		var out bytes.Buffer
+		p := sitePage
+		p.ContentType = c.contentType
+		w := r.NewWriter(&out, p)
+		io.WriteString(w, c.in)
+		w.Flush()
+		want := strings.TrimSuffix(rewriteIn(t, r, p, c.in, whole(c.in), false), c.held)
+		if out.String() != want {
+			t.Errorf("%q: %q after Flush, want %q", c.in, out.String(), want)
+		}
+		w.Close()
+	}
+}
+
+// What a Writer holds stays bounded whatever comes: a tag, a string, a URL, a
+// comment without an end.
+func TestMemoryIsBounded(t *testing.T) {
+	r := newTest(t)
+	for _, c := range []struct{ contentType, start, body string }{
+		{"text/html", "<img src=\"/wp-content/uploads/", "a"},
+		{"text/html", "<img ", "a=\"/wp-content/uploads/b\" "},
+		{"text/html", "<!-- ", "<img src=\"/wp-content/uploads/b\">"},
+		{"text/html", "<textarea>", "/wp-content/uploads/a.jpg "},
+		{"text/html", "<script>x=\"", "/wp-content/uploads/a "},
+		{"text/html", "<script>x=/", "/wp-content/uploads/a[ "},
+		{"text/html", "<script type=text/html>", "<img src=\"/wp-content/uploads/b\">"},
+		{"text/html", "<style>a{b:url(", "/wp-content/uploads/a"},
+		{"text/html", "<img src=\"data:image/png;base64,", "AAAA"},
+		{"text/html", "", "<"},
+		{"text/html", "", "wp-content"},
+		{"text/css", "a{b:url(\"", "/wp-content/uploads/a"},
+		{"text/css", "a", "wp-content"},
+		{"application/json", `{"a":"`, `<img src=\"\/wp-content\/uploads\/a.jpg\">`},
+		{"application/json", `{"a":"`, `\\`},
+		{"application/json", ``, `{"wp-content":`},
+		{"application/rss+xml", "<a>", "&lt;img src=\"/wp-content/uploads/a.jpg\"&gt;"},
+		{"application/rss+xml", "<a><![CDATA[", "<img src=\"/wp-content/uploads/a.jpg\">"},
+		{"application/rss+xml", "<a b=\"", "/wp-content/uploads/a.jpg"},
+	} {
+		p := sitePage
+		p.ContentType = c.contentType
+		w := r.NewWriter(io.Discard, p)
+		piece := []byte(strings.Repeat(c.body, 1+4096/len(c.body)))
+		io.WriteString(w, c.start)
+		most := 0
+		for range 200 {
+			if _, err := w.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, len(w.win))
+		}
+		if limit := w.windowLimit() + len(piece); most > limit {
+			t.Errorf("%q + %q: %d bytes held, limit %d", c.start, c.body, most, limit)
+		}
+		if size := cap(w.win) + cap(w.out) + cap(w.repl); size > 16*DefaultMaxToken {
+			t.Errorf("%q + %q: buffers of %d bytes", c.start, c.body, size)
+		}
+		w.Close()
+	}
+}
+
+// Time grows linearly with the page, on adversarial input too: four times the
+// input takes about four times as long, not sixteen.
+func TestTimeIsLinear(t *testing.T) {
+	r := newTest(t)
+	for _, c := range []struct{ contentType, body string }{
+		{"text/html", "<"}, {"text/html", "<a"}, {"text/html", "<a \""}, {"text/html", "<!--"}, {"text/html", "--"},
+		{"text/html", "</script"}, {"text/html", "<script><!--"}, {"text/html", "<svg>"}, {"text/html", "wp-content"},
+		{"text/html", "<img a=\"wp-content\" "}, {"text/html", "<img src='wp-content\">"}, {"text/html", "<img srcset='/wp-content/uploads/a,'>"},
+		{"text/html", "<div data-x='{\"a\":\"/wp-content/uploads/a\"}'>"}, {"text/html", "<script>'wp-content\"`"}, {"text/html", "<script>\"\\\n"},
+		{"text/html", "<style>'wp-content\""}, {"text/html", "<textarea></textare"}, {"text/html", "&wp-content"},
+		{"text/css", "url("}, {"text/css", "'wp-content\""}, {"text/css", "/*wp-content"}, {"text/css", "@import wp-content"},
+		{"application/json", `{"wp-content`}, {"application/json", `"\"wp-content`}, {"application/json", `"<img src=\"wp-content`},
+		{"application/rss+xml", "<a>wp-content"}, {"application/rss+xml", "<![CDATA[wp-content"}, {"application/rss+xml", "<a>&lt;wp-content"}, {"application/rss+xml", "<!DOCTYPE [wp-content"},
+	} {
+		p := sitePage
+		p.ContentType = c.contentType
+		small := strings.Repeat(c.body, 250e3/len(c.body))
+		took := func(in string) time.Duration {
+			best := time.Hour
+			for range 4 {
+				w := r.NewWriter(io.Discard, p)
+				start := time.Now()
+				for rest := in; rest != ""; {
+					n := min(len(rest), 1500)
+					io.WriteString(w, rest[:n])
+					rest = rest[n:]
+				}
+				w.Close()
+				best = min(best, time.Since(start))
+			}
+			return best
+		}
+		large := strings.Repeat(small, 4)
+		one, four := took(small), took(large)
+		for range 3 { // the machine may have been busy with something else
+			if four <= 8*one {
+				break
+			}
+			one, four = took(small), took(large)
+		}
+		if four > 8*one {
+			t.Errorf("%s %q: %v for 250 KB, %v for 1 MB", c.contentType, c.body, one, four)
+		}
+		if limit := 2 * time.Second; four > limit {
+			t.Errorf("%s %q: %v for 1 MB", c.contentType, c.body, four)
+		}
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	for _, kind := range benchKinds {
+		page := generate(100e3, kind.urls)
+		r, in, dst := benchRewriter(page), []byte(page), new(sink)
+		run := func() {
+			w := r.NewWriter(dst, corpusPage)
+			inChunks(w, in)
+			w.Close()
+		}
+		run()
+		// A collection in between may empty the pool: less than one in ten
+		// pages is nothing.
+		if n := testing.AllocsPerRun(100, run); n > 0 && !raceEnabled {
+			t.Errorf("%s: %v allocations per page", kind.name, n)
+		}
+	}
+}
+
+// Each URL of the corpus is replaced, whatever the size of the page.
+func TestCorpus(t *testing.T) {
+	for _, kind := range benchKinds {
+		for _, size := range benchSizes {
+			if size.size > 500e3 && testing.Short() {
+				continue
+			}
+			page := generate(size.size, kind.urls)
+			r := benchRewriter(page)
+			want := page
+			for _, sep := range []string{"/", `\/`} {
+				from := strings.ReplaceAll(corpusSite+"/wp-content/uploads/", "/", sep)
+				to := strings.ReplaceAll("https://cdn.example.net/media/", "/", sep)
+				want = strings.ReplaceAll(want, from, to)
+			}
+			for _, chunk := range []int{len(page), 32 << 10, 4 << 10, 100} {
+				got := rewriteIn(t, r, corpusPage, page, func() int { return chunk }, false)
+				if got != want {
+					t.Errorf("%s %s in chunks of %d: not what replacing all gives", size.name, kind.name, chunk)
+				}
+			}
+		}
+	}
+}
+
+type failing struct{ after int }
+
+var errBroken = errors.New("broken pipe")
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after -= len(p); f.after < 0 {
+		return 0, errBroken
+	}
+	return len(p), nil
+}
+
+func TestWriteErrors(t *testing.T) {
+	r := newTest(t)
+	w := r.NewWriter(&failing{after: 10}, sitePage)
+	var err error
+	for range 100 {
+		if _, err = io.WriteString(w, injected+"some text "); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, errBroken) {
+		t.Errorf("Write = %v, want %v", err, errBroken)
+	}
+	if err := w.Close(); !errors.Is(err, errBroken) {
+		t.Errorf("Close = %v, want %v", err, errBroken)
+	}
+}
+
+func TestReset(t *testing.T) {
+	r := newTest(t)
+	var a, b bytes.Buffer
+	w := r.NewWriter(&a, sitePage)
+	io.WriteString(w, "<svg><style>a<base href=//x><img src=\"/wp-content/uploads/")
+	w.Reset(&b, sitePage)
+	io.WriteString(w, injected)
+	if err := w.Finish(); err != nil || w.Replaced() != 1 {
+		t.Errorf("Finish = %v, Replaced = %d, want 1", err, w.Replaced())
+	}
+	w.Close()
+	if want := expand.Replace(`<img src="{C}a.jpg">`); b.String() != want {
+		t.Errorf("%q after Reset, want %q", b.String(), want)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	r := newTest(t)
+	page := generate(20e3, 600)
+	p := sitePage
+	p.Host = "www.example.com"
+	want := rewriteIn(t, r, p, page, whole(page), false)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 20 {
+				if got := rewriteIn(t, r, p, page, func() int { return 700 + i }, false); got != want {
+					t.Error("another output when used concurrently")
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
