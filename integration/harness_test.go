@@ -4,7 +4,6 @@ package integration
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,13 +16,12 @@ import (
 	"github.com/media-offload/caddy-media-offload/integration/wp"
 )
 
-// Lengths of the campaigns; the defaults are for `make test`, `make soak` sets
-// -soak.
-var soak = flag.Bool("soak", false, "run the campaigns at full length")
+// soak asks for campaigns at full length, as `make soak` does.
+var soak = os.Getenv("MEDIA_OFFLOAD_SOAK") != ""
 
-// length is a campaign's length: short in an ordinary run, full with -soak.
+// length is a campaign's length: short in an ordinary run, full in a soak.
 func length(short, full int) int {
-	if *soak {
+	if soak {
 		return full
 	}
 	return short
@@ -36,13 +34,10 @@ var shared struct {
 	caddy env.Builder
 }
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(runTests(m))
-}
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
-	if err := env.Setup("site", "servers", "caddy"); err != nil {
+	if err := env.Setup("site", "servers", "caddy", "browser"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

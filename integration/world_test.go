@@ -37,6 +37,8 @@ var s3Servers = map[store]func() (*env.S3Server, error){
 type worldOptions struct {
 	store store
 	php   env.PHPOptions
+	// dir is the folder of a file:// bucket. Default: one of the environment.
+	dir string
 	// faults puts a FaultProxy before the S3 server.
 	faults bool
 	// directives are further lines of the media_offload block.
@@ -60,6 +62,8 @@ type world struct {
 	bucket env.Bucket
 	faults *env.FaultProxy
 	check  *check.Checker
+	// caddyfile are the sites that Caddy was started with.
+	caddyfile string
 	// publicURL is where the public objects are, without a slash at the end;
 	// empty with sameURL.
 	publicURL string
@@ -79,8 +83,9 @@ func newWorld(t *testing.T, opts worldOptions) *world {
 	php := must1(w.env.PHP(opts.php))(t)
 	w.site = must1(w.env.WordPress(shared.db, php, env.SiteOptions{URL: address(t), Name: databaseName(t), Config: opts.config}))(t)
 	w.check = &check.Checker{Root: w.site.Uploads(), Bucket: w.bucket}
+	w.caddyfile = w.sites(opts)
 	w.caddy = must1(w.env.Caddy(env.CaddyOptions{
-		Binary: must1(shared.caddy.Build())(t), Global: opts.global, Sites: w.sites(opts),
+		Binary: must1(shared.caddy.Build())(t), Global: opts.global, Sites: w.caddyfile,
 		Environ: []string{"GORACE=halt_on_error=0"},
 	}))(t)
 	t.Cleanup(func() {
@@ -94,7 +99,10 @@ func newWorld(t *testing.T, opts worldOptions) *world {
 func (w *world) makeBucket(opts worldOptions) {
 	w.t.Helper()
 	if opts.store == onFile {
-		bucket := must1(w.env.DirBucket("bucket"))(w.t)
+		bucket := &env.DirBucket{Dir: opts.dir}
+		if opts.dir == "" {
+			bucket = must1(w.env.DirBucket("bucket"))(w.t)
+		}
 		w.bucket = bucket
 		w.publicURL = address(w.t)
 		return

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -92,6 +93,15 @@ func Version(info fs.FileInfo) string {
 // Uploads lists temporary files.
 func (b *DirBucket) Uploads(context.Context) ([]string, error) {
 	return walk(filepath.Join(b.Dir, dirTemp), func(string) bool { return true })
+}
+
+// Hidden lists files whose own name, or a folder's, begins with a dot, below
+// any folder.
+func Hidden(dir string) ([]string, error) {
+	all, err := walk(dir, func(string) bool { return true })
+	return slices.DeleteFunc(all, func(key string) bool {
+		return !strings.HasPrefix(key, ".") && !strings.Contains(key, "/.")
+	}), err
 }
 
 // walk lists the files below dir, slash-separated, whose own name and whose

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,6 +61,10 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s: status %d: %.500s", e.Request, e.Status, e.Body)
 }
 
+// ErrUnanswered: the connection ended, or the time was up, before an answer
+// began.
+var ErrUnanswered = errors.New("no answer")
+
 // Do sends a request and reads the answer to its end. path is below the site.
 // It is an error if the status is not in want (none: any below 400).
 func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body io.Reader, want ...int) (*Response, error) {
@@ -78,7 +83,7 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrUnanswered, err)
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
