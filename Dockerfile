@@ -12,7 +12,7 @@ RUN apt-get update \
 	&& rm -rf /var/lib/apt/lists/* \
 	# The same user as PHP in Debian's and Docker's PHP images, so that both may
 	# read and mark the media files.
-	&& mkdir -p /config /data /etc/caddy && chown 33:33 /config /data /srv
+	&& mkdir -p /config /data /srv /etc/caddy && chown 33:33 /config /data /srv
 COPY --from=build /media-offload-caddy /usr/bin/caddy
 COPY Caddyfile.example /etc/caddy/Caddyfile
 WORKDIR /srv

@@ -63,7 +63,6 @@ type item struct {
 
 	attempts int
 	err      error
-	warned   bool
 
 	heapIndex int // -1: not in a heap (running)
 	elem      *list.Element

@@ -271,7 +271,6 @@ type calls struct {
 	onPut                func(key string) error // before
 	afterPut             func(key string) error // the answer
 	onDelete             func(keys []string) error
-	onList               func() error
 }
 
 func (c *calls) reset() {
