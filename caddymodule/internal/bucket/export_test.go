@@ -1,0 +1,9 @@
+package bucket
+
+import "time"
+
+// SkewClock has a store sign as a machine whose clock is off by skew.
+func SkewClock(c *S3Config, skew time.Duration) { c.skew = skew }
+
+// SetPatience sets how long a transfer may stand still.
+func SetPatience(c *S3Config, patience time.Duration) { c.patience = patience }
