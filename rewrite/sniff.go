@@ -15,6 +15,7 @@ const (
 	formatJSON                  // JSON
 	formatXML                   // a feed, a sitemap, oEmbed
 	formatXHTML                 // XML of which the text is for people: XHTML, SVG
+	formatText                  // JSON, if it begins like that
 	formatPending               // not decided yet
 )
 
@@ -35,8 +36,10 @@ func formatOf(contentType string) (f format, utf8 bool) {
 		f = formatHTML
 	case "text/css":
 		f = formatCSS
-	case "application/json", "text/json", "text/plain":
+	case "application/json", "text/json":
 		f = formatJSON
+	case "text/plain":
+		f = formatText
 	case "application/xml", "text/xml":
 		f = formatXML
 	case "application/xhtml+xml", "image/svg+xml":
@@ -103,6 +106,13 @@ const sniffLength = 512
 // sniff decides what a body declared as f is by its first bytes; apps send
 // JSON as text/html and text/plain. It returns formatPending if it needs more.
 func sniff(head []byte, f format, final bool) format {
+	if f = sniffStart(head, f, final); f == formatText {
+		return formatNone
+	}
+	return f
+}
+
+func sniffStart(head []byte, f format, final bool) format {
 	for _, bom := range [...]string{"\xfe\xff", "\xff\xfe"} {
 		if m := matchText(head, bom); m == fullMatch {
 			return formatNone
