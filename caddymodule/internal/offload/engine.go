@@ -89,6 +89,7 @@ type Engine struct {
 	ctx  context.Context // ends when Stop has waited long enough
 	kill context.CancelFunc
 
+	began    time.Time // set by Start
 	startOne sync.Once
 	stopOne  sync.Once
 	loops    sync.WaitGroup // goroutines of the engine
@@ -183,6 +184,7 @@ func (e *Engine) Start() {
 		if e.stopped() {
 			return
 		}
+		e.began = time.Now()
 		e.loops.Go(e.watch)
 		e.loops.Go(e.dispatch)
 		e.loops.Go(e.reconcileLoop)

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // listTimeout bounds one listing; a listing of a million keys takes minutes.
@@ -116,12 +118,35 @@ func (e *Engine) reconcileLoop() {
 		return
 	}
 	e.recon.want(everything, e.requests.earlier())
+	cleaning := time.NewTimer(0)
+	defer cleaning.Stop()
 	for {
 		select {
 		case <-e.recon.wanted:
 			e.reconcileUntilDone(e.life)
+		case <-cleaning.C:
+			e.abortUploads(e.life)
+			cleaning.Reset(cleanEvery)
 		case <-e.life.Done():
 			return
+		}
+	}
+}
+
+// cleanEvery is how often the remains of uploads are looked for.
+const cleanEvery = time.Hour
+
+// abortUploads throws away what processes left in the bucket that were killed
+// while they stored a file: all that began before this one.
+func (e *Engine) abortUploads(ctx context.Context) {
+	for _, class := range []media.Class{media.Public, media.Private} {
+		n, err := e.store.AbortUploads(ctx, e.objectName("", class), time.Since(e.began))
+		if err != nil {
+			e.log().Debug("looking for unfinished uploads", keyError, err) // tried again; costs space only
+			return
+		}
+		if n > 0 {
+			e.log().Info("removed unfinished uploads of an earlier run", "uploads", n)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package offload
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -307,4 +308,19 @@ func TestPrivateFoundAtStart(t *testing.T) {
 	if got := s.private(); got["a/x.jpg"] != "x" {
 		t.Errorf("private objects %v", got)
 	}
+}
+
+func TestStartRemovesUnfinishedUploads(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.stop()
+	left := filepath.Join(s.bucket, ".tmp", fmt.Sprintf("%d-left", time.Now().UnixNano()))
+	if err := os.WriteFile(left, []byte("half a photo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.ready()
+	s.until("the unfinished upload to be removed", func() bool {
+		_, err := os.Stat(left)
+		return os.IsNotExist(err)
+	})
 }
