@@ -1,0 +1,134 @@
+package caddymodule
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// TestConfigFields: each field of the JSON config has a snake_case name, may be
+// left out, and is documented with its default or as required. (STYLE.md P19.)
+func TestConfigFields(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*,omitempty$`)
+	fields := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok || !ast.IsExported(spec.Name.Name) {
+				return true
+			}
+			structure, ok := spec.Type.(*ast.StructType)
+			if !ok {
+				return true
+			}
+			for _, field := range structure.Fields.List {
+				if len(field.Names) == 0 || !field.Names[0].IsExported() {
+					continue
+				}
+				fields++
+				label := spec.Name.Name + "." + field.Names[0].Name
+				tag := ""
+				if field.Tag != nil {
+					tag = reflect.StructTag(strings.Trim(field.Tag.Value, "`")).Get("json")
+				}
+				if !name.MatchString(tag) {
+					t.Errorf("%s: json tag %q", label, tag)
+				}
+				doc := strings.Join(strings.Fields(field.Doc.Text()), " ")
+				if !strings.Contains(doc, "Default:") && !strings.Contains(doc, "Required.") {
+					t.Errorf("%s: no default in %q", label, doc)
+				}
+			}
+			return true
+		})
+	}
+	if fields < 30 {
+		t.Errorf("only %d fields found", fields)
+	}
+}
+
+// TestBadConfig: each mistake gives one message that says what to do.
+func TestBadConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		change map[string]any
+		want   string
+	}{
+		{"no bucket", map[string]any{"bucket": nil}, "no bucket: write, for example"},
+		{"no media", map[string]any{"app": nil}, "no media root: write, for example"},
+		{"unknown app", map[string]any{"app": map[string]any{"preset": "typo3", "docroot": "/srv"}}, "unknown app \"typo3\": the known ones are generic, wordpress"},
+		{"no docroot", map[string]any{"app": map[string]any{"preset": "wordpress"}}, "needs the absolute path of the app's directory"},
+		{"relative docroot", map[string]any{"app": map[string]any{"preset": "wordpress", "docroot": "www"}}, "\"www\" is not an absolute path"},
+		{"missing docroot", map[string]any{"app": map[string]any{"preset": "wordpress", "docroot": "/no/such"}}, "the directory /no/such does not exist: name the one"},
+		{"docroot is a file", map[string]any{"app": map[string]any{"preset": "wordpress", "docroot": file}}, "is not a directory"},
+		{"root in root", map[string]any{"roots": []any{
+			map[string]any{"name": "a", "dir": "/srv/a", "url": "/a/"}, map[string]any{"name": "b", "dir": "/srv/a/b", "url": "/b/"},
+		}}, "lie one in the other"},
+		{"URL without slash", map[string]any{"app": nil, "roots": []any{map[string]any{"dir": "/srv/a", "url": "a"}}}, "must be a path that begins with a slash"},
+		{"bad pattern", map[string]any{"private": []any{"["}}, "private"},
+		{"other scheme", map[string]any{"bucket": map[string]any{"url": "ftp://x"}}, "only s3:// and file:// are known"},
+		{"directory without scheme", map[string]any{"bucket": map[string]any{"url": "/srv/bucket"}}, "write file:// before its path"},
+		{"secret in URL", map[string]any{"bucket": map[string]any{"url": "s3://key:hunter2@b"}}, "credentials do not belong in the URL"},
+		{"S3 option for a directory", map[string]any{"bucket": map[string]any{"url": "file:///srv/b", "region": "x"}}, "bucket: region is for s3:// only"},
+		{"unknown placeholder", map[string]any{"bucket": map[string]any{"url": "s3://{nothing}"}}, "unrecognized placeholder {nothing}"},
+		{"unset variable", map[string]any{"bucket": map[string]any{"url": "s3://{env.MEDIA_OFFLOAD_UNSET}"}}, "is empty"},
+		{"half of the keys", map[string]any{"bucket": map[string]any{"url": "s3://abc", "access_key": "k"}}, "access key and secret key go together"},
+		{"presign a directory", map[string]any{"serve": "presign"}, "serve presign needs a bucket on s3://"},
+		{"redirect to nowhere", map[string]any{"serve": "redirect"}, "serve redirect needs a public_url"},
+		{"serve", map[string]any{"serve": "x"}, "none of proxy, redirect, presign"},
+		{"on_failure", map[string]any{"on_failure": "x"}, "neither pass nor reject"},
+		{"deletes", map[string]any{"deletes": "x"}, "none of requests, always, never"},
+		{"hold", map[string]any{"hold": -1}, "hold: must be positive"},
+		{"hold_buffer", map[string]any{"hold_buffer": -1}, "hold_buffer: must be positive"},
+		{"workers", map[string]any{"workers": -1}, "workers and index_size must be positive"},
+		{"public_url without scheme", map[string]any{"public_url": "cdn.example.com"}, "not an absolute http or https URL"},
+		{"public_url with query", map[string]any{"public_url": "https://cdn.example.com/?x=1"}, "a key is appended to the URL"},
+		{"public_url with secret", map[string]any{"public_url": "https://u:p@cdn.example.com/"}, "a key is appended to the URL"},
+		{"prefixes", map[string]any{"bucket": map[string]any{"url": "file:///srv/b", "private_prefix": "media/private"}}, "lies below prefix"},
+		{"presign too long", map[string]any{"serve": "presign", "presign_ttl": "8d"}, "between 1s and 7d"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newTestSite(t, notFound)
+			for field, value := range test.change {
+				s.handler[field] = value
+			}
+			err := s.load()
+			if err == nil {
+				_ = caddy.Stop()
+				t.Fatal("the config was taken")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error: %v\nwant:  %s", err, test.want)
+			}
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "u:p") {
+				t.Errorf("a secret in %v", err)
+			}
+			if all := liveEngines(); len(all) != 0 {
+				t.Errorf("%d engines are left", len(all))
+			}
+		})
+	}
+}
