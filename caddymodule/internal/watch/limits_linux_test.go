@@ -193,6 +193,16 @@ func TestMaxWatches(t *testing.T) {
 	})
 }
 
+func TestMovedOutIsNotWatchedAnyMore(t *testing.T) {
+	f := start(t, Config{})
+	f.mkdir("a/b/c")
+	f.barrier()
+	f.must(os.Rename(f.path("a"), filepath.Join(t.TempDir(), "away")))
+	f.barrier()
+	f.must(f.w.Close())
+	f.must(checkTree(f))
+}
+
 // A tree is exchanged for another while nothing is read: the watches of the
 // one must not be in the other's way.
 func TestMaxWatchesCountsNoStaleOnes(t *testing.T) {
@@ -396,6 +406,8 @@ func TestOverflow(t *testing.T) {
 		once.Do(func() { close(entered); <-release })
 		rec.handle(events)
 	}})
+	f.mkdir("doomed/sub")
+	f.barrier()
 	f.write("first", "")
 	<-entered
 	for i := 0; i <= limit; i += 4 { // a rename is two events
@@ -404,6 +416,7 @@ func TestOverflow(t *testing.T) {
 	}
 	before := f.w.(*watcher).src.quiet()
 	f.mkdir("unseen/deep/down") // nothing in the queue tells of this
+	f.remove("doomed")          // nor of this
 	f.write("unseen/deep/down/1.jpg", "1")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
