@@ -105,4 +105,28 @@ const htmlRows = `
 <noscript><img src="{U}a.jpg"></noscript><template><img src="{U}a.jpg"></template> ==> <noscript><img src="{C}a.jpg"></noscript><template><img src="{C}a.jpg"></template>
 <pre><code>{U}a.jpg <img src="{U}a.jpg"></code></pre> ==> <pre><code>{U}a.jpg <img src="{C}a.jpg"></code></pre>
 <a href="{U}a&b.jpg"> ==> <a href="{C}a&amp;b.jpg">
+// attributes of scripts' and frameworks' own
+<img lazy-src="{U}a.jpg" nitro-lazy-srcset="{U}a.jpg 2x" data-lazy-src="/images/a.jpg" data-src="../../../images/b.jpg"> ==> <img lazy-src="{C}a.jpg" nitro-lazy-srcset="{C}a.jpg 2x" data-lazy-src="https://cdn.test/m1/a.jpg" data-src="https://cdn.test/m1/b.jpg">
+<v-img :src="'{U}a.jpg'" x-data="{a: '{U}b.jpg'}" @click='go("{U}c.jpg")'> ==> <v-img :src="'{C}a.jpg'" x-data="{a: '{C}b.jpg'}" @click='go("{C}c.jpg")'>
+<rect fill="url({U}a.svg#x)" clip-path="url(#y)"/> ==> <rect fill="url({C}a.svg#x)" clip-path="url(#y)"/>
+<form action="{U}a"><button formaction="{U}b"><body background="{U}c"><q cite="{U}d"> ==> <form action="{C}a"><button formaction="{C}b"><body background="{C}c"><q cite="{C}d">
+<img data-value="{U}a.jpg" data-title="{U}a.jpg" data-alt="{U}a.jpg" aria-label="{U}a.jpg" placeholder="{U}a.jpg" class="{U}a.jpg">
+<div data-images="{U}a.jpg, {U}b.jpg" data-list="{U}a.jpg and {U}b.jpg"> ==> <div data-images="{C}a.jpg, {C}b.jpg" data-list="{U}a.jpg and {U}b.jpg">
+<div data-x='[{"u":"\/images\/a.jpg"}]' data-y="text {U}a.jpg"> ==> <div data-x='[{"u":"https:\/\/cdn.test\/m1\/a.jpg"}]' data-y="text {U}a.jpg">
+<img aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-src="{U}a.jpg">
+<meta itemprop="image" content="{U}a.jpg"><meta itemprop="x" content="a {U}a.jpg"> ==> <meta itemprop="image" content="{C}a.jpg"><meta itemprop="x" content="a {U}a.jpg">
+<meta property="og:image:alt" content="{U}a.jpg"><meta name="twitter:label1" content="{U}a.jpg"><meta http-equiv="x" content="{U}a.jpg">
+// scripts
+<script>a = b / c; d = "{U}a.jpg" / 2</script> ==> <script>a = b / c; d = "{C}a.jpg" / 2</script>
+<script>return /["{U}]/.test("{U}a.jpg")</script> ==> <script>return /["{U}]/.test("{C}a.jpg")</script>
+<script>x = a[0] /2; y = f() / 2; z = {BT}{U}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script> ==> <script>x = a[0] /2; y = f() / 2; z = {BT}{C}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script>
+<script>x = {"{U}k.jpg": "{U}a.jpg", '/images/k.jpg' : 1}; y = c ? "{U}a.jpg" : "{U}b.jpg"</script> ==> <script>x = {"{U}k.jpg": "{C}a.jpg", '/images/k.jpg' : 1}; y = c ? "{C}a.jpg" : "{C}b.jpg"</script>
+<script>x = "un{NL}y = "{U}a.jpg"</script> ==> <script>x = "un{NL}y = "{C}a.jpg"</script>
+<script>x = "a\{NL}b"; y = '{U}a.jpg'</script> ==> <script>x = "a\{NL}b"; y = '{C}a.jpg'</script>
+<script>x = '.a{background:url({UJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script> ==> <script>x = '.a{background:url({CJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script>
+<script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=module>import "{U}b.js"</script> ==> <script type="importmap">{"imports":{"a":"{C}a.js"}}</script><script type=module>import "{C}b.js"</script>
+<SCRIPT TYPE=TEXT/HTML><b style="a:url({U}a.jpg)">{U}</b></SCRIPT >{U} ==> <SCRIPT TYPE=TEXT/HTML><b style="a:url({C}a.jpg)">{U}</b></SCRIPT >{U}
+// CRLF, NUL, invalid UTF-8 and the like keep their bytes
+<p>{NL}{NUL}{CR}{NL}{BAD}&nosuch; &amp <b>{U}a</b> < > <3 </ > <//x> </> <!> <?x> ]]>
+<img a{NUL}b="c" src="{U}a.jpg" x={BAD}> ==> <img a{NUL}b="c" src="{C}a.jpg" x={BAD}>
 `

@@ -133,7 +133,11 @@ var expand = strings.NewReplacer(
 	"{CU}", `https:\u002F\u002Fcdn.test\u002Fm0\u002F`,
 	"{UX}", `https:\x2F\x2Fexample.com\x2Fwp-content\x2Fuploads\x2F`,
 	"{CX}", `https:\x2F\x2Fcdn.test\x2Fm0\x2F`,
+	"{BT}", "`",
 	"{NL}", "\n",
+	"{CR}", "\r",
+	"{NUL}", "\x00",
+	"{BAD}", "\xff\xfe",
 	"{UE}", `https:&#x2F;&#x2F;example.com&#x2F;wp-content&#x2F;uploads&#x2F;`,
 	"{CE}", `https:&#x2F;&#x2F;cdn.test&#x2F;m0&#x2F;`,
 )

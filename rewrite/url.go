@@ -240,6 +240,9 @@ func (w *Writer) decodePath(rest []byte, bits uint16) ([]byte, bool) {
 	if len(rest) == 0 || bits&badPath != 0 {
 		return nil, false
 	}
+	if bits&unsafeURL != 0 && (bytes.Contains(rest, []byte("${")) || bytes.Contains(rest, []byte("{{"))) {
+		return nil, false // to be filled in by a script
+	}
 	// What a browser makes of other encodings depends on the page's.
 	if bits&isHigh != 0 && (w.asciiOnly || !utf8.Valid(rest)) {
 		return nil, false
