@@ -5,7 +5,7 @@
 // time. It knows paths and nothing else: not what a media file is, not where
 // it goes, and it never reads a file's content.
 //
-// On Linux it uses inotify, which queues an event within the system call that
+// On Linux (4.11 or later) it uses inotify, which queues an event within the system call that
 // makes the change; reading that queue as far as it reached when Barrier was
 // called is the barrier. Elsewhere, and where inotify is not to be had, it
 // compares the directories with what they were before (scanning), and a

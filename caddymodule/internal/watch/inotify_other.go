@@ -2,6 +2,11 @@
 
 package watch
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+var errNoInotify = errors.New("this system has no inotify")
 
 func openInotify(context.Context, *Config) (source, error) { return nil, errNoInotify }

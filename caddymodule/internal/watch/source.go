@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// errNoInotify: the system has none.
-var errNoInotify = errors.New("this system has no inotify")
-
 // limitError is a limit of the kernel that was met.
 type limitError struct {
 	sysctl string

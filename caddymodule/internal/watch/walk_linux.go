@@ -21,8 +21,8 @@ type visit struct {
 // first and listed then: a file that is missed by the listing was created
 // later and has an event.
 //
-// The error is ctx's, a limitError or errMaxWatches. What cannot be looked at is logged, and
-// left out until its mode changes.
+// The error is ctx's, a limitError or errMaxWatches. What cannot be looked at
+// is logged, and left out until its mode changes.
 func (t *tree) walk(ctx context.Context, v visit, out *batch) error {
 	stack := append(t.stack[:0], v)
 	defer func() { t.stack = stack[:0] }()
@@ -190,8 +190,9 @@ func isAt(path string, id identity) bool {
 }
 
 // list reads the directory of n: files to out, names of directories to
-// t.subdirs. Directories in the tree that are not there any more are removed
-// from it.
+// t.subdirs. Those that were in the tree and are not listed come last there, so
+// that they are looked at first, and leave it before what was in them is found
+// elsewhere.
 func (t *tree) list(n *node, d dir, out *batch) error {
 	t.subdirs = t.subdirs[:0]
 	err := d.list(t.dirents, func(name []byte, k kind) {
@@ -209,9 +210,9 @@ func (t *tree) list(n *node, d dir, out *batch) error {
 	for _, name := range t.subdirs {
 		present[name] = struct{}{}
 	}
-	for name, child := range n.children {
+	for name := range n.children {
 		if _, ok := present[name]; !ok {
-			t.detach(child)
+			t.subdirs = append(t.subdirs, name)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package watch
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,6 +87,22 @@ func TestLinksAndSpecialFiles(t *testing.T) {
 			if strings.Contains(ev.Path, "secret") {
 				t.Errorf("a symbolic link was followed: %v", ev)
 			}
+		}
+	})
+}
+
+// An app may leave a conversion to a program, and that may leave closing its
+// files to the kernel.
+func TestWriterExitsWithoutClosing(t *testing.T) {
+	bothKinds(t, func(t *testing.T, cfg Config) {
+		f := start(t, cfg)
+		for range 50 {
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec 3>new.jpg && echo converted >&3")
+			cmd.Dir = f.root
+			f.must(cmd.Run())
+			wantLast(t, f.seen(), "new.jpg", Wrote)
+			f.remove("new.jpg")
+			f.seen()
 		}
 	})
 }
