@@ -197,10 +197,15 @@ func (w *world) equalWithin(ctx context.Context, what string, d time.Duration) {
 	w.t.Logf("%s: equal after %s", what, took.Round(time.Millisecond))
 }
 
-// noLeftovers fails the test if unfinished uploads or temporary files are left.
+// noLeftovers fails the test if unfinished uploads or temporary files stay.
 func (w *world) noLeftovers(ctx context.Context) {
 	w.t.Helper()
-	if left := must1(w.bucket.Uploads(ctx))(w.t); len(left) > 0 {
+	var left []string
+	waitFor(w.t, 10*time.Second, "end of unfinished uploads", func() bool {
+		left = must1(w.bucket.Uploads(ctx))(w.t)
+		return len(left) == 0
+	})
+	if len(left) > 0 {
 		w.t.Errorf("unfinished uploads are left: %v", left)
 	}
 }

@@ -1,0 +1,174 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"github.com/media-offload/caddy-media-offload/integration/sample"
+	"github.com/media-offload/caddy-media-offload/integration/wp"
+)
+
+// TestBrowser writes an article in the block editor with a real browser: it
+// logs in, drops a picture, publishes, and opens the page as a visitor.
+func TestBrowser(t *testing.T) {
+	for _, store := range []store{onVersitygw, onFile} {
+		t.Run(string(store), func(t *testing.T) { testBrowser(t, store) })
+	}
+}
+
+func testBrowser(t *testing.T, store store) {
+	ctx := within(t, 2*time.Minute)
+	w := newWorld(t, worldOptions{store: store})
+	photo := filepath.Join(w.env.Dir, "Föhn 😀.jpg")
+	must(t, os.WriteFile(photo, sample.JPEG("", 2, 1).Content, 0o644))
+
+	const (
+		emptyParagraph = chromedp.CSS(".block-editor-default-block-appender")
+		openPublish    = chromedp.CSS(".editor-post-publish-panel__toggle")
+		publish        = chromedp.CSS(".editor-post-publish-panel .editor-post-publish-button")
+	)
+	author := w.browser(ctx)
+	must(t, chromedp.Do(author,
+		chromedp.Navigate(w.site.URL+"/wp-login.php"),
+		chromedp.SendKeys(chromedp.CSS("#user_login"), w.site.User),
+		chromedp.SendKeys(chromedp.CSS("#user_pass"), w.site.Password),
+		chromedp.Click(chromedp.CSS("#wp-submit")),
+		chromedp.WaitVisible(chromedp.CSS("#wpadminbar")),
+		chromedp.Navigate(w.site.URL+"/wp-admin/post-new.php"),
+		eventually(`window.wp && wp.data && wp.data.select('core/editor') && wp.data.select('core/editor').getCurrentPostId() > 0`),
+	))
+	must1(chromedp.Run(author, chromedp.Evaluate[bool](
+		`wp.data.dispatch('core/preferences').set('core/edit-post', 'welcomeGuide', false); wp.data.dispatch('core/editor').editPost({title: 'Dropped'}); true`)))(t)
+	must(t, chromedp.Do(author, chromedp.WaitVisible(emptyParagraph)))
+	dropFile(t, author, emptyParagraph, photo)
+	must(t, chromedp.Do(author,
+		eventually(`wp.data.select('core/block-editor').getBlocks().some(b => b.name == 'core/image' && b.attributes.id > 0)`),
+		chromedp.Click(openPublish),
+		chromedp.WaitEnabled(publish),
+		chromedp.Click(publish),
+		eventually(`wp.data.select('core/editor').getCurrentPost().status == 'publish' && !wp.data.select('core/editor').isSavingPost()`),
+	))
+	link := must1(chromedp.Run(author, chromedp.Evaluate[string](`wp.data.select('core/editor').getPermalink()`)))(t)
+	w.visit(ctx, link)
+	w.databaseIsLocal(ctx)
+	w.diskIsCommitted(ctx)
+}
+
+// browser starts a browser with a profile of its own.
+func (w *world) browser(ctx context.Context) context.Context {
+	w.t.Helper()
+	profile := must1(w.env.Folder("chromium", nil))(w.t)
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("chromium"),
+		chromedp.NoSandbox, // the tests run as root
+		chromedp.UserDataDir(profile),
+		chromedp.WindowSize(1280, 900),
+		// Nothing may leave this machine.
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+	)
+	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
+	tab, closeTab := chromedp.NewContext(allocator)
+	w.t.Cleanup(func() {
+		if err := chromedp.Cancel(tab); err != nil && ctx.Err() == nil {
+			w.t.Errorf("closing the browser: %v", err)
+		}
+		closeTab()
+		stop()
+	})
+	return tab
+}
+
+// eventually waits until a JavaScript expression is true.
+func eventually(expression string) chromedp.Action[chromedp.Void] {
+	poll := chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(50*time.Millisecond))
+	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := poll(ctx, target)
+		if err != nil {
+			err = fmt.Errorf("waiting for %s: %w", expression, err)
+		}
+		return chromedp.Void{}, err
+	}
+}
+
+// dropFile drags a file from outside the browser onto an element.
+func dropFile(t *testing.T, tab context.Context, element chromedp.CSS, file string) {
+	t.Helper()
+	at := must1(chromedp.Run(tab, chromedp.Evaluate[struct{ X, Y float64 }](fmt.Sprintf(
+		`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return {X: r.x + r.width/2, Y: r.y + r.height/2}; })()`, string(element)))))(t)
+	data := &input.DragData{Items: []*input.DragDataItem{}, Files: []string{file}, DragOperationsMask: 1}
+	for _, kind := range []input.DispatchDragEventType{
+		input.DispatchDragEventTypeDragEnter, input.DispatchDragEventTypeDragOver, input.DispatchDragEventTypeDrop,
+	} {
+		must1(chromedp.Call(tab, input.DispatchDragEvent, input.DispatchDragEventParams{Type: kind, X: at.X, Y: at.Y, Data: data}))(t)
+	}
+}
+
+// visit opens a page in a fresh browser: every picture of the media library
+// comes from the public URL and is shown.
+func (w *world) visit(ctx context.Context, link string) {
+	w.t.Helper()
+	visitor := w.browser(ctx)
+	must(w.t, chromedp.Do(visitor,
+		chromedp.Navigate(link),
+		eventually(`document.readyState == 'complete' && [...document.images].every(i => i.complete)`),
+	))
+	result := must1(chromedp.Run(visitor, chromedp.Evaluate[string](
+		`JSON.stringify([...document.images].map(i => ({src: i.currentSrc, width: i.naturalWidth})))`)))(w.t)
+	var images []struct {
+		Src   string
+		Width int
+	}
+	must(w.t, json.Unmarshal([]byte(result), &images))
+	shown := 0
+	for _, image := range images {
+		if !strings.HasPrefix(image.Src, w.publicURL+"/") || image.Width == 0 {
+			w.t.Errorf("picture %s is %d pixels wide; want one from %s", image.Src, image.Width, w.publicURL)
+		}
+		shown++
+	}
+	if shown == 0 {
+		w.t.Errorf("no picture on %s", link)
+	}
+}
+
+// databaseIsLocal searches the whole database for the public URL.
+//
+// Promise 4: "public URLs that come back in a request body are turned back
+// into local ones, so that the app's database never holds one."
+func (w *world) databaseIsLocal(ctx context.Context) {
+	w.t.Helper()
+	db := must1(shared.db.Open(w.site.Database))(w.t)
+	defer db.Close()
+	for _, form := range []string{w.publicURL, strings.ReplaceAll(w.publicURL, "/", `\/`)} {
+		if found := must1(wp.FindInDatabase(ctx, db, form))(w.t); len(found) > 0 {
+			w.t.Errorf("the database has %s in %v", form, found)
+		}
+	}
+	if found := must1(wp.FindInDatabase(ctx, db, w.site.MediaURL()))(w.t); len(found) == 0 {
+		w.t.Errorf("the database has no local URL: what was searched?")
+	}
+}
+
+// TestPublicURLSentBack saves an article that has public URLs in it, as a
+// writer does who copies a picture's address from the page.
+func TestPublicURLSentBack(t *testing.T) {
+	ctx := within(t, time.Minute)
+	w := newWorld(t, worldOptions{store: onVersitygw})
+	client := w.login(ctx)
+	id := must1(client.UploadGrid(ctx, sample.JPEG("copied & more.jpg", 2, 1)))(t)
+	image := must1(client.Attachment(ctx, id))(t)
+	public := strings.Replace(image.URL, w.site.MediaURL(), w.publicURL+"/", 1)
+	must1(client.Publish(ctx, "REST", fmt.Sprintf(`<img src="%s"/>`, public), 0))(t)
+	w.databaseIsLocal(ctx)
+}
