@@ -36,9 +36,10 @@ func newReadSite(t *testing.T, change func(s *testSite)) (s *testSite, local ans
 	}
 	s.start()
 	s.upload(map[string]string{readKey: readContent})
-	local = s.get(readPath)
-	if local.body != readContent {
-		t.Fatalf("local file: %d", local.StatusCode)
+	if len(s.before) == 0 {
+		if local = s.get(readPath); local.body != readContent {
+			t.Fatalf("local file: %d", local.StatusCode)
+		}
 	}
 	s.drop(readKey)
 	return s, local
@@ -197,11 +198,7 @@ func TestReadAfterRewrite(t *testing.T) {
 		"a prefix was cut off":         {map[string]any{"handler": "rewrite", "strip_path_prefix": "/blog"}, "/blog" + readPath},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := newReadSite(t, nil)
-			s.before = []map[string]any{test.rewrite}
-			if err := s.load(); err != nil {
-				t.Fatal(err)
-			}
+			s, _ := newReadSite(t, func(s *testSite) { s.before = []map[string]any{test.rewrite} })
 			if a := s.get(test.path); a.StatusCode != 200 || a.body != readContent {
 				t.Errorf("%d %.40q", a.StatusCode, a.body)
 			}
@@ -229,19 +226,19 @@ func TestServeRedirect(t *testing.T) {
 // TestCacheControl: the configured value is stored and sent; the admin's header
 // directive is stronger.
 func TestCacheControl(t *testing.T) {
-	const value = "public, max-age=86400"
-	s, _ := newReadSite(t, func(s *testSite) { s.handler["cache_control"] = value })
-	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		if got := s.do(method, readPath, "").Header.Get("Cache-Control"); got != value {
-			t.Errorf("%s: %q", method, got)
-		}
-	}
-	s.before = []map[string]any{{"handler": "headers", "response": map[string]any{"set": map[string]any{"Cache-Control": []string{"no-store"}}}}}
-	if err := s.load(); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.get(readPath).Header.Get("Cache-Control"); got != "no-store" {
-		t.Errorf("%q", got)
+	const configured = "public, max-age=86400"
+	for want, before := range map[string][]map[string]any{
+		configured: nil,
+		"no-store": {{"handler": "headers", "response": map[string]any{"set": map[string]any{"Cache-Control": []string{"no-store"}}}}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			s, _ := newReadSite(t, func(s *testSite) { s.handler["cache_control"], s.before = configured, before })
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				if got := s.do(method, readPath, "").Header.Get("Cache-Control"); got != want {
+					t.Errorf("%s: %q", method, got)
+				}
+			}
+		})
 	}
 }
 

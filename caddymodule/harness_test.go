@@ -86,6 +86,7 @@ type testSite struct {
 	appName string
 	client  *http.Client
 	clients []*http.Client // further ones
+	loads   int
 }
 
 const publicTestURL = "https://cdn.test/m/"
@@ -114,6 +115,7 @@ func newTestSite(t testing.TB, app appFunc) *testSite {
 		"handler": "media_offload",
 		"app":     map[string]any{"preset": "wordpress", "docroot": s.docRoot},
 		"bucket":  map[string]any{"url": "file://" + s.bucket},
+		"deletes": "never",
 	}
 	testApps.Store(s.appName, app)
 	return s
@@ -161,8 +163,12 @@ func wantNoLeaks(t testing.TB, leaks goleak.Option) {
 	t.Error(err)
 }
 
-// load loads the config, again if it runs already.
-func (s *testSite) load() error { return caddy.Load(s.config(), true) }
+// load loads the config, again if it runs already. After that a request may
+// still reach the old config, or a connection that nobody accepted be reset.
+func (s *testSite) load() error {
+	s.loads++
+	return caddy.Load(s.config(), true)
+}
 
 func (s *testSite) config() []byte {
 	handlers := append([]map[string]any{}, s.before...)
@@ -222,16 +228,18 @@ type answer struct {
 // do sends a request; header is pairs of name and value.
 func (s *testSite) do(method, path, body string, header ...string) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url(path), strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	response, err := s.client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
+	var response *http.Response
+	for try := 0; response == nil; try++ {
+		r, err := http.NewRequestWithContext(s.t.Context(), method, s.url(path), strings.NewReader(body))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		if response, err = s.client.Do(r); err != nil && try >= s.loads-1 {
+			s.t.Fatal(err)
+		}
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
@@ -282,8 +290,8 @@ func (s *testSite) upload(files map[string]string) {
 	}
 }
 
-// drop removes the local copy of a media file without telling the engine that
-// the app did: outside a request that is no delete.
+// drop removes the local copy of a media file. The site must have deletes
+// "never": the request before may not have ended yet.
 func (s *testSite) drop(key string) {
 	s.t.Helper()
 	if err := os.Remove(filepath.Join(s.uploads, filepath.FromSlash(key))); err != nil {
@@ -295,7 +303,8 @@ func (s *testSite) drop(key string) {
 // other requests with f.
 func uploadApp(s **testSite, f appFunc) appFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if r.URL.Path != "/upload" {
+		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+		if original.URL.Path != "/upload" {
 			return f(w, r)
 		}
 		var files map[string]string
