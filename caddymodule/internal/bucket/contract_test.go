@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -11,7 +12,13 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if child := os.Getenv(childEnv); child != "" {
+		runChild(child)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestContractDir(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -212,6 +213,7 @@ func (s *s3Store) configure(o *s3.Options) {
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
 	}
 	o.DisableLogOutputChecksumValidationSkipped = true
+	o.Logger = logging.Nop{} // else the SDK writes to standard error
 	o.Retryer = aws.NopRetryer{}
 	o.HTTPClient = s.http
 	o.Credentials = markedCredentials{o.Credentials}

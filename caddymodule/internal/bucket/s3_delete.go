@@ -15,8 +15,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// maxDeletes is S3's limit for one DeleteObjects request.
-const maxDeletes = 1000
+const (
+	// maxDeletes is S3's limit for one DeleteObjects request.
+	maxDeletes = 1000
+	// maxUploadPages bounds one AbortUploads; the next goes on.
+	maxUploadPages = 1000
+)
 
 // Delete implements Store.
 func (s *s3Store) Delete(ctx context.Context, keys ...string) error {
@@ -97,7 +101,7 @@ func (s *s3Store) AbortUploads(ctx context.Context, prefix string, age time.Dura
 	before := time.Now().Add(-age)
 	in := &s3.ListMultipartUploadsInput{Bucket: &s.cfg.Bucket, Prefix: optional(prefix)}
 	aborted := 0
-	for range maxEmptyPages {
+	for range maxUploadPages {
 		if err := ctx.Err(); err != nil {
 			return aborted, err
 		}

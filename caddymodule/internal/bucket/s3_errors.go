@@ -171,7 +171,7 @@ func (a *storeAnswer) settingAdvice() string {
 // accessAdvice says what is wrong with credentials or permissions.
 func (s *s3Store) accessAdvice(a *storeAnswer) string {
 	switch {
-	case a.hasCode("InvalidAccessKeyId"):
+	case a.hasCode("InvalidAccessKeyId", "XAdminUserNotFound"):
 		return s.where + " does not know the access key: check access_key and endpoint"
 	case a.hasCode("SignatureDoesNotMatch"):
 		return "the secret key does not belong to the access key, or a proxy changes requests: check secret_key and region"

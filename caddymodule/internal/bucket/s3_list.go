@@ -15,7 +15,7 @@ import (
 
 // maxEmptyPages bounds pages without a key that say that more follow: some are
 // legitimate (S3 steps over deleted keys), an endless run is not.
-const maxEmptyPages = 1000
+const maxEmptyPages = 100
 
 // List implements Store.
 func (s *s3Store) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {

@@ -33,7 +33,7 @@ const (
 	// is not an object: an error, and a listing (1,000 keys of 1,024 bytes,
 	// each percent-encoded, need less than 4 MiB).
 	maxErrorBytes  = 1 << 20
-	maxAnswerBytes = 16 << 20
+	maxAnswerBytes = 8 << 20
 )
 
 // httpClient sends the requests of one store. It is HTTP/1.1 on a pool of
