@@ -13,17 +13,18 @@ func skipTag(src []byte, i int) int {
 // and 13.2.5.32 ff).
 func skipAttributes(src []byte, i int) int {
 	for i < len(src) {
-		switch c := src[i]; {
-		case c == '>':
-			return i + 1
-		case is(c, endsTag):
+		c := src[i]
+		if is(c, endsTag) {
+			if c == '>' {
+				return i + 1
+			}
 			i++
 			continue
 		}
 		// A name may begin with '='.
 		for i++; i < len(src) && !is(src[i], endsName); i++ {
 		}
-		if i < len(src) && is(src[i], isSpace) {
+		if i < len(src) && src[i] != '=' {
 			i = skipSpace(src, i)
 		}
 		if i == len(src) {
@@ -32,7 +33,10 @@ func skipAttributes(src []byte, i int) int {
 		if src[i] != '=' {
 			continue
 		}
-		if i = skipSpace(src, i+1); i == len(src) {
+		if i++; i < len(src) && src[i] != '"' {
+			i = skipSpace(src, i)
+		}
+		if i == len(src) {
 			return -1
 		}
 		switch q := src[i]; q {

@@ -108,7 +108,7 @@ func TestTimeIsLinear(t *testing.T) {
 	} {
 		p := sitePage
 		p.ContentType = c.contentType
-		small := strings.Repeat(c.body, 250e3/len(c.body))
+		small := strings.Repeat(c.body, 60e3/len(c.body))
 		took := func(in string) time.Duration {
 			best := time.Hour
 			for range 4 {
@@ -133,10 +133,10 @@ func TestTimeIsLinear(t *testing.T) {
 			one, eight = took(small), took(large)
 		}
 		if eight > 40*one { // quadratic would be 64
-			t.Errorf("%s %q: %v for 250 KB, %v for 2 MB", c.contentType, c.body, one, eight)
+			t.Errorf("%s %q: %v for 60 KB, %v for 480 KB", c.contentType, c.body, one, eight)
 		}
 		if limit := 4 * time.Second; eight > limit {
-			t.Errorf("%s %q: %v for 2 MB", c.contentType, c.body, eight)
+			t.Errorf("%s %q: %v for 480 KB", c.contentType, c.body, eight)
 		}
 	}
 }
