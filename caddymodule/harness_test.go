@@ -29,6 +29,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+	_ "github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/goleak"
 )
 
@@ -87,6 +88,7 @@ type testSite struct {
 	client  *http.Client
 	clients []*http.Client // further ones
 	loads   int
+	logFile string // of the access log; "": none
 }
 
 const publicTestURL = "https://cdn.test/m/"
@@ -187,9 +189,16 @@ func (s *testSite) config() []byte {
 		"servers":      map[string]any{"test": server},
 	}}
 	maps.Copy(apps, s.apps)
+	logs := map[string]any{"default": map[string]any{"level": "PANIC"}}
+	if s.logFile != "" {
+		logs["access"] = map[string]any{
+			"include": []string{"http.log.access"},
+			"writer":  map[string]any{"output": "file", "filename": s.logFile, "roll": false},
+		}
+	}
 	return mustJSON(s.t, map[string]any{
 		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
-		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"level": "PANIC"}}},
+		"logging": map[string]any{"logs": logs},
 		"apps":    apps,
 	})
 }
