@@ -138,7 +138,7 @@ func (w *world) removeByHand(ctx context.Context) {
 // deletes count.
 func TestBackgroundDeletes(t *testing.T) {
 	ctx := within(t, time.Minute)
-	w := newWorld(t, worldOptions{store: onFile, directives: "\tdeletes always"})
+	w := newWorld(t, worldOptions{store: onFile, options: []string{"deletes always"}})
 	uploads := w.site.Uploads()
 	for _, name := range []string{"a.jpg", "b.jpg", "dir/c.jpg", "dir/sub/d.jpg"} {
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(uploads, name)), 0o755))

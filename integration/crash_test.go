@@ -36,7 +36,7 @@ func TestKill(t *testing.T) {
 func testKill(t *testing.T, store store) {
 	kills := length(6, 100)
 	ctx := within(t, time.Duration(kills)*20*time.Second+time.Minute)
-	w := newWorld(t, worldOptions{store: store, php: env.PHPOptions{Workers: 6}, directives: "\thold 5s"})
+	w := newWorld(t, worldOptions{store: store, php: env.PHPOptions{Workers: 6}, options: []string{"hold 5s"}})
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -38,7 +38,7 @@ func TestOutage(t *testing.T) {
 		t.Run(onFailure, func(t *testing.T) {
 			ctx := within(t, 5*time.Minute)
 			w := newWorld(t, worldOptions{store: onVersitygw, faults: true,
-				directives: fmt.Sprintf("\ton_failure %s\n\thold %s", onFailure, outageHold)})
+				options: []string{"on_failure " + onFailure, "hold " + outageHold.String()}})
 			client := login(t, ctx, w.site)
 			for _, fault := range []env.Fault{env.Refusing, env.Hanging, env.SlowDown, env.Resetting, env.LosingAnswers} {
 				t.Run(strings.ReplaceAll(fault.String(), " ", "-"), func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestDiskFull(t *testing.T) {
 			}
 			t.Cleanup(func() { must(t, syscall.Unmount(small, syscall.MNT_DETACH)) })
 			w := newWorld(t, worldOptions{store: onFile, dir: filepath.Join(small, "bucket"),
-				directives: fmt.Sprintf("\ton_failure %s\n\thold %s", onFailure, outageHold)})
+				options: []string{"on_failure " + onFailure, "hold " + outageHold.String()}})
 			client := login(t, ctx, w.site)
 
 			// The last of these does not fit.

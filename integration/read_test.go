@@ -57,7 +57,7 @@ func TestServeRedirect(t *testing.T) {
 	for _, serve := range []string{"redirect", "presign"} {
 		t.Run(serve, func(t *testing.T) {
 			ctx := within(t, time.Minute)
-			w := newWorld(t, worldOptions{store: onVersitygw, directives: "\tserve " + serve})
+			w := newWorld(t, worldOptions{store: onVersitygw, options: []string{"serve " + serve}})
 			client := login(t, ctx, w.site)
 			must1(client.UploadGrid(ctx, sample.JPEG("photo.jpg", 0.3, 1)))(t)
 			for key, want := range w.removeLocalCopies(ctx) {

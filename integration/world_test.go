@@ -41,8 +41,8 @@ type worldOptions struct {
 	dir string
 	// faults puts a FaultProxy before the S3 server.
 	faults bool
-	// directives are further lines of the media_offload block.
-	directives string
+	// options are further lines of the media_offload block.
+	options []string
 	// sameURL leaves public_url out.
 	sameURL bool
 	// https serves the site at an https address too.
@@ -124,25 +124,17 @@ func (w *world) makeBucket(opts worldOptions) {
 // sites is the Caddyfile of the world.
 func (w *world) sites(opts worldOptions) string {
 	w.t.Helper()
-	var block strings.Builder
-	fmt.Fprintf(&block, "media_offload {\n\tapp wordpress %s\n", w.site.Dir)
-	for line := range strings.Lines(w.bucket.Caddyfile()) {
-		block.WriteString("\t" + line)
-	}
 	if opts.sameURL {
 		w.publicURL = ""
-	} else {
-		fmt.Fprintf(&block, "\tpublic_url %s\n", w.publicURL)
 	}
-	fmt.Fprintf(&block, "%s\n}\n", opts.directives)
-
-	sites := w.site.Serve(block.String(), w.site.URL)
+	directive := w.site.MediaOffload(w.bucket, w.publicURL, opts.options...)
+	sites := w.site.Serve(directive, w.site.URL)
 	if opts.https {
 		w.secure = strings.Replace(address(w.t), "http:", "https:", 1)
-		sites += w.site.Serve("tls internal\n"+block.String(), w.secure)
+		sites += "\n" + w.site.Serve("tls internal\n"+directive, w.secure)
 	}
 	if bucket, ok := w.bucket.(*env.DirBucket); ok && !opts.sameURL {
-		sites += bucket.ServeMedia(w.publicURL)
+		sites += "\n" + bucket.ServeMedia(w.publicURL)
 	}
 	return sites
 }

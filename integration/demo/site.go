@@ -57,7 +57,7 @@ func start(ctx context.Context, e *env.Env, opts options) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	directive := fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\t%s\tpublic_url %s\n}\n", wordpress.Dir, bucket.Caddyfile(), opts.mediaURL())
+	directive := wordpress.MediaOffload(bucket, opts.mediaURL())
 	caddy, err := e.Caddy(env.CaddyOptions{
 		Binary: binary,
 		Sites:  wordpress.Serve(directive, opts.siteURL()) + "\n" + bucket.ServeMedia(opts.mediaURL()),

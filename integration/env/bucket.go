@@ -51,7 +51,7 @@ func (b *DirBucket) Caddyfile() string { return "bucket file://" + b.Dir + "\n" 
 
 // ServeMedia is a site of a Caddyfile that serves the public objects.
 func (b *DirBucket) ServeMedia(address string) string {
-	return fmt.Sprintf("%s {\n\tbind 127.0.0.1\n\troot * %s\n\tfile_server\n}\n", address, filepath.Join(b.Dir, "media"))
+	return block(address, "bind 127.0.0.1", "root * "+filepath.Join(b.Dir, "media"), "file_server")
 }
 
 // The names that a file:// bucket keeps for itself.

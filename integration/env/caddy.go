@@ -120,13 +120,8 @@ func (c *Caddy) Start() error {
 
 // Caddyfile is the whole configuration.
 func (c *Caddy) Caddyfile() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "{\n\tadmin %s\n\tpersist_config off\n\tskip_install_trust\n\tauto_https disable_redirects\n\tgrace_period 10s\n", c.Admin)
-	for line := range strings.Lines(c.opts.Global) {
-		b.WriteString("\t" + strings.TrimRight(line, "\n") + "\n")
-	}
-	b.WriteString("}\n\n" + c.opts.Sites + "\n")
-	return b.String()
+	global := block("", "admin "+c.Admin, "persist_config off", "skip_install_trust", "auto_https disable_redirects", "grace_period 10s", c.opts.Global)
+	return strings.TrimSpace(global) + "\n\n" + strings.TrimSpace(c.opts.Sites) + "\n"
 }
 
 // SetSites replaces the sites of the Caddyfile for the next Start or Reload.
@@ -221,13 +216,32 @@ func (p *Process) PeakMemory() (int64, error) {
 }
 
 // Serve is the part of a Caddyfile that serves the site at the given
-// addresses. directives are put before PHP, for example a media_offload block.
+// addresses. directives are put before PHP, for example those of MediaOffload.
 func (s *Site) Serve(directives string, addresses ...string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s {\n\tbind 127.0.0.1\n\troot * %s\n", strings.Join(addresses, ", "), s.Dir)
-	for line := range strings.Lines(directives) {
-		b.WriteString("\t" + strings.TrimRight(line, "\n") + "\n")
+	return block(strings.Join(addresses, ", "),
+		"bind 127.0.0.1", "root * "+s.Dir, directives, "php_fastcgi unix/"+s.PHP.Socket, "file_server")
+}
+
+// MediaOffload is the site's media_offload directive. publicURL may be empty;
+// options are further lines of the block.
+func (s *Site) MediaOffload(bucket Bucket, publicURL string, options ...string) string {
+	lines := []string{"app wordpress " + s.Dir, bucket.Caddyfile()}
+	if publicURL != "" {
+		lines = append(lines, "public_url "+publicURL)
 	}
-	fmt.Fprintf(&b, "\tphp_fastcgi unix/%s\n\tfile_server\n}\n", s.PHP.Socket)
+	return block("media_offload", append(lines, options...)...)
+}
+
+// block is a block of a Caddyfile, formatted as `caddy fmt` does. A part may
+// have several lines, or none.
+func block(head string, parts ...string) string {
+	var b strings.Builder
+	b.WriteString(head + " {\n")
+	for _, part := range parts {
+		for line := range strings.Lines(part) {
+			b.WriteString("\t" + strings.TrimRight(line, "\n") + "\n")
+		}
+	}
+	b.WriteString("}\n")
 	return b.String()
 }

@@ -114,8 +114,8 @@ type S3Bucket struct {
 
 // Caddyfile is the bucket option of the media_offload directive.
 func (b *S3Bucket) Caddyfile() string {
-	return fmt.Sprintf("bucket s3://%s/%s {\n\tendpoint %s\n\tregion %s\n\tpath_style\n\taccess_key %s\n\tsecret_key %s\n}\n",
-		b.Name, b.Prefix, b.Endpoint, b.Server.Region, b.Server.AccessKey, b.Server.SecretKey)
+	return block("bucket s3://"+b.Name+"/"+b.Prefix, "endpoint "+b.Endpoint, "region "+b.Server.Region, "path_style",
+		"access_key "+b.Server.AccessKey, "secret_key "+b.Server.SecretKey)
 }
 
 // Publish lets everyone read the public objects and returns the address that
