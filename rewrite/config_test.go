@@ -222,6 +222,19 @@ func TestReplacementIsEscaped(t *testing.T) {
 	}
 }
 
+func TestProtocolRelativeReplacement(t *testing.T) {
+	r := newTest(t, func(c *Config) {
+		c.Resolve = func(dst []byte, m Match) ([]byte, bool) { return append(dst, "//cdn.test/a"...), true }
+	})
+	for scheme, want := range map[string]string{"http": `<img src="http://cdn.test/a?b">`, "": `<img src="//cdn.test/a?b">`} {
+		p := sitePage
+		p.Scheme = scheme
+		if got := rewriteAll(t, r, p, `<img src="/images/x?b">`); got != want {
+			t.Errorf("scheme %q: %s, want %s", scheme, got, want)
+		}
+	}
+}
+
 func TestMatch(t *testing.T) {
 	var got []string
 	r := newTest(t, func(c *Config) {

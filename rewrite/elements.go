@@ -107,7 +107,7 @@ const (
 	inMath
 	mathInSVG // an element of SVG called math
 	svgInMath // an element of MathML called svg
-	inHTML    // within an integration point; the name is in the next items
+	inHTML    // no item; those that follow are elements that take up HTML again
 	inForeignObject
 	inDesc
 	inTitle

@@ -10,7 +10,8 @@ type Page struct {
 	// ContentType is the Content-Type header. It decides, together with the
 	// first bytes of the body, whether and as what the body is rewritten.
 	ContentType string
-	// Scheme is "http" or "https", as the visitor sees it.
+	// Scheme is "http" or "https", as the visitor sees it. It completes what
+	// Config.Resolve returns without a scheme. URLs of both are the site's.
 	Scheme string
 	// Host is the host of the request, with or without port.
 	Host string

@@ -62,6 +62,9 @@ func TestReverse(t *testing.T) {
 		if want == "" {
 			want = c.in
 		}
+		if c.out != "" && !Reversible(c.ct) {
+			t.Errorf("Reversible(%q) = false", c.ct)
+		}
 		if got := turn(t, r, c.in, c.ct, origin); got != want {
 			t.Errorf("%s\n in   %s\n got  %s\n want %s", c.ct, c.in, got, want)
 		}
@@ -125,5 +128,26 @@ var reverseCases = []struct{ ct, in, out string }{
 		"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--XX--\r\nhttps://cdn.test/site1/media/a",
 		"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nhttps://www.example.com/wp-content/uploads/a\r\n--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--XX--\r\nhttps://cdn.test/site1/media/a",
 	},
+	{typePart, "--XX\r\nContent-Type: image/png\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX\r\nContent-Transfer-Encoding: base64\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX--", ""},
+	{typePart, "preamble https://cdn.test/site1/media/a\r\n--XX\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhttps://cdn.test/site1/media/a\r\n--XX--", "preamble https://cdn.test/site1/media/a\r\n--XX\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhttps://www.example.com/wp-content/uploads/a\r\n--XX--"},
+	{"application/ld+json", `["https://cdn.test/site1/media/a"]`, `["https://www.example.com/wp-content/uploads/a"]`},
+	{"multipart/form-data", "--XX\r\n\r\nhttps://cdn.test/site1/media/a", ""},
+	{"; bad", "https://cdn.test/site1/media/a", ""},
 	{typePart, "--XX\r\nno header https://cdn.test/site1/media/a", ""},
+}
+
+func TestReverseReplaced(t *testing.T) {
+	rr := newReverse(t).NewReader(strings.NewReader(`["https://cdn.test/site1/media/a","https://cdn.test/x"]`), typeJSON, origin)
+	if _, err := io.Copy(io.Discard, rr); err != nil || rr.Replaced() != 1 {
+		t.Errorf("Replaced = %d, want 1 (%v)", rr.Replaced(), err)
+	}
+}
+
+// An error of the body is returned after all that came before it.
+func TestReverseReadError(t *testing.T) {
+	src := io.MultiReader(strings.NewReader(`{"a":"https://cdn.test/site1/media/a"`), iotest.ErrReader(errBroken))
+	got, err := io.ReadAll(newReverse(t).NewReader(src, typeJSON, ""))
+	if want := `{"a":"/wp-content/uploads/a"`; string(got) != want || err != errBroken {
+		t.Errorf("%q, %v, want %q, %v", got, err, want, errBroken)
+	}
 }

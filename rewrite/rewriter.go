@@ -67,9 +67,9 @@ type Config struct {
 
 	// Resolve appends the URL that is to stand in place of m to dst and
 	// returns the result and true, or returns false: the URL stays as it is.
-	// The URL is plain, absolute and percent-encoded, without the query and
-	// fragment of the original, which are kept; escaping for the context is
-	// the package's task. Resolve is called for each URL in each page, and by
+	// The URL is plain, absolute (or protocol-relative: the page's scheme is
+	// added) and percent-encoded, without the query and fragment of the
+	// original, which are kept; escaping for the context is the package's task. Resolve is called for each URL in each page, and by
 	// several goroutines at once. It must answer from memory, must not keep m,
 	// and should answer the same for the same m while a page lasts.
 	Resolve func(dst []byte, m Match) ([]byte, bool)
@@ -78,9 +78,9 @@ type Config struct {
 	Skip Context
 
 	// MaxToken is the size in bytes above which a tag, a string or a URL is
-	// passed through unchanged rather than held back. It bounds the memory of
-	// a Writer to about four times its size. Default (0): DefaultMaxToken;
-	// smaller values than 1024 count as 1024.
+	// passed through unchanged rather than held back. A Writer keeps at most
+	// this and 96 KiB of a body, and its buffers are of that order. Default
+	// (0): DefaultMaxToken; smaller values than 1024 count as 1024.
 	MaxToken int
 }
 

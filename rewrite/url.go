@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -40,6 +41,9 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 	if !ok {
 		w.repl = w.repl[:from]
 		return
+	}
+	if bytes.HasPrefix(repl[from:], []byte("//")) {
+		repl = slices.Insert(repl, from, w.scheme...)
 	}
 	w.repl = repl
 	if bits&unsafeURL != 0 || !w.isKnownBase(repl[from:], rest) {

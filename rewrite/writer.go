@@ -22,6 +22,7 @@ type Writer struct {
 	dst io.Writer
 	err error
 
+	scheme   []byte // of the page, with its colon
 	pageHost string
 	// head is how the last absolute URL of the site's media began, and
 	// headPrefix which prefix that was.
@@ -70,6 +71,10 @@ func (r *Rewriter) NewWriter(dst io.Writer, p Page) *Writer {
 // Reset drops what w holds and makes it ready for another body.
 func (w *Writer) Reset(dst io.Writer, p Page) {
 	w.dst, w.err = dst, nil
+	w.scheme = w.scheme[:0]
+	if p.Scheme != "" {
+		w.scheme = append(append(w.scheme, p.Scheme...), ':')
+	}
 	w.pageHost = lowerHost(p.Host)
 	w.head = w.head[:0]
 	w.base.reset(p)
@@ -154,7 +159,18 @@ func (w *Writer) shrink() {
 			*b = nil
 		}
 	}
+	if cap(w.edits) > maxKeptItems {
+		w.edits = nil
+	}
+	for i := range w.levels {
+		if d := &w.levels[i].decoded; cap(d.points) > maxKeptItems {
+			*d = decoded{}
+		}
+	}
 }
+
+// maxKeptItems is the size above which lists are not kept for another body.
+const maxKeptItems = 4 << 10
 
 // windowLimit is the size of the window above which it is read even if there
 // is no needle in it.
