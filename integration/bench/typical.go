@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/integration/env"
+)
+
+// typicalSite serves the typical page through a plain Caddy and through this
+// one, whose bucket has all its media.
+type typicalSite struct {
+	page        *typicalPage
+	upstream    string
+	plain, this *env.Caddy
+	plainURL    string
+	thisURL     string
+}
+
+const (
+	dripPath  = "/drip"
+	dripSize  = 2 << 10
+	dripCount = 4
+	dripPause = 50 * time.Millisecond
+)
+
+// typicalSite starts it, once.
+func (b *bench) typicalSite() (*typicalSite, error) {
+	if b.typical != nil {
+		return b.typical, nil
+	}
+	s := &typicalSite{page: newTypicalPage()}
+	b.typical = s
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", s.servePage)
+	mux.HandleFunc(dripPath, s.serveDrip)
+	var err error
+	if s.upstream, err = b.env.ServeHandler(mux); err != nil {
+		return nil, err
+	}
+	proxy := "\treverse_proxy " + hostPort(s.upstream) + "\n"
+	if s.plain, s.plainURL, err = b.caddy(b.plainCaddy, proxy); err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, key := range s.page.keys {
+		files[path.Join("wp-content/uploads", key)] = []byte(key)
+	}
+	dir, err := b.folder("typical", files)
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := b.env.DirBucket("typical-bucket")
+	if err != nil {
+		return nil, err
+	}
+	directive := fmt.Sprintf("\tmedia_offload {\n\t\tapp wordpress %s\n\t\t%s\t\tpublic_url %s\n\t}\n", dir, bucket.Caddyfile(), publicURL)
+	if s.this, s.thisURL, err = b.caddy(b.thisCaddy, directive+proxy); err != nil {
+		return nil, err
+	}
+	return s, b.until("the page's media are in the bucket", func() (bool, error) {
+		page, err := fetch(b.ctx, s.thisURL+"/", pageHost)
+		return localURLs(string(page)) == 0, err
+	})
+}
+
+func (s *typicalSite) servePage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(s.page.html)))
+	_, _ = io.WriteString(w, s.page.html) // the client went away
+}
+
+// serveDrip sends a page bit by bit, as an app does that flushes.
+func (s *typicalSite) serveDrip(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
+	rest := s.page.html
+	for range dripCount {
+		if _, err := io.WriteString(w, rest[:dripSize]); err != nil {
+			return
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return
+		}
+		rest = rest[dripSize:]
+		select {
+		case <-time.After(dripPause):
+		case <-r.Context().Done():
+			return
+		}
+	}
+}

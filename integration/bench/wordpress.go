@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+
+	"github.com/media-offload/caddy-media-offload/integration/env"
+	"github.com/media-offload/caddy-media-offload/integration/wp"
+)
+
+// wordpressPair are two WordPress sites of one PHP-FPM pool: one behind a plain
+// Caddy, one behind this one with a bucket that can be made a distant one.
+type wordpressPair struct {
+	php         *env.PHP
+	plain, this *wordpressSite
+	store       *env.DelayProxy
+	// publicURL is where the second site's media are, without a slash at the
+	// end.
+	publicURL string
+}
+
+type wordpressSite struct {
+	*env.Site
+	caddy     *env.Caddy
+	client    *wp.Client
+	tag       *tag
+	accessLog string
+}
+
+// tag puts a number into the header of requests, by which the access log's
+// lines are found again.
+type tag struct {
+	http.Transport
+	number int
+}
+
+const tagHeader = "X-Bench"
+
+// RoundTrip implements http.RoundTripper.
+func (t *tag) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set(tagHeader, strconv.Itoa(t.number))
+	return t.Transport.RoundTrip(r)
+}
+
+// wordpressPair starts it, once.
+func (b *bench) wordpressPair() (*wordpressPair, error) {
+	if b.wordpress != nil {
+		return b.wordpress, nil
+	}
+	db, err := b.env.MariaDB()
+	if err != nil {
+		return nil, err
+	}
+	p := new(wordpressPair)
+	if p.php, err = b.env.PHP(env.PHPOptions{Workers: connections}); err != nil {
+		return nil, err
+	}
+	server, err := b.env.Versitygw()
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := server.NewBucket("wordpress", "site1/")
+	if err != nil {
+		return nil, err
+	}
+	if p.publicURL, err = bucket.Publish(); err != nil {
+		return nil, err
+	}
+	if p.store, err = b.env.DelayProxy(server.Endpoint); err != nil {
+		return nil, err
+	}
+	bucket.Endpoint = p.store.Endpoint
+	if p.plain, err = b.wordpressSite(db, p.php, "plain", b.plainCaddy, func(string) string { return "" }); err != nil {
+		return nil, err
+	}
+	p.this, err = b.wordpressSite(db, p.php, "this", b.thisCaddy, func(dir string) string {
+		return fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\t%s\tpublic_url %s\n}\n", dir, bucket.Caddyfile(), p.publicURL)
+	})
+	b.wordpress = p
+	return p, err
+}
+
+func (b *bench) wordpressSite(db *env.MariaDB, php *env.PHP, name, binary string, directive func(dir string) string) (*wordpressSite, error) {
+	port, err := env.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &wordpressSite{tag: new(tag), accessLog: filepath.Join(b.env.Dir, name+"-access.json")}
+	if s.Site, err = b.env.WordPress(db, php, env.SiteOptions{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Name: name}); err != nil {
+		return nil, err
+	}
+	accessLog := fmt.Sprintf("log {\n\toutput file %s {\n\t\troll_disabled\n\t}\n\tformat json\n}\n", s.accessLog)
+	if s.caddy, err = b.env.Caddy(env.CaddyOptions{Binary: binary, Sites: s.Serve(accessLog+directive(s.Dir), s.URL)}); err != nil {
+		return nil, err
+	}
+	b.env.OnClose(func() error {
+		s.tag.CloseIdleConnections()
+		return nil
+	})
+	s.client = wp.New(s.URL, s.tag)
+	return s, s.client.Login(b.ctx, s.User, s.Password)
+}
