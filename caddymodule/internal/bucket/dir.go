@@ -283,7 +283,9 @@ func dirError(doing, what string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%s %s: %w: the bucket's file system is mounted read-only", doing, what, ErrDenied)
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s %s: %w: the user with uid %d may not: check owner and mode of the bucket's directory and what is in it (%v)",
 			doing, what, ErrDenied, os.Getuid(), err)
 	case escapesRoot(err):

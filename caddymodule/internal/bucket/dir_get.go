@@ -104,10 +104,7 @@ func (d *dirStore) version(ctx context.Context, key string) (*version, error) {
 		return nil, err
 	}
 	if v.rec.Stored.IsZero() {
-		if err := d.remember(ctx, root, v); err != nil {
-			_ = v.file.Close()
-			return nil, err
-		}
+		d.remember(ctx, root, v)
 	}
 	return v, nil
 }
@@ -225,33 +222,33 @@ func hashFile(ctx context.Context, f *os.File, key string) (*record, error) {
 }
 
 // remember writes down what hashing a file found, so that the next look at it
-// is cheap, and sets v.rec.Stored.
-func (d *dirStore) remember(ctx context.Context, root *os.Root, v *version) error {
+// is cheap, and sets v.rec.Stored. A read does not fail because the disk is
+// full or read-only, so it returns no error.
+func (d *dirStore) remember(ctx context.Context, root *os.Root, v *version) {
 	v.rec.Stored = time.Unix(0, 0).UTC()
 	if !v.rec.ModTime.IsZero() {
 		v.rec.Stored = v.rec.ModTime
 	}
 	info, err := v.file.Stat()
-	if err != nil {
-		return err
+	if err != nil || time.Since(info.ModTime()) < settled || !v.rec.describes(v.rec.Key, info) {
+		return
 	}
-	if age := time.Since(info.ModTime()); age < settled || identify(info) != v.rec.File {
-		return nil
+	if err := d.recordFound(ctx, root, v.rec); err != nil {
+		d.log.Debug("recording what hashing found", "object_key", v.rec.Key, "error", err)
 	}
-	unlock, err := d.lock(ctx, root, v.rec.Key)
+}
+
+func (d *dirStore) recordFound(ctx context.Context, root *os.Root, rec *record) error {
+	unlock, err := d.lock(ctx, root, rec.Key)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	now, err := root.Lstat(v.rec.Key)
-	if err != nil || !v.rec.describes(v.rec.Key, now) {
-		return nil // replaced since; what was opened is still what it was
+	now, err := root.Lstat(rec.Key)
+	if err != nil || !rec.describes(rec.Key, now) {
+		return err // replaced since; what was opened is still what it was
 	}
-	if err := writeRecord(root, v.rec); err != nil {
-		// A read must not fail because the disk is full or read-only.
-		d.log.Debug("recording what hashing found", "object_key", v.rec.Key, "error", err)
-	}
-	return nil
+	return writeRecord(root, rec)
 }
 
 // dirBody reads a part of an object's file.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -137,7 +138,7 @@ func (r *record) check() error {
 // none that can be read as one.
 func readRecord(root *os.Root, name string) (*record, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|openNonblock, 0)
-	if isAbsent(err) {
+	if isAbsent(err) || isNoFile(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -146,6 +147,9 @@ func readRecord(root *os.Root, name string) (*record, error) {
 	defer f.Close()
 	var buf [4096]byte
 	data, err := readUpTo(f, buf[:0], maxRecordBytes+1)
+	if isNoFile(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +157,12 @@ func readRecord(root *os.Root, name string) (*record, error) {
 	// Put or read writes the record anew.
 	r, _ := decodeRecord(data)
 	return r, nil
+}
+
+// isNoFile reports whether err says that something else than a file has the
+// name: a symbolic link out of the bucket or to itself, or a directory.
+func isNoFile(err error) bool {
+	return escapesRoot(err) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR)
 }
 
 // readUpTo is io.ReadAll into buf with a limit.

@@ -206,4 +206,4 @@ func testAbortUploads(t *testing.T, ctx context.Context, s bucket.Store) {
 	wantContent(t, ctx, s, "a", "x")
 }
 
-func sumOfText(s string) string { return sumOf(readerOf(s)) }
+func sumOfText(s string) string { return MD5(readerOf(s)) }

@@ -34,7 +34,7 @@ func testSizes(t *testing.T, ctx context.Context, s bucket.Store) {
 		if err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
-		if got := sumOf(o.Body); got != sum {
+		if got := MD5(o.Body); got != sum {
 			t.Errorf("%d bytes: content differs: %s", size, got)
 		}
 		_ = o.Body.Close()
@@ -264,7 +264,7 @@ func testChangingBody(t *testing.T, ctx context.Context, s bucket.Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sum := sumOf(o.Body); sum != info.ContentMD5() {
+		if sum := MD5(o.Body); sum != info.ContentMD5() {
 			t.Errorf("stored content has MD5 %s, the store says %s", sum, info.ContentMD5())
 		}
 		_ = o.Body.Close()
@@ -371,7 +371,7 @@ func testWholeOrNothing(t *testing.T, ctx context.Context, s bucket.Store) {
 			if err != nil {
 				return err
 			}
-			sum := sumOf(o.Body)
+			sum := MD5(o.Body)
 			_ = o.Body.Close()
 			if !sums[sum] || sum != o.ContentMD5() {
 				return errors.New("read content " + sum + " that was never stored, or not as this version: " + o.ContentMD5())

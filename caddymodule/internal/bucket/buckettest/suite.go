@@ -106,9 +106,10 @@ func (p Pattern) ReadAt(buf []byte, off int64) (int, error) {
 func (p Pattern) Reader() io.Reader { return io.NewSectionReader(p, 0, p.Size) }
 
 // MD5 is that of the whole body, in hex.
-func (p Pattern) MD5() string { return sumOf(p.Reader()) }
+func (p Pattern) MD5() string { return MD5(p.Reader()) }
 
-func sumOf(r io.Reader) string {
+// MD5 is that of what r yields, in hex; the error's text if it fails.
+func MD5(r io.Reader) string {
 	sum := md5.New() //nolint:gosec // see the import
 	if _, err := io.Copy(sum, r); err != nil {
 		return err.Error()

@@ -1,0 +1,511 @@
+package bucket_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+)
+
+func newDir(t *testing.T) (bucket.Store, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "bucket")
+	store := openDirAt(t, dir)
+	if _, err := putText(t.Context(), store, "first", "x", bucket.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return store, dir
+}
+
+func write(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func content(t *testing.T, s bucket.Store, key string) (string, bucket.Info) {
+	t.Helper()
+	o, err := s.Get(t.Context(), key, bucket.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Body.Close()
+	body, err := io.ReadAll(o.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body), o.Info
+}
+
+func keysOf(t *testing.T, s bucket.Store) []string {
+	t.Helper()
+	var keys []string
+	for info, err := range s.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, info.Key)
+	}
+	return keys
+}
+
+// A bucket is only what is meant to be one.
+func TestDirIsABucket(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	write(t, filepath.Join(base, "site", "index.php"), "<?php")
+	write(t, filepath.Join(base, "adopted", "a.jpg"), "a")
+	write(t, filepath.Join(base, "adopted", ".media-offload"), "")
+	write(t, filepath.Join(base, "file"), "")
+	for _, name := range []string{"empty", "fresh-disk/lost+found"} {
+		if err := os.MkdirAll(filepath.Join(base, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		dir  string
+		want error
+		text string
+	}{
+		{"new", nil, ""},
+		{"empty", nil, ""},
+		{"fresh-disk", nil, ""},
+		{"adopted", nil, ""},
+		{"site", bucket.ErrNoBucket, ".media-offload"},
+		{"not/mounted", bucket.ErrNoBucket, "mount"},
+	} {
+		s := openDirAt(t, filepath.Join(base, c.dir))
+		_, err := s.Probe(t.Context(), "offload/")
+		if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v", c.dir, err)
+		}
+	}
+	if _, err := openDirAt(t, filepath.Join(base, "file")).Head(t.Context(), "a"); err == nil || errors.Is(err, bucket.ErrNotFound) {
+		t.Errorf("a file: %v", err)
+	}
+	if entries, _ := os.ReadDir(filepath.Join(base, "site")); len(entries) != 1 {
+		t.Errorf("the refused directory now has %v", entries)
+	}
+	if keys := keysOf(t, openDirAt(t, filepath.Join(base, "adopted"))); !slices.Equal(keys, []string{"a.jpg"}) {
+		t.Errorf("adopted: %q", keys)
+	}
+	for _, dir := range []string{"", "relative", "/", "/..", "/a\x00b"} {
+		if _, err := bucket.OpenDir(dir, nil); err == nil {
+			t.Errorf("OpenDir(%q) took it", dir)
+		}
+	}
+}
+
+// The server may start before its disk is there, and before it is mounted.
+func TestDirComesLater(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	dir := filepath.Join(base, "mnt", "bucket")
+	s := openDirAt(t, dir)
+	if _, err := putText(t.Context(), s, "a", "x", bucket.PutOptions{}); !errors.Is(err, bucket.ErrNoBucket) {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(base, "mnt"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := putText(t.Context(), s, "a", "beneath", bucket.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	// Another directory takes the place, as a mount does.
+	if err := os.Rename(dir, dir+"-beneath"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, ".media-offload"), "")
+	write(t, filepath.Join(dir, "a"), "mounted")
+	if got, _ := content(t, s, "a"); got != "mounted" {
+		t.Errorf("reads %q", got)
+	}
+}
+
+// Any static web server can serve the public files; others it cannot read.
+func TestDirModes(t *testing.T) {
+	old := syscall.Umask(0o077)
+	defer syscall.Umask(old)
+	s, dir := newDir(t)
+	modified := time.Date(2020, 1, 2, 3, 4, 5, 6000, time.UTC)
+	for key, public := range map[string]bool{"site/media/2026/a.jpg": true, "site/private/b.pdf": false} {
+		opts := bucket.PutOptions{Public: public, Info: bucket.Info{ModTime: modified, ContentType: "image/jpeg"}}
+		if _, err := putText(t.Context(), s, key, "x", opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]fs.FileMode{
+		"site/media/2026/a.jpg": 0o644, "site/media/2026": 0o755, "site/private/b.pdf": 0o600, "site/private": 0o711,
+		".meta": 0o700, ".tmp": 0o700, ".lock": 0o700, ".media-offload": 0o600, "": 0o755,
+	} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has mode %o, want %o", name, got, want)
+		}
+		if strings.HasSuffix(name, "g") && !info.ModTime().Equal(modified) {
+			t.Errorf("%s has time %v", name, info.ModTime())
+		}
+	}
+	// "site" was made for either of them, and must let others pass.
+	if info, err := os.Stat(filepath.Join(dir, "site")); err != nil || info.Mode().Perm()&0o011 != 0o011 {
+		t.Errorf("site: %v, %v", info.Mode(), err)
+	}
+	record, err := os.ReadFile(filepath.Join(dir, ".meta/site/media/2026/a.jpg.json"))
+	if err != nil || !strings.Contains(string(record), "\"content_type\": \"image/jpeg\"") {
+		t.Errorf("the record: %s, %v", record, err)
+	}
+}
+
+// Files put there by hand are objects, with the right ETag, whatever was done
+// to them since.
+func TestDirByHand(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	name := filepath.Join(dir, "media/hand.png")
+	check := func(what, want string) {
+		t.Helper()
+		got, info := content(t, s, "media/hand.png")
+		sum := sumOf(want)
+		head, err := s.Head(t.Context(), "media/hand.png")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed := ""
+		for info, err := range s.List(t.Context(), "media/hand", "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			listed = info.ETag
+		}
+		if got != want || info.ETag != sum || head.ETag != sum || listed != sum {
+			t.Errorf("%s: %q, ETags %s, %s, %s, want %s", what, got, info.ETag, head.ETag, listed, sum)
+		}
+		if info.ContentType != "image/png" {
+			t.Errorf("%s: content type %q", what, info.ContentType)
+		}
+	}
+	old := time.Now().Add(-time.Hour)
+	put := func(content string, at time.Time) {
+		t.Helper()
+		write(t, name, content)
+		if err := os.Chtimes(name, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("one", old)
+	check("put", "one")
+	if _, err := os.Stat(filepath.Join(dir, ".meta/media/hand.png.json")); err != nil {
+		t.Errorf("what hashing found is not kept: %v", err)
+	}
+	put("two", old.Add(time.Second))
+	check("changed in place", "two")
+	put("now", time.Now())
+	check("changed just now", "now")
+	put("NOW", time.Now())
+	check("changed again at once", "NOW")
+	if _, err := putText(t.Context(), s, "media/hand.png", "stored", bucket.PutOptions{IfMatch: sumOf("NOW"), Info: bucket.Info{ContentType: "image/png"}}); err != nil {
+		t.Errorf("conditional Put over a file put by hand: %v", err)
+	}
+	check("stored", "stored")
+	put("STORED", old.Add(time.Minute))
+	check("changed after it was stored", "STORED")
+	if err := os.WriteFile(filepath.Join(dir, ".meta/media/hand.png.json"), []byte("{damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("record damaged", "STORED")
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Head(t.Context(), "media/hand.png"); !errors.Is(err, bucket.ErrNotFound) {
+		t.Errorf("removed: %v", err)
+	}
+}
+
+func sumOf(text string) string { return buckettest.MD5(strings.NewReader(text)) }
+
+// A bucket that was copied to another disk keeps what was stored with it.
+func TestDirCopied(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	want := bucket.Info{ContentType: "image/x-special", CacheControl: "max-age=5", Meta: map[string]string{"a": "b"}, ModTime: time.Unix(1e9, 0)}
+	if _, err := putText(t.Context(), s, "media/a.jpg", "x", bucket.PutOptions{Info: want}); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := content(t, openDirAt(t, copied), "media/a.jpg"); got.ContentType != want.ContentType || got.CacheControl != want.CacheControl ||
+		got.Meta["a"] != "b" || !got.ModTime.Equal(want.ModTime) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Promise 7: "No path leaves a media root (symlinks, .., encoded slashes,
+// NUL)", nor a bucket.
+func TestDirSymlinks(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	outside := t.TempDir()
+	write(t, filepath.Join(outside, "secret"), "secret")
+	write(t, filepath.Join(dir, "real"), "real")
+	for name, target := range map[string]string{
+		"out": outside, "file": filepath.Join(outside, "secret"), "rel": "../../../../../../../../etc/passwd",
+		"in": "real", "loop": "loop", "dir/out": outside, ".meta/out": outside, ".meta/planted.json": filepath.Join(outside, "secret"),
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"out/secret", "file", "rel", "in", "loop", "dir/out/secret", "out"} {
+		if o, err := s.Get(t.Context(), key, bucket.GetOptions{}); err == nil {
+			t.Errorf("Get %s gave an object of %d bytes", key, o.Size)
+		}
+		if _, err := s.Head(t.Context(), key); err == nil {
+			t.Errorf("Head %s found it", key)
+		}
+	}
+	for _, key := range []string{"out/new", "dir/out/new", "dir/out/deep/new"} {
+		_, err := putText(t.Context(), s, key, "x", bucket.PutOptions{})
+		if !errors.Is(err, bucket.ErrDenied) {
+			t.Errorf("Put %s: %v", key, err)
+		}
+		_ = s.Delete(t.Context(), key, "out/secret")
+	}
+	// A link's own name is free: the object takes its place.
+	for _, key := range []string{"file", "planted"} {
+		if _, err := putText(t.Context(), s, key, "mine", bucket.PutOptions{}); err != nil {
+			t.Errorf("Put %s: %v", key, err)
+		}
+	}
+	if keys := keysOf(t, s); !slices.Equal(keys, []string{"file", "first", "planted", "real"}) {
+		t.Errorf("listed %q", keys)
+	}
+	if b, err := os.ReadFile(filepath.Join(outside, "secret")); err != nil || string(b) != "secret" {
+		t.Errorf("outside: %q, %v", b, err)
+	}
+	if entries, _ := os.ReadDir(outside); len(entries) != 1 {
+		t.Errorf("outside: %v", entries)
+	}
+}
+
+// What someone else puts into the directory neither hangs nor ends anything.
+func TestDirHostileFiles(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, ".meta", "first.json.x"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"new\nline", "bad\xff", "esc\x1b[31m", ".nfs000123", "d/.nfs1"} {
+		write(t, filepath.Join(dir, name), "x")
+	}
+	deep := dir
+	for range 15 {
+		deep = filepath.Join(deep, strings.Repeat("d", 100))
+	}
+	write(t, filepath.Join(deep, "x"), "deeper than any key")
+	if keys := keysOf(t, s); !slices.Equal(keys, []string{"first"}) {
+		t.Errorf("listed %q", keys)
+	}
+	if _, err := s.Get(t.Context(), "fifo", bucket.GetOptions{}); !errors.Is(err, bucket.ErrNotFound) {
+		t.Errorf("FIFO: %v", err)
+	}
+	for _, key := range []string{".meta/x", ".tmp/x", ".lock/00", ".media-offload", ".media-offload/x", "lost+found", "d/.nfs1", ".nfsx"} {
+		if _, err := putText(t.Context(), s, key, "x", bucket.PutOptions{}); !errors.Is(err, bucket.ErrRefused) {
+			t.Errorf("Put %s: %v", key, err)
+		}
+	}
+}
+
+// DESIGN 6: "x beside x/y" is refused.
+func TestDirBelowObject(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	if _, err := putText(t.Context(), s, "a/b/c", "x", bucket.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a", "a/b", "a/b/c/d", "a/b/c/d/e"} {
+		for _, opts := range []bucket.PutOptions{{}, {IfNoneMatch: true}} {
+			if _, err := putText(t.Context(), s, key, "x", opts); !errors.Is(err, bucket.ErrRefused) {
+				t.Errorf("Put %s: %v", key, err)
+			}
+		}
+	}
+	if got, _ := content(t, s, "a/b/c"); got != "x" {
+		t.Errorf("has %q", got)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".tmp", "*")); len(left) != 0 {
+		t.Errorf("left in .tmp: %q", left)
+	}
+	// Empty directories, as a killed delete leaves them, are not in the way.
+	if err := os.MkdirAll(filepath.Join(dir, "e/f/g"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := putText(t.Context(), s, "e", "x", bucket.PutOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Deletes leave no empty directories, but those at the top, which may be an
+// admin's.
+func TestDirPrunes(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	for _, key := range []string{"media/2026/11/a.jpg", "media/2026/12/b.jpg"} {
+		if _, err := putText(t.Context(), s, key, "x", bucket.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exists := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	if err := s.Delete(t.Context(), "media/2026/11/a.jpg"); err != nil {
+		t.Fatal(err)
+	}
+	if exists("media/2026/11") || exists(".meta/media/2026/11") || !exists("media/2026/12") {
+		t.Error("not just the empty directory was removed")
+	}
+	if err := s.Delete(t.Context(), "media/2026/12/b.jpg"); err != nil {
+		t.Fatal(err)
+	}
+	if exists("media/2026") || exists(".meta/media/2026") || !exists("media") {
+		t.Error("not just the empty directories were removed")
+	}
+}
+
+// Unfinished writes of the dead are thrown away, when they are old enough.
+func TestDirAbortUploads(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	hour := time.Now().Add(-time.Hour).UnixNano()
+	for _, name := range []string{fmt.Sprint(hour, "-OLD"), fmt.Sprint(time.Now().UnixNano(), "-NEW"), "foreign"} {
+		write(t, filepath.Join(dir, ".tmp", name), "half")
+	}
+	if n, err := s.AbortUploads(t.Context(), "any/", 10*time.Minute); n != 1 || err != nil {
+		t.Errorf("removed %d, %v", n, err)
+	}
+	if n, err := s.AbortUploads(t.Context(), "", 0); n != 1 || err != nil {
+		t.Errorf("removed %d, %v", n, err)
+	}
+}
+
+// A writer waits for another process's lock, and no longer than its context.
+func TestDirLockHeld(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	var held []*os.File
+	for slot := range 256 {
+		f, err := os.OpenFile(filepath.Join(dir, ".lock", fmt.Sprintf("%02x", slot)), os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, f)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := putText(ctx, s, "a", "x", bucket.PutOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with a deadline: %v", err)
+	}
+	if err := s.Delete(ctx, "first"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Delete with a deadline: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := putText(t.Context(), s, "a", "x", bucket.PutOptions{})
+		done <- err
+	}()
+	for _, f := range held {
+		_ = f.Close()
+	}
+	if err := <-done; err != nil {
+		t.Errorf("after the release: %v", err)
+	}
+}
+
+// A full disk is told as such, and nothing is left behind; reading goes on.
+func TestDirFullDisk(t *testing.T) {
+	t.Parallel()
+	mount := t.TempDir()
+	if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("mounting a tmpfs needs CAP_SYS_ADMIN: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(mount, syscall.MNT_DETACH) })
+	s := openDirAt(t, filepath.Join(mount, "bucket"))
+	if _, err := putText(t.Context(), s, "a", "old", bucket.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	const size = 3 << 20
+	_, err := s.Put(t.Context(), "a", buckettest.Pattern{Size: size}, size, bucket.PutOptions{})
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "disk is full") {
+		t.Errorf("full: %v", err)
+	}
+	checkError(t, err, nil, "storing a")
+	if left, _ := filepath.Glob(filepath.Join(mount, "bucket/.tmp/*")); len(left) != 0 {
+		t.Errorf("left in .tmp: %q", left)
+	}
+	if got, _ := content(t, s, "a"); got != "old" {
+		t.Errorf("has %q", got)
+	}
+	// Read-only: reads work, also of a file that would have to be recorded.
+	write(t, filepath.Join(mount, "bucket/hand"), "x")
+	past := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(mount, "bucket/hand"), past, past); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("", mount, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := content(t, s, "hand"); got != "x" {
+		t.Errorf("has %q", got)
+	}
+	_, err = putText(t.Context(), s, "b", "x", bucket.PutOptions{})
+	checkError(t, err, bucket.ErrDenied, "read-only")
+	checkError(t, s.Delete(t.Context(), "a"), bucket.ErrDenied, "read-only")
+}
+
+// A body on disk that shrinks while it is read ends in an error.
+func TestDirCutBody(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	write(t, filepath.Join(dir, "a"), strings.Repeat("x", 100_000))
+	o, err := s.Get(t.Context(), "a", bucket.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Body.Close()
+	if err := os.Truncate(filepath.Join(dir, "a"), 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, o.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
+	}
+}
