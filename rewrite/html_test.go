@@ -119,11 +119,12 @@ const htmlRows = `
 // scripts
 <script>a = b / c; d = "{U}a.jpg" / 2</script> ==> <script>a = b / c; d = "{C}a.jpg" / 2</script>
 <script>return /["{U}]/.test("{U}a.jpg")</script> ==> <script>return /["{U}]/.test("{C}a.jpg")</script>
-<script>x = a[0] /2; y = f() / 2; z = {BT}{U}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script> ==> <script>x = a[0] /2; y = f() / 2; z = {BT}{C}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script>
+<script>x = a[0] /2; y = f() / 2; z = {BT}{U}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script> ==> <script>x = a[0] /2; y = f() / 2; z = {BT}{U}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script>
 <script>x = {"{U}k.jpg": "{U}a.jpg", '/images/k.jpg' : 1}; y = c ? "{U}a.jpg" : "{U}b.jpg"</script> ==> <script>x = {"{U}k.jpg": "{C}a.jpg", '/images/k.jpg' : 1}; y = c ? "{C}a.jpg" : "{C}b.jpg"</script>
 <script>x = "un{NL}y = "{U}a.jpg"</script> ==> <script>x = "un{NL}y = "{C}a.jpg"</script>
 <script>x = "a\{NL}b"; y = '{U}a.jpg'</script> ==> <script>x = "a\{NL}b"; y = '{C}a.jpg'</script>
 <script>x = '.a{background:url({UJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script> ==> <script>x = '.a{background:url({CJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script>
+<script>x = root + "/images/a.jpg"; y = "/images/a.jpg" + v; z = "/images/a.jpg"; h = '<img src="{U}a.jpg">' + x</script> ==> <script>x = root + "/images/a.jpg"; y = "/images/a.jpg" + v; z = "https://cdn.test/m1/a.jpg"; h = '<img src="{C}a.jpg">' + x</script>
 <script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=module>import "{U}b.js"</script> ==> <script type="importmap">{"imports":{"a":"{C}a.js"}}</script><script type=module>import "{C}b.js"</script>
 <SCRIPT TYPE=TEXT/HTML><b style="a:url({U}a.jpg)">{U}</b></SCRIPT >{U} ==> <SCRIPT TYPE=TEXT/HTML><b style="a:url({C}a.jpg)">{U}</b></SCRIPT >{U}
 // CRLF, NUL, invalid UTF-8 and the like keep their bytes

@@ -259,21 +259,26 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 		return end + 1, true
 	}
 	if n < end {
-		key, ok := s.isKey(src, end+1, final)
+		next, ok := nextCode(src, end+1, final)
 		if !ok {
 			return retreat(i, pos)
 		}
-		if !key {
-			s.readString(src[i+1:end], i+1)
+		if next != ':' || s.last != '{' && s.last != ',' { // else the key of a member
+			s.readString(src[i+1:end], i+1, next)
 		}
 	}
 	s.last, s.beforeValue = q, false
 	return end + 1, true
 }
 
-func (s *scriptScanner) readString(text []byte, off int) {
+// readString reads a string before next. One that is joined with others is not
+// a whole URL, even if it looks like one.
+func (s *scriptScanner) readString(text []byte, off int, next byte) {
 	k := anything
-	if s.rel == anyRelative {
+	switch {
+	case !s.json && (s.last == '+' || next == '+'):
+		k = fragment
+	case s.rel == anyRelative:
 		k = anyText
 	}
 	s.w.value(text, off, k, escapes, s.depth)
@@ -320,21 +325,18 @@ func escaped(src []byte, start, i int) bool {
 	return n%2 == 1
 }
 
-// isKey reports whether the string that ended before i is the key of a member;
-// ok is false if more input is needed to know.
-func (s *scriptScanner) isKey(src []byte, i int, final bool) (key, ok bool) {
-	if s.last != '{' && s.last != ',' {
-		return false, true
-	}
+// nextCode is the first byte from i on that is not whitespace, or 0 if there is
+// none near; ok is false if more input is needed to know.
+func nextCode(src []byte, i int, final bool) (c byte, ok bool) {
 	for end := min(len(src), i+longestGap); i < end; i++ {
 		if !is(src[i], isSpace) {
-			return src[i] == ':', true
+			return src[i], true
 		}
 	}
-	return false, final || i < len(src)
+	return 0, final || i < len(src)
 }
 
-// longestGap is the most whitespace looked at between a key and its colon.
+// longestGap is the most whitespace looked at after a string.
 const longestGap = 256
 
 // openLong decides what to do with the string over the limit at i, by as much

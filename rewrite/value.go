@@ -18,6 +18,7 @@ const (
 	refresh                // the content of <meta http-equiv=refresh>
 	anything               // whichever of these it looks like
 	anyText                // the same with document-relative URLs
+	fragment               // part of such a text: not a URL
 )
 
 // maxDepth bounds how deep texts within texts are followed, as in a style in
@@ -77,6 +78,10 @@ func (w *Writer) read(text []byte, k kind, depth int) {
 		w.guess(text, rootRelative, depth)
 	case anyText:
 		w.guess(text, anyRelative, depth)
+	case fragment:
+		if hasTag(text) {
+			w.scanHTML(text, depth)
+		}
 	}
 }
 
