@@ -5,10 +5,10 @@
 // # What it is for
 //
 // A site's own URLs (https://example.com/wp-content/uploads/a.jpg) are to be
-// read from somewhere else (https://cdn.example.com/a.jpg). The package finds
+// read from somewhere else (https://cdn.example.com/a.jpg). A Rewriter finds
 // them wherever a browser or a feed reader takes a URL from, in each spelling
 // that such a place allows, asks a callback what to put there, and writes the
-// answer in the same spelling.
+// answer in the same spelling. A Reverse is for the other direction.
 //
 // # What it promises
 //
@@ -17,6 +17,7 @@
 //   - The output does not depend on how the input is cut into writes.
 //   - Memory is bounded: what is held back until it can be decided (a tag, a
 //     string, a URL) is at most Config.MaxToken; longer ones pass unchanged.
+//   - Time is linear in the size of the body, whatever is in it.
 //   - Malformed input is never an error. In doubt a URL is left alone.
 //
 // # What it does not know
@@ -24,18 +25,37 @@
 // It knows hosts, path prefixes and contexts, never a bucket, a file system or
 // HTTP. It imports the standard library only.
 //
+// # Places
+//
+// HTML: the URL attributes of the HTML standard, srcset, style, srcdoc, event
+// handlers, data-* and the attributes of lazy loaders; style and script
+// elements, JSON in them and in attributes; meta elements that name pictures;
+// noscript, template, SVG. CSS: url(), @import, image-set(). JSON: strings that
+// are a URL, HTML, CSS or image candidates. JavaScript: the same, unless joined
+// by '+'. Feeds: attributes, elements that hold a URL, HTML in CDATA sections
+// or escaped; not guid, id and title. What a body is, is seen from its
+// Content-Type and its first bytes.
+//
+// A data attribute or a string in a script says nothing of what it is for. It
+// is taken for a URL if all of it is one, and for HTML if there is a tag in it.
+//
 // # Spellings
 //
 // Recognised are http, https and protocol-relative URLs of the page's host and
 // of Config.Hosts with any port, root-relative and document-relative ones
-// (<base> is respected), with character references in markup, \/ \u002F \x2F
-// and the other string escapes in JSON and JavaScript, CSS escapes, percent
-// encoding, and nestings of these, such as HTML in JSON in an attribute.
+// (<base> is respected; in feeds with xml:base the latter are left alone), with
+// character references in markup, \/ \u002F \x2F and the other string escapes
+// in JSON and JavaScript, CSS escapes, percent-encoding, and nestings of these,
+// such as HTML in JSON in an attribute.
 //
 // One part of each prefix, its needle (for /wp-content/uploads/ it is
 // "wp-content"), must stand in the input literally; that is what makes a page
 // without media cost next to nothing. A URL that spells even the needle's
 // letters in an escaped form, or that is relative to a page which itself lies
 // within the prefix, is left alone. So is a URL with user information, dot
-// segments in or after the prefix, an encoded slash, or a backslash.
+// segments within or after the prefix, an encoded slash, a backslash, or a
+// space before the needle that is not percent-encoded.
+//
+// Bodies in UTF-8 and in encodings in which ASCII bytes are always ASCII are
+// rewritten; others (UTF-16, Shift_JIS, GBK, Big5, unknown ones) are passed on.
 package rewrite

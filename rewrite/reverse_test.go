@@ -55,6 +55,8 @@ func turn(t testing.TB, r *Reverse, body, ct, origin string) string {
 	return out
 }
 
+// Promise 4: "public URLs that come back in a request body are turned back into
+// local ones, so that the app's database never holds one."
 func TestReverse(t *testing.T) {
 	r := newReverse(t)
 	for _, c := range reverseCases {
