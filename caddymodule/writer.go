@@ -55,7 +55,7 @@ type responseWriter struct {
 	// mu serialises the handler, the timer and the decoder.
 	mu       sync.Mutex
 	rewriter *rewrite.Writer
-	changes  changes
+	replaced bool // the body differs from the app's
 	limit    int // bytes kept back before the header is sent; 0: none, pass
 	tail     int // bytes kept back after that
 	buf      []byte
@@ -150,7 +150,7 @@ func (w *responseWriter) beginRewriting(hdr http.Header, held bool) {
 	if encoding := contentEncoding(hdr.Get("Content-Encoding")); encoding != "" && encoding != "identity" {
 		hdr.Del("Content-Encoding")
 		hdr.Del("Content-Length")
-		w.changes.found = true
+		w.replaced = true
 		w.decoder = newDecoder(encoding, writerFunc(w.rewriteLocked))
 	}
 }
@@ -186,13 +186,7 @@ func (w *responseWriter) rewriteLocked(p []byte) (int, error) {
 	if w.closed {
 		return 0, http.ErrAbortHandler
 	}
-	if !w.sent {
-		w.changes.in(p)
-	}
-	if _, err := w.rewriter.Write(p); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return w.rewriter.Write(p)
 }
 
 // output keeps p back as far as it must and sends the rest. w.mu is held.
@@ -201,9 +195,6 @@ func (w *responseWriter) output(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if !w.sent {
-		if w.rewriter != nil {
-			w.changes.out(p)
-		}
 		if len(w.buf)+len(p) <= w.limit {
 			w.keep(p)
 			return len(p), nil
@@ -341,10 +332,8 @@ func (w *responseWriter) endBody() error {
 	if w.rewriter == nil {
 		return nil
 	}
-	rewriter := w.rewriter
-	err := rewriter.Close()
-	w.rewriter = nil
-	w.changes.end()
+	err := w.rewriter.Finish()
+	w.replaced = w.replaced || w.rewriter.Replaced() > 0
 	return err
 }
 
@@ -437,7 +426,7 @@ func (w *responseWriter) sendHeader(complete bool) {
 		if complete && !w.hasTrailers() {
 			size = len(w.buf)
 		}
-		w.page.finishHeader(w.ResponseWriter.Header(), size, !complete || w.changes.found)
+		w.page.finishHeader(w.ResponseWriter.Header(), size, !complete || w.replaced)
 	}
 	w.ResponseWriter.WriteHeader(w.status)
 }
@@ -477,31 +466,6 @@ func (w *responseWriter) publishTrailers() {
 		}
 	}
 }
-
-// changes finds out whether a rewriter's output differs from its input.
-type changes struct {
-	found   bool
-	pending []byte // input whose output has not come yet
-}
-
-func (c *changes) in(p []byte) {
-	if !c.found {
-		c.pending = append(c.pending, p...)
-	}
-}
-
-func (c *changes) out(p []byte) {
-	if c.found {
-		return
-	}
-	if len(p) > len(c.pending) || string(c.pending[:len(p)]) != string(p) {
-		c.found = true
-		return
-	}
-	c.pending = append(c.pending[:0], c.pending[len(p):]...)
-}
-
-func (c *changes) end() { c.found = c.found || len(c.pending) > 0 }
 
 // isStream reports whether an answer wants to be passed on as it comes.
 func isStream(hdr http.Header) bool {
