@@ -7,3 +7,6 @@ func SkewClock(c *S3Config, skew time.Duration) { c.skew = skew }
 
 // SetPatience sets how long a transfer may stand still.
 func SetPatience(c *S3Config, patience time.Duration) { c.patience = patience }
+
+// Probe is what all stores share of Store.Probe.
+var Probe = probe
