@@ -85,6 +85,8 @@ func (w *world) gallery(ctx context.Context, client *wp.Client) (*wp.Post, []*wp
 // returns what they were.
 func (w *world) removeLocalCopies(ctx context.Context) map[string][]byte {
 	w.t.Helper()
+	w.settle(ctx)
+	defer w.settle(ctx)
 	content := map[string][]byte{}
 	for _, key := range must1(check.Files(w.site.Uploads()))(w.t) {
 		path := filepath.Join(w.site.Uploads(), key)
@@ -92,6 +94,17 @@ func (w *world) removeLocalCopies(ctx context.Context) map[string][]byte {
 		must(w.t, os.Remove(path))
 	}
 	return content
+}
+
+// settle returns when the module has seen all changes on disk so far: a file
+// that is written after them is in the bucket. It takes longer than a request
+// whose answer the client has takes to end.
+func (w *world) settle(ctx context.Context) {
+	w.t.Helper()
+	w.settled++
+	name := fmt.Sprintf("settle-%d.txt", w.settled)
+	must(w.t, os.WriteFile(filepath.Join(w.site.Uploads(), name), []byte(name), 0o644))
+	w.waitObject(ctx, "media/"+name)
 }
 
 var mediaReference = regexp.MustCompile(`https?:[^"'\s<>\\]*?\.(?:jpg|png|jpeg)`)

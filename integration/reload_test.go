@@ -34,7 +34,7 @@ func TestReload(t *testing.T) {
 	for range 3 {
 		must(t, w.caddy.Reload())
 	}
-	goroutines, descriptors := w.settled(t)
+	goroutines, descriptors := w.resources(t)
 
 	load, stop := context.WithTimeout(ctx, duration)
 	defer stop()
@@ -73,7 +73,7 @@ func TestReload(t *testing.T) {
 	// What an old config held goes away with its last request.
 	nowGoroutines, nowDescriptors := 0, 0
 	waitFor(t, 30*time.Second, "return to the numbers from before", func() bool {
-		nowGoroutines, nowDescriptors = w.settled(t)
+		nowGoroutines, nowDescriptors = w.resources(t)
 		return nowGoroutines <= goroutines+10 && nowDescriptors <= descriptors+5
 	})
 	t.Logf("goroutines %d then, %d now; descriptors %d then, %d now", goroutines, nowGoroutines, descriptors, nowDescriptors)
@@ -152,8 +152,8 @@ func readUntil(t *testing.T, load, ctx context.Context, client *wp.Client, reque
 	return n
 }
 
-// settled is the number of goroutines and descriptors of Caddy.
-func (w *world) settled(t *testing.T) (goroutines, descriptors int) {
+// resources are the numbers of goroutines and descriptors of Caddy.
+func (w *world) resources(t *testing.T) (goroutines, descriptors int) {
 	t.Helper()
 	return must1(w.caddy.Goroutines())(t), must1(w.caddy.OpenFiles())(t)
 }

@@ -67,6 +67,8 @@ type world struct {
 	// publicURL is where the public objects are, without a slash at the end;
 	// empty with sameURL.
 	publicURL string
+	// settled counts the calls of settle.
+	settled int
 	// secure is the https address of the site, if it has one.
 	secure string
 }
