@@ -77,7 +77,7 @@ func (w *Writer) setBase(href []byte) {
 // hasDotSegment reports whether a segment of path is "." or "..", written in
 // any way that a browser would take for it.
 func hasDotSegment(path []byte) bool {
-	if len(path) == 0 || path[0] != '.' && bytes.Index(path, dotAfterSlash) < 0 && bytes.IndexByte(path, '%') < 0 {
+	if len(path) == 0 || path[0] != '.' && !bytes.Contains(path, dotAfterSlash) && bytes.IndexByte(path, '%') < 0 {
 		return false
 	}
 	for len(path) > 0 {

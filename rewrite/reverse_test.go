@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -149,7 +150,7 @@ func TestReverseReplaced(t *testing.T) {
 func TestReverseReadError(t *testing.T) {
 	src := io.MultiReader(strings.NewReader(`{"a":"https://cdn.test/site1/media/a"`), iotest.ErrReader(errBroken))
 	got, err := io.ReadAll(newReverse(t).NewReader(src, typeJSON, ""))
-	if want := `{"a":"/wp-content/uploads/a"`; string(got) != want || err != errBroken {
+	if want := `{"a":"/wp-content/uploads/a"`; string(got) != want || !errors.Is(err, errBroken) {
 		t.Errorf("%q, %v, want %q, %v", got, err, want, errBroken)
 	}
 }

@@ -252,7 +252,7 @@ func (w *Writer) decodePath(rest []byte, bits uint16) ([]byte, bool) {
 		return nil, false
 	}
 	if bits&isEscape == 0 {
-		return rest, rest[0] != '.' && bytes.Index(rest, dotAfterSlash) < 0 || !hasDotSegment(rest)
+		return rest, rest[0] != '.' && !bytes.Contains(rest, dotAfterSlash) || !hasDotSegment(rest)
 	}
 	if hasDotSegment(rest) {
 		return nil, false

@@ -15,7 +15,6 @@ type xmlScanner struct {
 	// subset is set within the internal subset of a document type.
 	subset bool
 	long   attrState
-	style  cssScanner
 }
 
 type xmlState uint8
