@@ -99,25 +99,18 @@ func (x *xmlScanner) text(src []byte, pos, n int, f *finder, final bool) (int, b
 	if i < 0 {
 		end = len(src)
 	}
-	if n < end && x.content != noValue {
-		if end-pos > x.w.rw.maxToken {
+	if x.content != noValue && (n < end || i < 0) {
+		switch {
+		case end-pos > x.w.rw.maxToken:
 			x.openLong(src[pos:pos+x.w.rw.maxToken], markup, xmlLongText, xmlSkipText)
 			return pos, true
-		}
-		if i < 0 && !final {
+		case i < 0 && !final:
 			return pos, false
+		case n < end:
+			x.w.value(src[pos:end], pos, x.content, markup, 0)
 		}
-		x.w.value(src[pos:end], pos, x.content, markup, 0)
 	}
 	if i < 0 {
-		// Whether text over the limit holds HTML is seen at its start.
-		if x.content != noValue && end-pos <= x.w.rw.maxToken {
-			return pos, false
-		}
-		if x.content != noValue {
-			x.openLong(src[pos:pos+x.w.rw.maxToken], markup, xmlLongText, xmlSkipText)
-			return pos, true
-		}
 		return end, true
 	}
 	return x.tag(src, end, n, f, final)
@@ -126,11 +119,8 @@ func (x *xmlScanner) text(src []byte, pos, n int, f *finder, final bool) (int, b
 // tag reads what begins with '<' at pos.
 func (x *xmlScanner) tag(src []byte, pos, n int, f *finder, final bool) (int, bool) {
 	rest := src[pos:]
-	if len(rest) < len(cdataStart) && !final && len(rest) < 3 {
-		return pos, false
-	}
 	if len(rest) < 2 {
-		return len(src), true
+		return pos, false
 	}
 	switch rest[1] {
 	case '?':
@@ -200,8 +190,11 @@ func (x *xmlScanner) startTag(src []byte, pos, end, n int, f *finder) {
 		// The scope of xml:base is not followed: relative URLs stay.
 		x.w.base.dir = x.w.base.dir[:0]
 	}
-	if n < end {
-		x.w.attributes(src, attrs, end, n, tag{el: elementOf(name), feed: x.feed}, f)
+	switch el := elementOf(name); {
+	case el == elBase && !x.feed:
+		x.w.baseElement(src, attrs, end)
+	case n < end:
+		x.w.attributes(src, attrs, end, n, tag{el: el, feed: x.feed}, f)
 	}
 	if src[end-2] != '/' {
 		x.content = x.contentOf(name)

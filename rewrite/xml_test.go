@@ -35,5 +35,6 @@ const feedRows = `
 `
 
 const svgRows = `
+<html><base href="{U}x/"/><img src="{U}a.jpg"/><img src="a.jpg"/></html> ==> <html><base href="{U}x/"/><img src="{C}a.jpg"/><img src="a.jpg"/></html>
 <svg><image href="{U}a.jpg"/><text>{U}a.jpg</text><style><![CDATA[a{fill:url({U}a.svg#x)}]]></style></svg> ==> <svg><image href="{C}a.jpg"/><text>{U}a.jpg</text><style><![CDATA[a{fill:url({C}a.svg#x)}]]></style></svg>
 `
