@@ -109,7 +109,10 @@ type Handler struct {
 
 	site     *media.Site
 	rewriter *rewrite.Rewriter // nil: pages stay as they are
+	reverse  *rewrite.Reverse  // nil: request bodies stay as they are
 	engine   *sharedEngine     // nil: not acquired
+
+	publicHost string // of PublicURL, in lower case, without port
 
 	givenBack bool // by Cleanup
 }
@@ -269,7 +272,10 @@ func (h *Handler) provisionRewriter() (err error) {
 		Prefixes: h.site.Prefixes(),
 		Resolve:  h.resolve,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return h.provisionReverse()
 }
 
 // publicURL resolves placeholders in a public URL, checks it, and makes it end

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -47,7 +48,11 @@ func (h *Handler) provisionReverse() error {
 	if err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
-	h.reverse = reverse
+	u, err := url.Parse(h.PublicURL)
+	if err != nil {
+		return fmt.Errorf("public_url: %w", err)
+	}
+	h.reverse, h.publicHost = reverse, strings.ToLower(u.Hostname())
 	return nil
 }
 
@@ -112,10 +117,7 @@ func isSigned(hdr http.Header) bool {
 // turn turns a body, or the part of it before the first file.
 func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string) []byte {
 	turned := h.reverse.Body(body, contentType, origin)
-	if len(turned) == len(body) && bytes.Equal(turned, body) {
-		return body
-	}
-	if holdsSerialized(body, h.publicHost) {
+	if !bytes.Equal(turned, body) && holdsSerialized(body, h.publicHost) {
 		h.engine.log.logger().Debug("a request's body holds public URLs in serialized PHP strings; it is passed on as it is",
 			"path", r.URL.Path)
 		return body
@@ -127,16 +129,16 @@ func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string)
 // to the first file of a multipart body (file is the position of the delimiter
 // before it), or to reverseLimit (file is 0).
 func readHead(body io.Reader, boundary string, length int64) (head []byte, file int, err error) {
+	parts := partScanner{delimiter: []byte("--" + boundary)}
 	head = make([]byte, 0, min(length+1, 32<<10))
 	for len(head) < reverseLimit || int64(len(head)) >= length {
 		if len(head) == cap(head) {
 			head = append(head, 0)[:len(head)]
 		}
 		n, err := body.Read(head[len(head):cap(head)])
-		seen := len(head)
-		head = head[:seen+n]
+		head = head[:len(head)+n]
 		if boundary != "" {
-			if file := fileDelimiter(head, boundary, seen); file >= 0 {
+			if file, ok := parts.file(head); ok {
 				return head, file, nil
 			}
 		}
@@ -147,19 +149,142 @@ func readHead(body io.Reader, boundary string, length int64) (head []byte, file 
 	return head, 0, nil
 }
 
-// fileDelimiter returns the position of the delimiter before the first part
-// with a file name, of which the first seen bytes hold no whole name, or -1.
-func fileDelimiter(body []byte, boundary string, seen int) int {
-	const word = "filename"
-	for i := max(0, seen-len(word)); ; i += len(word) {
-		at := bytes.Index(lowerASCII(body[i:]), []byte(word))
-		if at < 0 {
-			return -1
+// partScanner looks for the first file in the head of a multipart body, each
+// byte of which it reads about once while the head grows.
+type partScanner struct {
+	delimiter []byte
+	at        int // before this there is none
+}
+
+// maxPartHeader is the size of a part's header above which it is none.
+const maxPartHeader = 16 << 10
+
+// file returns the position of the delimiter before the first part that has a
+// file name (RFC 7578, section 4.2).
+func (s *partScanner) file(head []byte) (position int, ok bool) {
+	for {
+		i := bytes.Index(head[s.at:], s.delimiter)
+		if i < 0 {
+			s.at = max(s.at, len(head)-len(s.delimiter)+1)
+			return 0, false
 		}
-		i += at
-		line := body[bytes.LastIndexByte(body[:i], '\n')+1 : i]
-		if len(line) >= len(dispositionField) && strings.EqualFold(string(line[:len(dispositionField)]), dispositionField) {
-			return bytes.LastIndex(body[:i], []byte("--"+boundary))
+		begin := s.at + i
+		if begin > 0 && !bytes.HasSuffix(head[:begin], []byte("\r\n")) {
+			s.at = begin + 1
+			continue
+		}
+		size := bytes.Index(head[begin:], []byte("\r\n\r\n"))
+		switch {
+		case size < 0 && len(head)-begin <= maxPartHeader:
+			s.at = begin
+			return 0, false // the header is not complete
+		case size < 0 || size > maxPartHeader:
+			s.at = begin + 1
+		case bytes.Contains(bytes.ToLower(head[begin:begin+size]), []byte("filename")):
+			return begin, true
+		default:
+			s.at = begin + size
 		}
 	}
+}
+
+// boundary returns that of a multipart body, or "".
+func boundary(contentType string) string {
+	if !strings.HasPrefix(mediaType(contentType), "multipart/") {
+		return ""
+	}
+	_, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return ""
+	}
+	return params["boundary"]
+}
+
+// serializedString is the start of a string in PHP's serialize format, as it
+// is and in the spellings of forms, JSON and XML.
+var serializedString = regexp.MustCompile(`(?i)s(?::|%3a)([0-9]{1,9})(?::|%3a)(?:\\*"|(?:%5c)*%22|&quot;)`)
+
+// holdsSerialized reports whether a serialized string in body holds the host. A
+// URL of another length in it would make PHP refuse the whole value. An app
+// serializes what it stores itself, after it got the body, so this is rare: an
+// import form into which an export was pasted.
+func holdsSerialized(body []byte, host string) bool {
+	at := 0
+	next := -1 // position of the host at or after at
+	for {
+		m := serializedString.FindSubmatchIndex(body[at:])
+		if m == nil {
+			return false
+		}
+		size, err := strconv.Atoi(string(body[at+m[2] : at+m[3]]))
+		at += m[1]
+		if next < at {
+			i := indexFold(body[at:], host)
+			if i < 0 {
+				return false
+			}
+			next = at + i
+		}
+		if err == nil && next-at <= longestSpelling*size {
+			return true
+		}
+	}
+}
+
+// longestSpelling is how many bytes a byte of a serialized string may take.
+const longestSpelling = 6
+
+// indexFold returns the position of s, which is in lower case, whatever its
+// case in b.
+func indexFold(b []byte, s string) int {
+	for i := 0; i+len(s) <= len(b); i++ {
+		j := bytes.IndexAny(b[i:], s[:1]+strings.ToUpper(s[:1]))
+		if j < 0 || i+j+len(s) > len(b) {
+			return -1
+		}
+		i += j
+		if strings.EqualFold(string(b[i:i+len(s)]), s) {
+			return i
+		}
+	}
+	return -1
+}
+
+// withBody returns r with another body; closing it closes r's own. r itself
+// stays as it is for the handlers before this one.
+func withBody(r *http.Request, body io.Reader, length int64) *http.Request {
+	r2 := r.WithContext(r.Context())
+	r2.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, r.Body}
+	if length == r.ContentLength {
+		return r2
+	}
+	r2.ContentLength = length
+	r2.Header = r.Header.Clone()
+	setContentLength(r2.Header, int(length))
+	return r2
+}
+
+// failingReader is what is left of a body that could not be read.
+type failingReader struct{ err error }
+
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
+
+// originOf returns the origin that the client sent r to, "https://example.com",
+// or "" if it did not say which host it meant.
+func originOf(r *http.Request) string {
+	if r.Host == "" {
+		return ""
+	}
+	secure := "https://" + r.Host
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	switch {
+	case r.TLS != nil,
+		trusted && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
+		r.Header.Get("Origin") == secure: // a proxy that is not trusted ended TLS
+		return secure
+	}
+	return "http://" + r.Host
 }

@@ -28,6 +28,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return next.ServeHTTP(w, r)
 		}
 	}
+	r = h.withLocalURLs(r)
 	p := h.newPage(r, &q)
 	switch {
 	case h.mayWrite(r, &q):
