@@ -232,13 +232,16 @@ func (e *Engine) settle(s snapshot, now entry, f *os.File) {
 	if !e.removeMisplaced(s, now.class) {
 		return
 	}
-	e.mark(s.key, now, f)
 	e.queue.settled(s, time.Now(), func(latest bool) {
+		noted := now
 		if !latest {
-			now.state = dirty
+			noted.state = dirty
 		}
-		e.index.set(s.key, now)
+		e.index.set(s.key, noted)
 	})
+	// After the index is set, so that the event about the mark is known for
+	// what it is. A file that has changed since makes the mark unfit, no more.
+	e.mark(s.key, now, f)
 }
 
 // drop ends the work on a file that never leaves the disk.

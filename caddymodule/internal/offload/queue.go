@@ -15,6 +15,9 @@ const (
 	// one that vanishes within milliseconds (Joomla's temp files) costs
 	// nothing. A request that waits cuts it short.
 	settle = 10 * time.Millisecond
+	// gather is how long a delete waits for others, so that those of one
+	// request go out together. A request that waits cuts it short.
+	gather = 500 * time.Millisecond
 	// writingFor is how long a file that stays open must have been quiet to be
 	// committed as it is.
 	writingFor = 1200 * time.Millisecond

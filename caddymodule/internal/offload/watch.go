@@ -116,10 +116,13 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 		e.refuseKey(key, err)
 		return
 	}
+	known, _ := e.index.cache.Peek(key)
+	if ev.Op == watch.Touched && known.state == committed {
+		return // its content is the same; mostly this is our own mark
+	}
 	e.recon.touch(key)
 	it, isNew := e.queue.change(aFile, key, ev.Root, ev.Path, now)
 	if isNew && ev.Created {
-		known, _ := e.index.cache.Peek(key)
 		it.fresh = !known.object()
 	}
 	it.inRequest = it.inRequest || during
@@ -132,11 +135,14 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 		due = now.Add(writingFor)
 	case watch.Gone:
 		it.gone, it.told = true, true
+		due = now.Add(gather)
 	}
 	if ev.Op != watch.Touched {
 		e.soil(it)
 	}
-	if it.attempts == 0 {
+	// After an error the next try has its time, but a change of mode may be
+	// what makes the file readable.
+	if it.attempts == 0 || ev.Op == watch.Touched {
 		e.queue.schedule(it, due)
 	}
 }
