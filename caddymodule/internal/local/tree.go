@@ -167,7 +167,7 @@ func (t *Tree) ReadSmall(rel string, limit int) ([]byte, error) {
 // openDir opens the directory at rel.
 func (t *Tree) openDir(rel string) (f *os.File, err error) {
 	err = t.do(func(r *os.Root) error {
-		f, err = r.OpenFile(name(rel), os.O_RDONLY, 0)
+		f, err = r.OpenFile(name(rel), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		return err
 	})
 	return f, err
