@@ -110,6 +110,7 @@ type Handler struct {
 	site     *media.Site
 	rewriter *rewrite.Rewriter // nil: pages stay as they are
 	reverse  *rewrite.Reverse  // nil: request bodies stay as they are
+	csp      *cspSource        // nil: policies stay as they are
 	engine   *sharedEngine     // nil: not acquired
 
 	publicHost string // of PublicURL, in lower case, without port
@@ -274,6 +275,9 @@ func (h *Handler) provisionRewriter() (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if h.csp, err = newCSPSource(h.PublicURL); err != nil {
+		return fmt.Errorf("public_url: %w", err)
 	}
 	return h.provisionReverse()
 }

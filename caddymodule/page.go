@@ -15,6 +15,7 @@ import (
 // to be of a type that has any.
 type page struct {
 	rewriter *rewrite.Rewriter
+	csp      *cspSource
 	info     rewrite.Page
 	head     bool // the answer to a HEAD request
 	active   bool // the body goes through the rewriter (or would, for HEAD)
@@ -37,7 +38,7 @@ func (h *Handler) newPage(r *http.Request, q *requestPaths) *page {
 	if r.TLS != nil {
 		info.Scheme = "https"
 	}
-	return &page{rewriter: h.rewriter, info: info, head: r.Method == http.MethodHead}
+	return &page{rewriter: h.rewriter, csp: h.csp, info: info, head: r.Method == http.MethodHead}
 }
 
 // noRewrite asks the preset about the path that the client sent and about the
@@ -119,6 +120,10 @@ func (p *page) bodyTells(status int, hdr http.Header) bool {
 // rewritable decides from status, header and, where the type is not named,
 // from the first bytes.
 func (p *page) rewritable(status int, hdr http.Header, first []byte) bool {
+	if status == http.StatusNotModified {
+		// A cache takes this header for the page it keeps (RFC 9111, section 3.2).
+		p.csp.extendHeader(hdr, p.info.Host)
+	}
 	if !bodyAllowed(status) || status == http.StatusPartialContent || len(hdr["Content-Range"]) > 0 {
 		return false
 	}
@@ -134,6 +139,7 @@ func (p *page) rewritable(status int, hdr http.Header, first []byte) bool {
 	}
 	p.info.ContentType = contentType
 	p.active = true
+	p.csp.extendHeader(hdr, p.info.Host)
 	if p.head {
 		hdr.Del("Content-Encoding")
 		p.finishHeader(hdr, -1, true)
