@@ -17,7 +17,7 @@ import (
 const (
 	// maxDecoded and maxRatio bound what a compressed answer may become: the
 	// first many bytes are free, more must be in proportion to what came in.
-	maxDecoded = 64 << 20
+	maxDecoded = 32 << 20
 	maxRatio   = 32
 	// maxWindow bounds the memory of a zstd decoder: RFC 9659 lets content
 	// encoders use 8 MiB.

@@ -89,6 +89,7 @@ type testSite struct {
 	clients []*http.Client // further ones
 	loads   int
 	logFile string // of the access log; "": none
+	admin   string // address of the admin API; "": off
 }
 
 const publicTestURL = "https://cdn.test/m/"
@@ -133,6 +134,12 @@ func (s *testSite) start() {
 	}
 	t := s.t // subtests change s.t
 	t.Cleanup(func() {
+		if s.admin != "" { // only a new config ends the admin API
+			s.admin = ""
+			if err := s.load(); err != nil {
+				t.Error(err)
+			}
+		}
 		for _, client := range append(s.clients, s.client) {
 			client.CloseIdleConnections()
 			if c, ok := client.Transport.(io.Closer); ok {
@@ -196,8 +203,12 @@ func (s *testSite) config() []byte {
 			"writer":  map[string]any{"output": "file", "filename": s.logFile, "roll": false},
 		}
 	}
+	admin := map[string]any{"disabled": s.admin == "", "config": map[string]any{"persist": false}}
+	if s.admin != "" {
+		admin["listen"] = s.admin
+	}
 	return mustJSON(s.t, map[string]any{
-		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
+		"admin":   admin,
 		"logging": map[string]any{"logs": logs},
 		"apps":    apps,
 	})
