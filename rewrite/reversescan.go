@@ -117,7 +117,8 @@ func hasSuffixFold(s []byte, t string) bool {
 type partState uint8
 
 const (
-	partPreamble partState = iota // before the first delimiter
+	partStart    partState = iota // nothing was read
+	partPreamble                  // before the first delimiter
 	partHeader
 	partText
 	partFile
@@ -196,13 +197,30 @@ func isFile(header []byte) bool {
 	return false
 }
 
+// partStart sees whether the body begins with a delimiter, which then has no
+// line before it.
+func (s *reverser) partStart(dst, src, delimiter []byte, final bool) ([]byte, int) {
+	switch matchText(src, string(delimiter)) {
+	case fullMatch:
+		s.part = partHeader
+		return append(dst, delimiter...), len(delimiter)
+	case partMatch:
+		if !final {
+			return dst, 0
+		}
+	}
+	s.part = partPreamble
+	return dst, 0
+}
+
 // partBody turns or copies up to the next delimiter.
 func (s *reverser) partBody(dst, src []byte, final bool) ([]byte, int) {
 	delimiter := []byte("\r\n--" + s.t.boundary)
+	if s.part == partStart {
+		return s.partStart(dst, src, delimiter[2:], final)
+	}
 	end, skip, found := 0, 0, false
 	switch i := bytes.Index(src, delimiter); {
-	case s.part == partPreamble && bytes.HasPrefix(src, delimiter[2:]):
-		skip, found = len(delimiter)-2, true
 	case i >= 0:
 		end, skip, found = i, len(delimiter), true
 	case final:
