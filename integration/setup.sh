@@ -70,17 +70,29 @@ install_packages() {
 	$line
 }
 
+# is_current <tool> <checksum> says whether the tool is built from these versions.
+is_current() {
+	[ -x "$bin/$1" ] && [ "$(cat "$bin/$1.stamp" 2>/dev/null)" = "$2" ]
+}
+
 # build_tool <folder below tools/> <package> builds a tool unless the binary of
 # the very same pinned versions and Go release is there.
 build_tool() {
 	local name=$1 package=$2 want
 	want=$(cat "$here/tools/$name/go.mod" "$here/tools/$name/go.sum" <(go env GOVERSION) | sha256sum)
-	if [ -x "$bin/$name" ] && [ "$(cat "$bin/$name.stamp" 2>/dev/null)" = "$want" ]; then
+	if is_current "$name" "$want"; then
 		return
 	fi
 	if [ -n "$check" ]; then
 		say "missing tool: $bin/$name"
 		absent=1
+		return
+	fi
+	mkdir -p "$bin"
+	# Two runs at once would build into the same file.
+	exec 9>"$bin/$name.lock"
+	flock 9
+	if is_current "$name" "$want"; then
 		return
 	fi
 	say "go build $package -> $bin/$name"
@@ -102,11 +114,6 @@ for argument in "$@"; do
 	esac
 done
 [ ${#parts[@]} -gt 0 ] || parts=(site browser servers caddy lint)
-
-mkdir -p "$bin"
-# Two runs at once would build into the same files.
-exec 9>"$bin/.lock"
-flock 9
 
 for part in "${parts[@]}"; do
 	case $part in
