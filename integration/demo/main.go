@@ -84,13 +84,16 @@ func run(ctx context.Context, opts options) (err error) {
 // noteFile in the folder says that the demo made it and for which address.
 const noteFile = "demo-site"
 
+// openFolder is used by root if other users cannot reach the folder asked for.
+// Only root can make it.
+const openFolder = "/var/lib/media-offload-demo"
+
 // prepare makes the folder of the site, or finds the one of an earlier run.
 func prepare(opts options) (*env.Env, error) {
 	e, err := env.In(opts.dir)
 	if errors.Is(err, env.ErrUnreachable) {
-		elsewhere := filepath.Join(os.TempDir(), "media-offload-demo")
-		fmt.Printf("%v\nusing %s instead\n", err, elsewhere)
-		e, err = env.In(elsewhere)
+		fmt.Printf("%v\nusing %s instead\n", err, openFolder)
+		e, err = env.In(openFolder)
 	}
 	if err != nil {
 		return nil, err

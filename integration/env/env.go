@@ -40,6 +40,9 @@ func In(dir string) (*Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the environment's folder: %w", err)
 	}
+	if err := reachable(dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the environment's folder: %w", err)
 	}
@@ -47,9 +50,6 @@ func In(dir string) (*Env, error) {
 }
 
 func newEnv(dir string, keep bool) (*Env, error) {
-	if err := reachable(dir); err != nil {
-		return nil, err
-	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("opening the environment's folder to other users: %w", err)
 	}
@@ -64,10 +64,10 @@ func reachable(dir string) error {
 	}
 	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)
-		if err != nil {
+		if err != nil && !os.IsNotExist(err) {
 			return fmt.Errorf("looking at the environment's folder: %w", err)
 		}
-		if info.Mode().Perm()&0o001 == 0 {
+		if err == nil && info.Mode().Perm()&0o001 == 0 {
 			return fmt.Errorf("%w: %s is closed to other users, for example the one that PHP runs as", ErrUnreachable, parent)
 		}
 		if parent == filepath.Dir(parent) {
