@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -110,6 +111,25 @@ func TestFoldedNames(t *testing.T) {
 	}
 	if _, err := s.Put(t.Context(), "d/a", strings.NewReader("x"), 1, PutOptions{}); err == nil || !strings.Contains(err.Error(), `"d/A"`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// On a mount whose locks do not reach the server another writer may create the
+// object after the look at it: still only one wins.
+func TestCreateWithoutLocks(t *testing.T) {
+	t.Parallel()
+	s, _ := crashed(t)
+	putVersion(t, s, "theirs", "test/theirs")
+	root := must(s.open(t.Context()))
+	content := must(newTemp(root))
+	defer content.discard(root)
+	opts := &PutOptions{IfNoneMatch: true}
+	rec := must(writeContent(t.Context(), root, content, "d/a", strings.NewReader("ours"), 4, opts))
+	if err := s.install(root, content, rec, opts); !errors.Is(err, ErrExists) {
+		t.Errorf("got %v", err)
+	}
+	if got := must(s.Head(t.Context(), "d/a")); got.Size != 6 || got.ContentType != "test/theirs" {
+		t.Errorf("got %+v", got)
 	}
 }
 
