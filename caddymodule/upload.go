@@ -27,7 +27,7 @@ var keptOnReject = []string{"X-Wp-Upload-Attachment-Id"}
 //
 // (Promise 1: "Durable before visible.")
 func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, engine *offload.Engine, p *page) error {
-	req := engine.Begin(r.Context(), clientOf(r))
+	req := h.begin(r, engine)
 	defer req.End()
 	rw := newResponseWriter(w, int(h.HoldBuffer), p)
 	defer rw.close()
@@ -60,6 +60,14 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	_ = rw.release() // an error here means that the client went away
 	return nil
+}
+
+// begin notes that r is about to be passed on. Where the watcher is not up yet,
+// it waits for that, as long as it would hold the answer.
+func (h *Handler) begin(r *http.Request, engine *offload.Engine) *offload.Request {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(h.Hold))
+	defer cancel()
+	return engine.Begin(ctx, clientOf(r))
 }
 
 // wait waits until what the request wrote is committed, at most for the
