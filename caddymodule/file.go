@@ -41,7 +41,7 @@ func (h *Handler) serveMedia(w http.ResponseWriter, r *http.Request, next caddyh
 	case servePresign:
 		err = h.presign(w, r, engine, key)
 	default:
-		err = h.proxy(w, r, engine, key)
+		err = proxy(w, r, engine, key, h.describe)
 	}
 	switch {
 	case err == nil:
@@ -91,21 +91,24 @@ func (h *Handler) presign(w http.ResponseWriter, r *http.Request, engine *offloa
 // proxy streams the object. An error means that nothing was written. Once
 // something was, the connection is aborted rather than ended early, so that
 // nobody keeps half an image for the whole.
-func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, engine *offload.Engine, key string) error {
+func proxy(w http.ResponseWriter, r *http.Request, engine *offload.Engine, key string, describe describeFunc) error {
 	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
 		r = r.WithContext(r.Context())
 		r.Header = r.Header.Clone()
 		r.Header.Del("Range")
 	}
-	err := h.proxyOnce(w, r, engine, key)
+	err := proxyOnce(w, r, engine, key, describe)
 	if errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrRange) {
 		// What the engine remembered was out of date; now it knows better.
-		err = h.proxyOnce(w, r, engine, key)
+		err = proxyOnce(w, r, engine, key, describe)
 	}
 	return err
 }
 
-func (h *Handler) proxyOnce(w http.ResponseWriter, r *http.Request, engine *offload.Engine, key string) error {
+// describeFunc sets the header of an object.
+type describeFunc func(hdr http.Header, info bucket.Info, key string)
+
+func proxyOnce(w http.ResponseWriter, r *http.Request, engine *offload.Engine, key string, describe describeFunc) error {
 	o, err := openObject(r, engine, key)
 	if err != nil {
 		return err
@@ -113,7 +116,7 @@ func (h *Handler) proxyOnce(w http.ResponseWriter, r *http.Request, engine *offl
 	defer o.close()
 	hdr := w.Header()
 	before := hdr.Clone()
-	h.describe(hdr, o.info, key)
+	describe(hdr, o.info, key)
 	ow := &objectWriter{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		object:                o, get: r.Method == http.MethodGet,

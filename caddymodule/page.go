@@ -19,6 +19,8 @@ type page struct {
 	info     rewrite.Page
 	head     bool // the answer to a HEAD request
 	active   bool // the body goes through the rewriter (or would, for HEAD)
+	// mediaFile says that the body is a media file, which keeps its bytes.
+	mediaFile bool
 }
 
 // newPage returns how to rewrite the answer to r, or nil if it stays as it is.
@@ -113,13 +115,16 @@ func (h *Handler) appendPublicURL(dst []byte, key string) []byte {
 // bodyTells reports whether the answer's first bytes must be looked at: its
 // header names no type, or an encoding that may not be true.
 func (p *page) bodyTells(status int, hdr http.Header) bool {
-	return !p.head && bodyAllowed(status) &&
+	return !p.head && !p.mediaFile && bodyAllowed(status) &&
 		(len(hdr["Content-Type"]) == 0 || len(hdr["Content-Encoding"]) > 0)
 }
 
 // rewritable decides from status, header and, where the type is not named,
 // from the first bytes.
 func (p *page) rewritable(status int, hdr http.Header, first []byte) bool {
+	if p.mediaFile {
+		return false
+	}
 	if status == http.StatusNotModified {
 		// A cache takes this header for the page it keeps (RFC 9111, section 3.2).
 		p.csp.extendHeader(hdr, p.info.Host)

@@ -19,6 +19,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	defer engine.release()
 	engine.start()
+	next = h.withSendfile(next, engine.engine)
 
 	q := newRequestPaths(r)
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
