@@ -219,10 +219,10 @@ func (s *reverser) partBody(dst, src []byte, final bool) ([]byte, int) {
 	if s.part == partStart {
 		return s.partStart(dst, src, delimiter[2:], final)
 	}
-	end, skip, found := 0, 0, false
-	switch i := bytes.Index(src, delimiter); {
-	case i >= 0:
-		end, skip, found = i, len(delimiter), true
+	end := bytes.Index(src, delimiter)
+	found := end >= 0
+	switch {
+	case found:
 	case final:
 		end = len(src)
 	default:
@@ -238,7 +238,7 @@ func (s *reverser) partBody(dst, src []byte, final bool) ([]byte, int) {
 		return dst, done
 	}
 	s.part = partHeader
-	return append(dst, src[end:end+skip]...), end + skip
+	return append(dst, delimiter...), end + len(delimiter)
 }
 
 // padding is what a body of type t can end with that means nothing: an empty
