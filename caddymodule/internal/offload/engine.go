@@ -90,6 +90,7 @@ type Engine struct {
 	kill context.CancelFunc
 
 	began    time.Time // set by Start
+	probed   bool      // touched by the reconcile loop only
 	startOne sync.Once
 	stopOne  sync.Once
 	loops    sync.WaitGroup // goroutines of the engine

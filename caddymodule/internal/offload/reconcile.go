@@ -163,13 +163,13 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		if err == nil {
 			e.requests.settled()
 			if turned {
-				e.log().Info("the bucket can be compared with the disk again", keyBucket, e.store.String())
+				e.log().Info("the bucket can be used again", keyBucket, e.store.String())
 			}
 			return
 		}
 		e.recon.owe(what, during)
 		if turned {
-			e.log().Warn("the bucket cannot be compared with the disk; this is tried again until it can",
+			e.log().Warn("the bucket cannot be used as it is; this is tried again until it can",
 				keyBucket, e.store.String(), keyError, err)
 		}
 		select {
@@ -182,6 +182,9 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during window) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
+	if err := e.probeStore(ctx); err != nil {
+		return err
+	}
 	p := &pass{e: e, ctx: ctx, during: during, began: time.Now(), reported: time.Now()}
 	for s := range what {
 		if err := p.run(s); err != nil {

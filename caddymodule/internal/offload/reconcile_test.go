@@ -324,3 +324,35 @@ func TestStartRemovesUnfinishedUploads(t *testing.T) {
 		return os.IsNotExist(err)
 	})
 }
+
+func TestStartTriesTheBucketOut(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	if s.logs.count("has what several nodes need") != 1 {
+		t.Error("the log does not tell what the bucket can do")
+	}
+	if entries, err := os.ReadDir(s.bucket + "/offload"); err == nil && len(entries) > 0 {
+		t.Errorf("the probe left %v", entries)
+	}
+}
+
+// The site is served whatever the bucket does; the log tells once what to do.
+func TestBucketThatIsNotThereAtStart(t *testing.T) {
+	s := newSite(t)
+	s.write("a.jpg", "a")
+	if err := os.Remove(s.bucket); err != nil {
+		t.Fatal(err)
+	}
+	away := s.bucket
+	s.bucket = filepath.Join(away, "not", "there")
+	s.start()
+	s.until("the first try", func() bool { return s.e.Stats().State == "degraded" })
+	if err := os.MkdirAll(filepath.Dir(s.bucket), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.until("the bucket", func() bool { st := s.e.Stats(); return st.State == "running" && st.Pending == 0 })
+	s.equal()
+	if n := s.logs.count("level=WARN"); n > 2 {
+		t.Errorf("%d warnings", n)
+	}
+}

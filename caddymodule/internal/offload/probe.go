@@ -1,0 +1,51 @@
+package offload
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// probeTimeout bounds the trying out of the store.
+const probeTimeout = time.Minute
+
+// probeStore finds out, once, what the store can do. Stores are not trusted by
+// name: some take a condition and ignore it.
+func (e *Engine) probeStore(ctx context.Context) error {
+	if e.probed {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if err := e.removeProbes(ctx); err != nil {
+		return fmt.Errorf("trying out the bucket: %w", err)
+	}
+	caps, err := e.store.Probe(ctx, e.cfg.ControlPrefix)
+	if err != nil {
+		return fmt.Errorf("trying out the bucket: %w", err)
+	}
+	e.probed = true
+	if caps.Coordinates() {
+		e.log().Info("the bucket works and has what several nodes need", keyBucket, e.store.String())
+	} else {
+		e.log().Info("the bucket works for one node", keyBucket, e.store.String(), "missing_for_several", caps.Missing)
+	}
+	return nil
+}
+
+// removeProbes removes what is left of a probe whose process was killed.
+func (e *Engine) removeProbes(ctx context.Context) error {
+	var left []string
+	for info, err := range e.store.List(ctx, e.cfg.ControlPrefix+"probe-", "") {
+		if err != nil {
+			return err
+		}
+		if left = append(left, info.Key); len(left) == deleteBatch {
+			break // the rest is for the next start
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return e.store.Delete(ctx, left...)
+}
