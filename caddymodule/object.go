@@ -122,16 +122,17 @@ func (o *objectReader) Read(p []byte) (int, error) {
 	o.at += int64(n)
 	o.offset = o.at
 	switch {
-	case err == io.EOF && n > 0:
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF) && n > 0:
 		return n, nil // the end of a range, which the caller asked for
-	case err == io.EOF && o.offset < o.info.Size:
+	case errors.Is(err, io.EOF) && o.offset >= o.info.Size:
+		return 0, io.EOF
+	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("reading %s: %w", o.key, err)
-		o.err = err
-	}
-	return n, err
+	o.err = fmt.Errorf("reading %s: %w", o.key, err)
+	return n, o.err
 }
 
 // failure returns the first error of the bucket's.
@@ -214,7 +215,7 @@ func (w *objectWriter) ReadFrom(r io.Reader) (int64, error) {
 
 // FlushError implements the flushing of http.ResponseController.
 func (w *objectWriter) FlushError() error {
-	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:bodyclose // there is no body
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 var (
