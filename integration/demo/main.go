@@ -34,7 +34,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, opts); err != nil && !errors.Is(err, context.Canceled) {
+	if err := run(ctx, opts); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
@@ -70,6 +70,15 @@ func run(ctx context.Context, opts options) (err error) {
 		fmt.Println("stopping ...")
 		err = errors.Join(err, e.Close())
 	}()
+	err = serve(ctx, e, opts)
+	if ctx.Err() != nil {
+		return nil // what a Ctrl-C broke off is no failure
+	}
+	return err
+}
+
+// serve runs the site until ctx ends.
+func serve(ctx context.Context, e *env.Env, opts options) error {
 	s, err := start(ctx, e, opts)
 	if err != nil {
 		return err

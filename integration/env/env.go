@@ -122,6 +122,22 @@ func makeFolder(dir string, owner *Account) error {
 	return owner.own(dir)
 }
 
+// once makes a folder unless it exists: under another name first, so that a run
+// that was broken off leaves none that is half made.
+func once(dir string, fill func(dir string) error) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	unfinished := dir + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	if err := fill(unfinished); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, dir)
+}
+
 // maxSocketPath is how long the path of a Unix socket may be (unix(7)).
 const maxSocketPath = 107
 

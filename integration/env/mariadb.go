@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -33,11 +32,12 @@ func (e *Env) MariaDB() (*MariaDB, error) {
 		return nil, err
 	}
 	data := filepath.Join(home, "data")
-	if _, err := os.Stat(filepath.Join(data, "mysql")); err != nil {
-		if _, err := run(owner, "", "mariadb-install-db", "--no-defaults", "--datadir="+data,
-			"--auth-root-authentication-method=normal", "--skip-test-db"); err != nil {
-			return nil, fmt.Errorf("making the database's folder: %w", err)
-		}
+	if err := once(data, func(data string) error {
+		_, err := run(owner, "", "mariadb-install-db", "--no-defaults", "--datadir="+data,
+			"--auth-root-authentication-method=normal", "--skip-test-db")
+		return err
+	}); err != nil {
+		return nil, fmt.Errorf("making the database's folder: %w", err)
 	}
 	path, err := socket(home, "db.sock")
 	if err != nil {

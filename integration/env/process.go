@@ -162,9 +162,8 @@ func run(owner *Account, input, name string, args ...string) ([]byte, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = strings.NewReader(input)
-	if cred := owner.credential(); cred != nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
-	}
+	// As above: a Ctrl-C is for us, and does not leave work half done.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: owner.credential()}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return out, fmt.Errorf("running %s: %w\n%s", filepath.Base(name), err, out)

@@ -105,20 +105,8 @@ func hostOf(url string) string {
 }
 
 func (s *Site) copyFiles() error {
-	if err := makeFolder(s.Dir, nil); err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(s.Dir, "wp-load.php")); err != nil {
-		// -L: Debian's package has links to other packages.
-		if _, err := run(nil, "", "cp", "-rL", "--no-preserve=mode,ownership", wordpressSource+"/.", s.Dir); err != nil {
-			return fmt.Errorf("copying WordPress: %w", err)
-		}
-		// Debian's own configuration looks for the site below /etc.
-		for _, name := range []string{".htaccess", "wp-config.php"} {
-			if err := os.Remove(filepath.Join(s.Dir, name)); err != nil && !os.IsNotExist(err) {
-				return fmt.Errorf("copying WordPress: %w", err)
-			}
-		}
+	if err := once(s.Dir, copyWordPress); err != nil {
+		return fmt.Errorf("copying WordPress: %w", err)
 	}
 	// A site that is used again keeps its keys, and its users logged in.
 	config := filepath.Join(s.Dir, "wp-config.php")
@@ -129,6 +117,23 @@ func (s *Site) copyFiles() error {
 	}
 	for _, dir := range []string{"wp-content", "wp-content/uploads", "wp-content/mu-plugins"} {
 		if err := makeFolder(filepath.Join(s.Dir, dir), s.PHP.User); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyWordPress(dir string) error {
+	if err := makeFolder(dir, nil); err != nil {
+		return err
+	}
+	// -L: Debian's package has links to other packages.
+	if _, err := run(nil, "", "cp", "-rL", "--no-preserve=mode,ownership", wordpressSource+"/.", dir); err != nil {
+		return err
+	}
+	// Debian's own configuration looks for the site below /etc.
+	for _, name := range []string{".htaccess", "wp-config.php"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
