@@ -490,8 +490,13 @@ func TestS3Redirect(t *testing.T) {
 	fake := newFakeS3(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	})
-	_, err := putText(t.Context(), fake.open(t), "a", "x", bucket.PutOptions{})
-	checkError(t, err, bucket.ErrNoBucket, "region")
+	s := fake.open(t)
+	_, putErr := putText(t.Context(), s, "a", "x", bucket.PutOptions{})
+	_, getErr := s.Get(t.Context(), "a", bucket.GetOptions{})
+	_, headErr := s.Head(t.Context(), "a")
+	for _, err := range []error{putErr, getErr, headErr, s.Delete(t.Context(), "a")} {
+		checkError(t, err, bucket.ErrNoBucket, "region")
+	}
 	if n := len(elsewhere.seen()); n != 0 {
 		t.Errorf("%d requests followed the redirect", n)
 	}
