@@ -61,12 +61,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		ignore        <pattern...>
 //		no_rewrite    <pattern...>
 //		may_write     <pattern...>
-//		cache_control <value>
+//		url_version   on|off
+//		cache_control [public|private|<pattern>] <value>
 //		workers       <n>
 //		index_size    <n>
 //	}
 //
-// root and the lists may be repeated; all else may stand once.
+// root, cache_control and the lists may be repeated; all else may stand once.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
@@ -89,7 +90,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // repeatable are the options that add to a list.
 var repeatable = map[string]bool{
 	"root": true, "site_hosts": true, "private": true, "public": true, "ignore": true,
-	"no_rewrite": true, "may_write": true,
+	"no_rewrite": true, "may_write": true, "cache_control": true,
 }
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
@@ -124,8 +125,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return someArgs(d, &h.NoRewrite)
 	case "may_write":
 		return someArgs(d, &h.MayWrite)
+	case "url_version":
+		return onOffArg(d, &h.URLVersion)
 	case "cache_control":
-		return oneArg(d, &h.CacheControl)
+		return h.unmarshalCacheControl(d)
 	case "workers":
 		return countArg(d, &h.Workers)
 	case "index_size":
@@ -304,6 +307,15 @@ func countArg(d *caddyfile.Dispenser, value *int) error {
 		return d.Errf("%s: %q is not a positive number", option, text)
 	}
 	*value = n
+	return nil
+}
+
+func onOffArg(d *caddyfile.Dispenser, value *bool) error {
+	word := ""
+	if err := wordArg(d, &word, "on", "off"); err != nil {
+		return err
+	}
+	*value = word == "on"
 	return nil
 }
 

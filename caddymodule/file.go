@@ -144,8 +144,10 @@ func (h *Handler) describe(hdr http.Header, info bucket.Info, key string) {
 	case len(hdr["Cache-Control"]) > 0: // the admin's header directive wins
 	case info.CacheControl != "":
 		hdr.Set("Cache-Control", info.CacheControl)
-	case h.CacheControl != "":
-		hdr.Set("Cache-Control", h.CacheControl)
+	default:
+		if value := h.cache.value(key, media.Public); value != "" {
+			hdr.Set("Cache-Control", value)
+		}
 	}
 }
 

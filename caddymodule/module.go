@@ -95,9 +95,23 @@ type Handler struct {
 	// besides the preset's. Default: none.
 	MayWrite []string `json:"may_write,omitempty"`
 
+	// Whether public URLs in pages get a query that changes with the file's
+	// content, `?v=mo0123456789`, so that caches never show an old picture.
+	// Default: false.
+	URLVersion bool `json:"url_version,omitempty"`
+
 	// The Cache-Control header of public media, stored with each object and
 	// sent by this module. Default: empty, none.
 	CacheControl string `json:"cache_control,omitempty"`
+
+	// The Cache-Control header of some public media, in place of that. The
+	// first rule that fits counts. Default: none.
+	CacheControlRules []CacheControlRule `json:"cache_control_rules,omitempty"`
+
+	// The Cache-Control header of private media, stored with each object and
+	// sent where the app lets this module send one and says nothing of caches.
+	// Default: empty, `private`.
+	CacheControlPrivate string `json:"cache_control_private,omitempty"`
 
 	// How many files are sent to the bucket at the same time. Default: 16;
 	// negative values are refused.
@@ -111,7 +125,8 @@ type Handler struct {
 	rewriter *rewrite.Rewriter // nil: pages stay as they are
 	reverse  *rewrite.Reverse  // nil: request bodies stay as they are
 	csp      *cspSource        // nil: policies stay as they are
-	engine   *sharedEngine     // nil: not acquired
+	cache    *cachePolicy
+	engine   *sharedEngine // nil: not acquired
 
 	publicHost string // of PublicURL, in lower case, without port
 
@@ -191,6 +206,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.site, err = media.New(settings.Media); err != nil {
+		return err
+	}
+	if h.cache, err = settings.cachePolicy(); err != nil {
 		return err
 	}
 	if err := h.provisionRewriter(); err != nil {

@@ -103,7 +103,11 @@ func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
 	if !ok || object.Class != media.Public {
 		return dst, false
 	}
-	return h.appendPublicURL(dst, object.Key), true
+	dst = h.appendPublicURL(dst, object.Key)
+	if h.URLVersion {
+		dst = appendVersion(dst, object.ETag)
+	}
+	return dst, true
 }
 
 // appendPublicURL appends the public URL of a key.

@@ -39,18 +39,22 @@ const (
 
 // engineSettings is all of a config that makes an engine what it is.
 type engineSettings struct {
-	Media        media.Config
-	Bucket       BucketConfig
-	CacheControl string
-	Deletes      string
-	Workers      int
-	IndexSize    int
+	Media     media.Config
+	Bucket    BucketConfig
+	Deletes   string
+	Workers   int
+	IndexSize int
+
+	CacheControl        string
+	CacheControlPrivate string
+	CacheControlRules   []CacheControlRule
 }
 
 // engineSettings returns the settings with placeholders replaced.
 func (h *Handler) engineSettings() (engineSettings, error) {
 	s := engineSettings{
-		CacheControl: h.CacheControl, Deletes: h.Deletes, Workers: h.Workers, IndexSize: h.IndexSize,
+		Deletes: h.Deletes, Workers: h.Workers, IndexSize: h.IndexSize,
+		CacheControl: h.CacheControl, CacheControlPrivate: h.CacheControlPrivate, CacheControlRules: h.CacheControlRules,
 		Media: media.Config{
 			Public: h.Public, Private: h.Private, Ignore: h.Ignore,
 			NoRewrite: h.NoRewrite, MayWrite: h.MayWrite,
@@ -91,6 +95,10 @@ func (s *engineSettings) key() (string, error) {
 
 // newEngine makes an engine that does nothing yet.
 func (s *engineSettings) newEngine(site *media.Site, logger *slog.Logger) (*offload.Engine, string, error) {
+	cache, err := s.cachePolicy()
+	if err != nil {
+		return nil, "", err
+	}
 	store, prefix, err := s.Bucket.open(logger)
 	if err != nil {
 		return nil, "", err
@@ -104,20 +112,13 @@ func (s *engineSettings) newEngine(site *media.Site, logger *slog.Logger) (*offl
 		Workers:       s.Workers,
 		Deletes:       offload.DeletePolicy(s.Deletes),
 		IndexSize:     s.IndexSize,
-		CacheControl:  s.cacheControl,
+		CacheControl:  cache.value,
 		Logger:        logger,
 	})
 	if err != nil {
 		return nil, "", errors.Join(err, store.Close())
 	}
 	return engine, store.String(), nil
-}
-
-func (s *engineSettings) cacheControl(_ string, class media.Class) string {
-	if class != media.Public {
-		return ""
-	}
-	return s.CacheControl
 }
 
 // sharedEngine is an engine with those who use it: handlers, which come and go

@@ -117,12 +117,15 @@ func isSigned(hdr http.Header) bool {
 // turn turns a body, or the part of it before the first file.
 func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string) []byte {
 	turned := h.reverse.Body(body, contentType, origin)
-	if !bytes.Equal(turned, body) && holdsSerialized(body, h.publicHost) {
+	if bytes.Equal(turned, body) {
+		return body
+	}
+	if holdsSerialized(body, h.publicHost) {
 		h.engine.log.logger().Debug("a request's body holds public URLs in serialized PHP strings; it is passed on as it is",
 			"path", r.URL.Path)
 		return body
 	}
-	return turned
+	return withoutVersions(turned)
 }
 
 // readHead reads a body of the given length to its end (the error is io.EOF),

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -194,7 +195,7 @@ func (h *Handler) sendLocalOrObject(w http.ResponseWriter, r *http.Request, engi
 	if file.local && h.sendLocal(w, r, file.key) {
 		return nil
 	}
-	return proxy(w, r, engine, file.key, describeNamed)
+	return proxy(w, r, engine, file.key, h.describeNamed)
 }
 
 // sendLocal sends the file from disk; false means that it is not there any more.
@@ -214,7 +215,7 @@ func (h *Handler) sendLocal(w http.ResponseWriter, r *http.Request, key string) 
 	if err != nil {
 		return false
 	}
-	describeNamed(w.Header(), bucket.Info{Size: info.Size(), ModTime: info.ModTime()}, key)
+	h.describeNamed(w.Header(), bucket.Info{Size: info.Size(), ModTime: info.ModTime()}, key)
 	modified := info.ModTime()
 	if !usefulModTime(modified) {
 		modified = time.Time{}
@@ -225,7 +226,7 @@ func (h *Handler) sendLocal(w http.ResponseWriter, r *http.Request, key string) 
 
 // describeNamed completes the app's header. PHP calls all text/html that the
 // app says nothing of.
-func describeNamed(hdr http.Header, info bucket.Info, key string) {
+func (h *Handler) describeNamed(hdr http.Header, info bucket.Info, key string) {
 	byName := media.ContentType(key, nil)
 	switch mediaType(hdr.Get("Content-Type")) {
 	case "", "text/html":
@@ -236,7 +237,8 @@ func describeNamed(hdr http.Header, info bucket.Info, key string) {
 		hdr.Set("Etag", etag)
 	}
 	if len(hdr["Cache-Control"]) == 0 {
-		hdr.Set("Cache-Control", "private") // the app asks who may have it
+		// The app asks who may have it, even if the file is public.
+		hdr.Set("Cache-Control", cmp.Or(h.cache.value(key, media.Private), "private"))
 	}
 }
 

@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestURLVersion: the URL in a page changes with the file, and what is pasted
+// from the page into a form reaches the app without a version.
+//
+// Promise 4: "public URLs that come back in a request body are turned back into
+// local ones".
+func TestURLVersion(t *testing.T) {
+	var s *testSite
+	s = newTestSite(t, uploadApp(&s, func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodPost {
+			return echo(w, r)
+		}
+		return html(`<img src="/wp-content/uploads/a.jpg"><img src="/wp-content/uploads/a.jpg?x=1#f">`)(w, r)
+	}))
+	s.handler["public_url"] = publicTestURL
+	s.handler["url_version"] = true
+	s.start()
+
+	page := regexp.MustCompile(`^<img src="(https://cdn\.test/m/a\.jpg\?v=mo[0-9a-f]{10})"><img src="(https://cdn\.test/m/a\.jpg\?v=mo[0-9a-f]{10})\?x=1#f">$`)
+	var versions []string
+	for _, content := range []string{"one", "two", "one"} {
+		s.upload(map[string]string{"a.jpg": content})
+		body := s.get("/").body
+		found := page.FindStringSubmatch(body)
+		if found == nil || found[1] != found[2] {
+			t.Fatalf("page: %s", body)
+		}
+		versions = append(versions, found[1])
+	}
+	if versions[0] == versions[1] {
+		t.Errorf("the URL did not change with the content: %s", versions[0])
+	}
+	if versions[0] != versions[2] {
+		t.Errorf("the same content has two URLs: %q", versions)
+	}
+
+	local := s.origin() + "/wp-content/uploads/a.jpg"
+	for body, want := range map[string]string{
+		"a=" + url.QueryEscape(`<img src="`+versions[0]+`">`):   "a=" + url.QueryEscape(`<img src="`+local+`">`),
+		"a=" + url.QueryEscape(versions[0]+"?x=1#f") + "&b=1":   "a=" + url.QueryEscape(local+"?x=1#f") + "&b=1",
+		"a=" + url.QueryEscape(versions[0]+"&x=1"):              "a=" + url.QueryEscape(strings.Replace(versions[0], publicTestURL+"a.jpg", local, 1)+"&x=1"),
+		"a=" + url.QueryEscape("https://other.test/?v=mo01234"): "",
+	} {
+		if want == "" {
+			want = body
+		}
+		got := s.sent(http.MethodPost, "/", strings.NewReader(body), int64(len(body)), "Content-Type", formType)
+		if got.Body != want || got.Length != int64(len(want)) {
+			t.Errorf("%s: %s, want %s", body, got.Body, want)
+		}
+	}
+}
+
+func TestAppendVersion(t *testing.T) {
+	for etag, want := range map[string]string{"": "u", "a": "u?v=moaf63dc4c86", "d41d8cd98f00b204e9800998ecf8427e-3": ""} {
+		got := string(appendVersion([]byte("u"), etag))
+		if want != "" && got != want {
+			t.Errorf("%q: %s, want %s", etag, got, want)
+		}
+		if back := withoutVersions([]byte(got)); string(back) != "u" {
+			t.Errorf("%s without its version: %s", got, back)
+		}
+	}
+}
+
+// FuzzWithoutVersions: it only ever takes something away, and not from a body
+// without a version.
+func FuzzWithoutVersions(f *testing.F) {
+	f.Add([]byte("a?v=mo0123456789?v=mo0123456789&b%3Fv%3Dmo0123456789%26"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := withoutVersions(body)
+		if lost := len(body) - len(got); lost < 0 || lost > 0 && !versionInBody.Match(body) {
+			t.Errorf("%q became %q", body, got)
+		}
+	})
+}
