@@ -57,7 +57,7 @@ func newEnv(dir string, keep bool) (*Env, error) {
 }
 
 // reachable refuses a folder that the users whom the programs run as cannot
-// come to, for example one below /root.
+// come to, for example one below the home of root.
 func reachable(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -80,10 +80,10 @@ func (e *Env) FaultProxy(endpoint string) (*FaultProxy, error) {
 		return nil, err
 	}
 	e.OnClose(func() error {
-		p.Set(Healthy)
+		err := p.Set(Healthy)
 		p.close()
 		transport.CloseIdleConnections()
-		return nil
+		return err
 	})
 	return p, nil
 }
