@@ -32,7 +32,10 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)}}
+	return []caddy.AdminRoute{
+		{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)},
+		{Pattern: restorePath, Handler: caddy.AdminHandlerFunc(a.restore)},
+	}
 }
 
 // engineStatus is what the endpoint tells of one engine. It has no secrets.
@@ -67,21 +70,26 @@ func (*adminAPI) status(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// allStatus returns the status of every engine of this process, by site.
-func allStatus() []engineStatus {
-	// Collected first: Range holds the pool's lock.
+// allEngines returns every engine of this process, by site.
+func allEngines() []*sharedEngine {
 	var all []*sharedEngine
 	engines.Range(func(_, value any) bool {
 		all = append(all, value.(*sharedEngine))
 		return true
 	})
+	slices.SortFunc(all, func(a, b *sharedEngine) int {
+		return cmp.Or(cmp.Compare(a.site, b.site), cmp.Compare(a.bucket, b.bucket))
+	})
+	return all
+}
+
+// allStatus returns the status of every engine.
+func allStatus() []engineStatus {
+	all := allEngines()
 	list := make([]engineStatus, 0, len(all))
 	for _, e := range all {
 		list = append(list, e.status())
 	}
-	slices.SortFunc(list, func(a, b engineStatus) int {
-		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Bucket, b.Bucket))
-	})
 	return list
 }
 

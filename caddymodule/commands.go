@@ -17,37 +17,53 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "media-offload",
-		Usage: "status [--json] [--address <interface>] [--config <path>] [--adapter <name>]",
-		Short: "Tells about the media offload of a running Caddy",
+		Usage: "status|restore [--address <interface>] [--config <path>] [--adapter <name>]",
+		Short: "Tells about the media offload of a running Caddy, and brings files back",
 		Long: `
-Asks a running Caddy, through its admin API, about the media_offload handlers:
-whether the bucket answers, how many files wait for it, and what was done since
-the start. The exit code is 1 if a bucket does not answer.
+Speaks to a running Caddy through its admin API.
 `,
 		CobraFunc: func(cmd *cobra.Command) {
 			status := &cobra.Command{
 				Use:   "status",
 				Short: "Shows the state of each site",
-				Args:  cobra.NoArgs,
-				RunE:  caddycmd.WrapCommandFuncForCobra(cmdStatus),
+				Long: `
+Tells whether the bucket answers, how many files wait for it, and what was done
+since the start, for each site. The exit code is 1 if a bucket does not answer.
+`,
+				Args: cobra.NoArgs,
+				RunE: caddycmd.WrapCommandFuncForCobra(cmdStatus),
 			}
 			status.Flags().Bool("json", false, "Print what the admin API says")
-			status.Flags().StringP("address", "", "", "The address of the admin API, if it is not in the config")
-			status.Flags().StringP("config", "c", "", "The config file, to find the admin API by")
-			status.Flags().StringP("adapter", "a", "", "The config adapter of that file")
-			cmd.AddCommand(status)
+			adminFlags(status)
+			cmd.AddCommand(status, restoreCommand())
 		},
 	})
 }
 
-func cmdStatus(flags caddycmd.Flags) (int, error) {
+// adminFlags adds the flags that say where the running Caddy is.
+func adminFlags(command *cobra.Command) {
+	command.Flags().StringP("address", "", "", "The address of the admin API, if it is not in the config")
+	command.Flags().StringP("config", "c", "", "The config file, to find the admin API by")
+	command.Flags().StringP("adapter", "a", "", "The config adapter of that file")
+}
+
+// askAdmin sends a request to the admin API of the running Caddy.
+func askAdmin(flags caddycmd.Flags, method, uri string) (*http.Response, error) {
 	address, err := caddycmd.DetermineAdminAPIAddress(flags.String("address"), nil, flags.String("config"), flags.String("adapter"))
 	if err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("finding the admin API: %w", err)
+		return nil, fmt.Errorf("finding the admin API: %w", err)
 	}
-	response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, statusPath, nil, nil)
+	response, err := caddycmd.AdminAPIRequest(address, method, uri, nil, nil)
 	if err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("asking the admin API at %s: %w", address, err)
+		return nil, fmt.Errorf("asking the admin API at %s: %w", address, err)
+	}
+	return response, nil
+}
+
+func cmdStatus(flags caddycmd.Flags) (int, error) {
+	response, err := askAdmin(flags, http.MethodGet, statusPath)
+	if err != nil {
+		return caddy.ExitCodeFailedStartup, err
 	}
 	defer response.Body.Close()
 	var list []engineStatus

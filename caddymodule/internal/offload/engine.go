@@ -82,6 +82,7 @@ type Engine struct {
 	count  counters
 
 	requests requests
+	restore  sync.Mutex // held while a restore runs
 	recon    reconciler
 
 	life context.Context // ends with Stop: no new work is begun

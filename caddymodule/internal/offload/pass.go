@@ -81,6 +81,9 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		return err
 	}
 	e := p.e
+	if local.Leftover(rel, e.began) {
+		return e.trees[root].RemoveLeftover(rel)
+	}
 	key := e.site.Key(root, rel)
 	if err := p.objectsBelow(key); err != nil {
 		return err

@@ -248,7 +248,7 @@ func compare(t *testing.T, disk, objects map[string]string) {
 			t.Errorf("%s is on disk, not in the bucket", key)
 		case got != disk[key]:
 			t.Errorf("%s differs: disk has %d bytes %s, bucket %d bytes %s",
-				key, len(disk[key]), hash(disk[key]), len(got), hash(got))
+				key, len(disk[key]), shortHash(disk[key]), len(got), shortHash(got))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(objects)) {
@@ -258,7 +258,7 @@ func compare(t *testing.T, disk, objects map[string]string) {
 	}
 }
 
-func hash(s string) string {
+func shortHash(s string) string {
 	sum := md5.Sum([]byte(s))
 	return hex.EncodeToString(sum[:4])
 }

@@ -1,0 +1,191 @@
+package local
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Placement is a file to be put on disk.
+type Placement struct {
+	// Content yields exactly Size bytes.
+	Content io.Reader
+	Size    int64
+	// ModTime the file gets; zero: now.
+	ModTime time.Time
+	// Mark, if not nil, is asked once the content is written, before the file
+	// gets its name; an error of it ends the placing.
+	Mark func(info fs.FileInfo) (Mark, error)
+}
+
+// Place puts a file at rel, wholly or not at all, even if the machine fails
+// while it does. It never replaces anything: fs.ErrExist if there is something
+// at rel. The file, and directories made for it, get owner, group and mode like
+// the directory they are made in, as far as this process may do that.
+func (t *Tree) Place(rel string, p Placement) error {
+	return t.do(func(root *os.Root) error {
+		if _, err := root.Lstat(name(rel)); err == nil {
+			return &fs.PathError{Op: "place", Path: rel, Err: fs.ErrExist}
+		}
+		dir := path.Dir(rel)
+		if err := makeDirs(root, dir); err != nil {
+			return fmt.Errorf("making directory %s: %w", dir, err)
+		}
+		temp := path.Join(dir, tempName(time.Now()))
+		if err := writeAside(root, temp, dir, p); err != nil {
+			return errors.Join(err, removeFile(root, temp))
+		}
+		// A link fails where a rename would replace what the app put there
+		// meanwhile.
+		err := root.Link(temp, name(rel))
+		return errors.Join(err, removeFile(root, temp), syncDir(root, dir))
+	})
+}
+
+const (
+	tempPrefix = ".media-offload-"
+	tempSuffix = ".tmp"
+)
+
+// tempName is a name no app serves and no watcher reports as media.
+func tempName(now time.Time) string {
+	return tempPrefix + strconv.FormatInt(now.UnixNano(), 10) + "-" + rand.Text()[:8] + tempSuffix
+}
+
+// Leftover reports whether rel is a file that Place was writing before t and
+// that was left by a process that was killed.
+func Leftover(rel string, t time.Time) bool {
+	text, ok := strings.CutPrefix(path.Base(rel), tempPrefix)
+	if !ok || !strings.HasSuffix(text, tempSuffix) {
+		return false
+	}
+	text, _, _ = strings.Cut(text, "-")
+	nanos, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && nanos < t.UnixNano()
+}
+
+// RemoveLeftover removes a file for which Leftover is true.
+func (t *Tree) RemoveLeftover(rel string) error {
+	return t.do(func(root *os.Root) error { return removeFile(root, name(rel)) })
+}
+
+func removeFile(root *os.Root, rel string) error {
+	if err := root.Remove(rel); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// writeAside writes the file under another name and makes it durable.
+func writeAside(root *os.Root, temp, dir string, p Placement) (err error) {
+	like, err := root.Stat(dir)
+	if err != nil {
+		return err
+	}
+	f, err := root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	n, err := io.Copy(f, io.LimitReader(p.Content, p.Size+1))
+	if err != nil {
+		return err
+	}
+	if n != p.Size {
+		return fmt.Errorf("%d bytes where %d were announced", n, p.Size)
+	}
+	if err := resemble(f, like); err != nil {
+		return err
+	}
+	if !p.ModTime.IsZero() {
+		if err := root.Chtimes(temp, time.Now(), p.ModTime); err != nil {
+			return err
+		}
+	}
+	if err := writePlacedMark(f, p); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func writePlacedMark(f *os.File, p Placement) error {
+	if p.Mark == nil {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	m, err := p.Mark(info)
+	if err != nil {
+		return err
+	}
+	if err := WriteMark(f, m); err != nil && !errors.Is(err, ErrNoAttributes) {
+		return err
+	}
+	return nil
+}
+
+// makeDirs makes dir and what is missing above it, like what they are made in.
+func makeDirs(root *os.Root, dir string) error {
+	info, err := root.Stat(dir)
+	if err == nil && info.IsDir() {
+		return nil
+	}
+	if err == nil {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrExist}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := path.Dir(dir)
+	if err := makeDirs(root, above); err != nil {
+		return err
+	}
+	like, err := root.Stat(above)
+	if err != nil {
+		return err
+	}
+	if err := root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return resemble(d, like)
+}
+
+// resemble gives f the owner and the mode that go with a directory.
+func resemble(f *os.File, dir fs.FileInfo) error {
+	mode := dir.Mode().Perm()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		mode &^= 0o111
+	}
+	// First the owner: a change of it may clear bits of the mode.
+	if err := chownLike(f, dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return f.Chmod(mode)
+}
+
+func syncDir(root *os.Root, dir string) error {
+	d, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
