@@ -274,6 +274,35 @@ func TestReadWhenBucketFails(t *testing.T) {
 	}
 }
 
+// TestReadCutShort: the object ends before its announced size while the client
+// reads it. The client must see that it has not got the whole.
+func TestReadCutShort(t *testing.T) {
+	const size = 24 << 20 // more than all buffers on the way hold
+	var s *testSite
+	s = newTestSite(t, uploadApp(&s, notFound))
+	s.start()
+	s.upload(map[string]string{"big.bin": repeat("0123456789abcdef", size)})
+	s.drop("big.bin")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url("/wp-content/uploads/big.bin"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := s.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.ContentLength != size {
+		t.Fatalf("%d, %d bytes announced", response.StatusCode, response.ContentLength)
+	}
+	if err := os.Truncate(filepath.Join(s.bucket, "media", "big.bin"), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, response.Body); err == nil {
+		t.Errorf("%d of %d bytes without an error", n, size)
+	}
+}
+
 // TestContentTypeOfObject: what another program put into the bucket does not
 // become a page of the site.
 func TestContentTypeOfObject(t *testing.T) {

@@ -130,10 +130,12 @@ func TestFailedReloadHarmsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(){
-		"before": func() { s.handler["app"] = map[string]any{"preset": "wordpress", "docroot": s.docRoot + "/none"} },
-		"while":  func() { s.handler["bucket"] = map[string]any{"url": "ftp://x"} },
-		"after":  func() { s.after = []map[string]any{{"handler": "no_such_handler"}} },
-		"start":  func() { s.server["listen"] = []string{"192.0.2.1:1"} },
+		// With the live engine's settings: what a careless Cleanup would release.
+		"before":  func() { s.handler["public_url"] = "not a URL" },
+		"docroot": func() { s.handler["app"] = map[string]any{"preset": "wordpress", "docroot": s.docRoot + "/none"} },
+		"while":   func() { s.handler["bucket"] = map[string]any{"url": "ftp://x"} },
+		"after":   func() { s.after = []map[string]any{{"handler": "no_such_handler"}} },
+		"start":   func() { s.server["listen"] = []string{"192.0.2.1:1"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			spoil()
