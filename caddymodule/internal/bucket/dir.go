@@ -286,12 +286,12 @@ func dirError(doing, what string, err error) error {
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%s %s: %w: the bucket's file system is mounted read-only", doing, what, ErrDenied)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s %s: %w: the user with uid %d may not: check owner and mode of the bucket's directory and what is in it (%v)",
+		return fmt.Errorf("%s %s: %w: the user with uid %d may not: check owner and mode of the bucket's directory and what is in it (%w)",
 			doing, what, ErrDenied, os.Getuid(), err)
 	case escapesRoot(err):
 		return fmt.Errorf("%s %s: %w: a symbolic link leads out of the bucket's directory", doing, what, ErrDenied)
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EILSEQ):
-		return fmt.Errorf("%s %s: %w: the file system cannot hold this name (%v)", doing, what, ErrRefused, err)
+		return fmt.Errorf("%s %s: %w: the file system cannot hold this name (%w)", doing, what, ErrRefused, err)
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%s %s: the bucket's disk is full: %w", doing, what, err)
 	}

@@ -38,7 +38,7 @@ func place(root *os.Root, from, to string, dirMode fs.FileMode, put func(from, t
 // of a rename or link.
 func refuseName(err error) error {
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EISDIR) {
-		return fmt.Errorf("%w: %v", ErrRefused, err)
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return err
 }

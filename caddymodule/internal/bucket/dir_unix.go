@@ -13,9 +13,6 @@ import (
 // waiting for a writer.
 const openNonblock = syscall.O_NONBLOCK
 
-// locksWork says that this system has locks between processes.
-const locksWork = true
-
 // tryLock takes an exclusive lock on f and reports whether it got it. The
 // kernel drops it when f is closed or the process ends in whatever way.
 //
@@ -36,7 +33,7 @@ func tryLock(f *os.File) (bool, error) {
 
 func inode(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Ino)
+		return uint64(st.Ino) //nolint:unconvert // of other types on some systems
 	}
 	return 0
 }
@@ -48,7 +45,7 @@ func linkCount(f *os.File) uint64 {
 		return 0
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Nlink)
+		return uint64(st.Nlink) //nolint:unconvert // of other types on some systems
 	}
 	return 0
 }

@@ -132,7 +132,7 @@ func Randomly(seed uint64, share float64) Hook {
 	return func(c Call) Fault {
 		h := fnv.New64a()
 		_, _ = fmt.Fprintf(h, "%s\x00%s\x00%d", c.Op, c.Key, c.ForKey)
-		random := rand.New(rand.NewPCG(seed, h.Sum64())) //nolint:gosec // repeatable on purpose
+		random := rand.New(rand.NewPCG(seed, h.Sum64()))
 		if random.Float64() >= share {
 			return Fault{}
 		}

@@ -1,7 +1,7 @@
 package bucket
 
 import (
-	"crypto/md5" //nolint:gosec // Content-MD5 and ETags are MD5 by definition, not for secrecy.
+	"crypto/md5" // what Content-MD5 and ETags are by definition, not for secrecy
 	"fmt"
 	"io"
 	"strings"

@@ -395,7 +395,11 @@ func TestS3IgnoredRange(t *testing.T) {
 			}
 			fmt.Fprint(w, "01234")
 		})
-		if o, err := fake.open(t).Get(t.Context(), "a", bucket.GetOptions{Offset: 5, Length: 3}); err == nil {
+		length := int64(5)
+		if name == "longer part" {
+			length = 3
+		}
+		if o, err := fake.open(t).Get(t.Context(), "a", bucket.GetOptions{Offset: 5, Length: length}); err == nil {
 			t.Errorf("%s: got a body of %d bytes", name, o.Size)
 		}
 	}

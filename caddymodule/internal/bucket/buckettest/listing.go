@@ -84,7 +84,10 @@ func testListParts(t *testing.T, ctx context.Context, s bucket.Store) {
 		}
 	}
 	// A consumer that has enough ends it.
-	for range s.List(ctx, "", "") {
+	for _, err := range s.List(ctx, "", "") {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 }
