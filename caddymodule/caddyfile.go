@@ -52,6 +52,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		public_url    <url>
 //		site_hosts    <host...>
 //		serve         proxy|redirect|presign [<ttl>]
+//		missing       404|app
 //		hold          <duration>
 //		hold_buffer   <size>
 //		on_failure    pass|reject
@@ -107,6 +108,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return someArgs(d, &h.SiteHosts)
 	case "serve":
 		return h.unmarshalServe(d)
+	case "missing":
+		return wordArg(d, &h.Missing, missing404, missingApp)
 	case "hold":
 		return durationArg(d, &h.Hold)
 	case "hold_buffer":

@@ -33,7 +33,7 @@ func TestUploadPageRead(t *testing.T) {
 	if file.StatusCode != http.StatusOK || file.body != "picture" || file.Header.Get("Content-Type") != "image/jpeg" {
 		t.Errorf("file: %d %q %v", file.StatusCode, file.body, file.Header)
 	}
-	if missing := s.get("/wp-content/uploads/2026/11/b.jpg"); missing.body != "app: not found" {
+	if missing := s.get("/wp-content/uploads/2026/11/b.jpg"); missing.StatusCode != http.StatusNotFound {
 		t.Errorf("missing file: %d %q", missing.StatusCode, missing.body)
 	}
 }

@@ -46,7 +46,9 @@ func (h *Handler) serveMedia(w http.ResponseWriter, r *http.Request, next caddyh
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, offload.ErrIgnored):
+	case errors.Is(err, bucket.ErrNotFound):
+		return h.serveMissing(w, r, next, engine, key)
+	case errors.Is(err, offload.ErrIgnored):
 		return next.ServeHTTP(w, r)
 	case r.Context().Err() != nil:
 		return caddyhttp.Error(statusClientClosed, err)

@@ -7,11 +7,13 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 	"github.com/media-offload/caddy-media-offload/rewrite"
 )
 
@@ -54,6 +56,12 @@ type Handler struct {
 
 	// How long a presigned URL is valid, at most 7 days. Default: `15m`.
 	PresignTTL caddy.Duration `json:"presign_ttl,omitempty"`
+
+	// What answers a request for a media file that neither the disk nor the
+	// bucket has: `404` this module, if the app is known never to make a file
+	// because it is asked for (WordPress; not if a plugin of it does), `app`
+	// always the app. Default: `404`.
+	Missing string `json:"missing,omitempty"`
 
 	// How long the answer to a request that wrote media is held back at most,
 	// until the files are in the bucket. If the server has a `write_timeout` it
@@ -128,7 +136,8 @@ type Handler struct {
 	cache    *cachePolicy
 	engine   *sharedEngine // nil: not acquired
 
-	publicHost string // of PublicURL, in lower case, without port
+	publicHost string                         // of PublicURL, in lower case, without port
+	reconciled atomic.Pointer[offload.Engine] // the engine, once it has compared disk and bucket
 
 	givenBack bool // by Cleanup
 }
@@ -232,6 +241,7 @@ func (h *Handler) setDefaults() {
 	setDefault(&h.Hold, caddy.Duration(10*time.Second))
 	setDefault(&h.HoldBuffer, 1<<20)
 	setDefault(&h.OnFailure, onFailurePass)
+	setDefault(&h.Missing, missing404)
 }
 
 func setDefault[T comparable](v *T, def T) {
@@ -253,6 +263,11 @@ func (h *Handler) check() error {
 	case onFailurePass, onFailureReject:
 	default:
 		return fmt.Errorf("on_failure: %q is neither pass nor reject", h.OnFailure)
+	}
+	switch h.Missing {
+	case missing404, missingApp:
+	default:
+		return fmt.Errorf("missing: %q is neither 404 nor app", h.Missing)
 	}
 	switch {
 	case h.Hold < 0:

@@ -122,6 +122,7 @@ func (s *Site) addRoots(p *preset, c Config) error {
 		if err := s.addRoot(root, pr.lists); err != nil {
 			return err
 		}
+		s.roots[len(s.roots)-1].beforehand = pr.beforehand
 	}
 	for _, r := range c.Roots {
 		if _, further := given[r.Name]; !further {

@@ -23,6 +23,9 @@ type presetRoot struct {
 	name  string // the first part of keys, if the site has several roots
 	dir   string // slash path below the app's directory, and below its URL
 	lists lists
+	// beforehand: the app makes a file before it refers to it, never because it
+	// is asked for by its URL.
+	beforehand bool
 }
 
 // lists are the patterns of one root, matched against the path below it. They

@@ -28,7 +28,7 @@ func wordpressWith(name string, roots ...presetRoot) preset {
 }
 
 func wordpressUploads(dir string) presetRoot {
-	return presetRoot{name: "uploads", dir: dir, lists: wordpressLists("sites/*")}
+	return presetRoot{name: "uploads", dir: dir, lists: wordpressLists("sites/*"), beforehand: true}
 }
 
 // wordpressLists knows where the plugins that most sites use put files that no

@@ -18,7 +18,8 @@ type Site struct {
 
 type siteRoot struct {
 	Root
-	rules *rules
+	rules      *rules
+	beforehand bool
 }
 
 // label names the root in errors.
@@ -84,6 +85,15 @@ func (s *Site) Locate(key string) (root int, rel string, ok bool) {
 		}
 	}
 	return 0, "", false
+}
+
+// MadeBeforehand reports whether the app makes the file of this key, if ever,
+// before it refers to it. Then nothing is to be expected of asking the app for a
+// file that is missing. Doubt is a no: other apps make thumbnails when they are
+// asked for.
+func (s *Site) MadeBeforehand(key string) bool {
+	root, _, ok := s.Locate(key)
+	return ok && s.roots[root].beforehand
 }
 
 func (s *Site) rootByName(name string) (root int, ok bool) {
