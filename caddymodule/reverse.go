@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -77,7 +78,7 @@ func (h *Handler) withLocalURLs(r *http.Request) *http.Request {
 	}
 	head, file, err := readHead(r.Body, multipart, r.ContentLength)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		turned := h.turn(r, head, contentType, origin)
 		return withBody(r, bytes.NewReader(turned), int64(len(turned)))
 	case err != nil:

@@ -22,7 +22,8 @@ import (
 // An app that has checked who asks for a private file may leave the sending to
 // the server: its answer then only names the file. If that is a media file, it
 // is sent from disk or from the bucket. An answer that names anything else
-// passes as it is, for another handler to deal with.
+// passes as it is. (Caddy's intercept and reverse_proxy's handle_response stand
+// nearer to the app and deal with what they are set up for before.)
 
 // sendfileFields are the header fields that name a file, and whether their
 // value is percent-encoded by its specification. Apps are not strict about it,
@@ -317,7 +318,7 @@ func (w *sendfileWriter) FlushError() error {
 	if w.file != nil {
 		return nil
 	}
-	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:bodyclose // there is no body
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 var (
