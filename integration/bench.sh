@@ -28,7 +28,7 @@ set -- ${BENCH_FLAGS:-} "$@"
 for argument in "$@"; do
 	case $argument in
 	-h | --help) usage && exit 0 ;;
-	-quick) benchtime=30ms skip=LargeTree flags+=(-quick) ;;
+	-quick) benchtime=30ms skip='LargeTree|ListDir|minio' flags+=(-quick) ;;
 	-packages) processes= ;;
 	-processes) packages= ;;
 	*) flags+=("$argument") ;;

@@ -3,9 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 )
+
+// loadAverages are those of the last 1, 5 and 15 minutes, which include this
+// program's own.
+func loadAverages() string {
+	content, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.Fields(string(content))[:3], " ")
+}
 
 // report prints tables as they come, and the targets at the end.
 type report struct {
@@ -31,21 +42,35 @@ func (r *report) table(rows [][]string) {
 
 // atMost notes how the median of measurements compares with a limit.
 func (r *report) atMost(name string, measured series, format string, limit float64) {
-	r.target(name, measured.text(format), fmt.Sprintf("≤ "+format, limit), measured.median() <= limit)
+	verdict := judge(measured.median() <= limit)
+	r.targets = append(r.targets, []string{measured.orUnclear(verdict, limit), name, measured.text(format), fmt.Sprintf("≤ "+format, limit)})
 }
 
 // atLeast is atMost the other way round.
 func (r *report) atLeast(name string, measured series, format string, limit float64) {
-	r.target(name, measured.text(format), fmt.Sprintf("≥ "+format, limit), measured.median() >= limit)
+	verdict := judge(measured.median() >= limit)
+	r.targets = append(r.targets, []string{measured.orUnclear(verdict, limit), name, measured.text(format), fmt.Sprintf("≥ "+format, limit)})
 }
 
 // target notes how something measured compares with what is wanted.
 func (r *report) target(name, measured, wanted string, met bool) {
-	verdict := "met"
-	if !met {
-		verdict = "MISSED"
+	r.targets = append(r.targets, []string{judge(met), name, measured, wanted})
+}
+
+func judge(met bool) string {
+	if met {
+		return "met"
 	}
-	r.targets = append(r.targets, []string{verdict, name, measured, wanted})
+	return "MISSED"
+}
+
+// orUnclear is the verdict, unless the limit lies between the quartiles: then
+// another run may well have another one.
+func (s series) orUnclear(verdict string, limit float64) string {
+	if s.quantile(0.25) <= limit && limit <= s.quantile(0.75) {
+		return "unclear"
+	}
+	return verdict
 }
 
 // summary prints all targets.
@@ -55,4 +80,6 @@ func (r *report) summary() {
 	}
 	r.heading("targets")
 	r.table(append([][]string{{"", "what", "measured", "wanted"}}, r.targets...))
+	r.note("  unclear: the limit lies between the quartiles. Where others use the processors, ratios and CPU last longest; milliseconds mean little.")
+	r.note("  Load averages at the end: %s", loadAverages())
 }

@@ -37,3 +37,22 @@ func TestSeries(t *testing.T) {
 		t.Errorf("text: %s", got)
 	}
 }
+
+func TestVerdicts(t *testing.T) {
+	for _, row := range []struct {
+		measured    series
+		limit       float64
+		most, least string
+	}{
+		{series{1, 2, 3, 4, 5}, 6, "met", "MISSED"},
+		{series{1, 2, 3, 4, 5}, 1.5, "MISSED", "met"},
+		{series{1, 2, 3, 4, 5}, 2.5, "unclear", "unclear"},
+	} {
+		var r report
+		r.atMost("", row.measured, "%.0f", row.limit)
+		r.atLeast("", row.measured, "%.0f", row.limit)
+		if r.targets[0][0] != row.most || r.targets[1][0] != row.least {
+			t.Errorf("%v and %v: at most %s, at least %s", row.measured, row.limit, r.targets[0][0], r.targets[1][0])
+		}
+	}
+}
