@@ -54,7 +54,7 @@ func TestPageHeaders(t *testing.T) {
 	app := new(pageApp)
 	s := newPageSite(t, app)
 	untouched := strings.Repeat("<p>text</p>", 100)
-	large := strings.Repeat("<p>text</p>", 20_000)
+	large := strings.Repeat("<p>text</p>", 40_000)
 	type header = map[string]string
 	for _, test := range []struct {
 		name   string

@@ -69,7 +69,7 @@ func newHoldSite(t *testing.T, size int, change func(s *testSite)) *testSite {
 func TestHoldPass(t *testing.T) {
 	for _, size := range []int{100, 300_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s := newHoldSite(t, size, func(s *testSite) { s.handler["hold"] = "200ms" })
+			s := newHoldSite(t, size, func(s *testSite) { s.handler["hold"] = "2s" })
 			mend := s.breakBucket()
 			begun := time.Now()
 			a := s.do(http.MethodPost, "/a.jpg", "")
@@ -93,7 +93,7 @@ func TestHoldPass(t *testing.T) {
 // committed.
 func TestHoldReject(t *testing.T) {
 	s := newHoldSite(t, 100, func(s *testSite) {
-		s.handler["hold"] = "200ms"
+		s.handler["hold"] = "2s"
 		s.handler["on_failure"] = "reject"
 	})
 	mend := s.breakBucket()
@@ -128,7 +128,7 @@ func TestHoldReject(t *testing.T) {
 // client must see that it is not whole.
 func TestHoldRejectTooLate(t *testing.T) {
 	s := newHoldSite(t, 300_000, func(s *testSite) {
-		s.handler["hold"] = "200ms"
+		s.handler["hold"] = "2s"
 		s.handler["on_failure"] = "reject"
 	})
 	mend := s.breakBucket()
@@ -248,7 +248,7 @@ func TestBucketAwayAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.handler["public_url"] = publicTestURL
-	s.handler["hold"] = "100ms"
+	s.handler["hold"] = "2s"
 	s.start()
 	if a := s.get("/"); a.StatusCode != http.StatusOK || a.body != "<p>page</p>" {
 		t.Errorf("page: %d %q", a.StatusCode, a.body)
@@ -290,7 +290,7 @@ func TestClientGone(t *testing.T) {
 // TestAccessLog: the hold is in the access log.
 func TestAccessLog(t *testing.T) {
 	s := newHoldSite(t, 10, func(s *testSite) {
-		s.handler["hold"] = "100ms"
+		s.handler["hold"] = "2s"
 		s.logFile = s.t.TempDir() + "/access.log"
 		s.server["logs"] = map[string]any{}
 	})

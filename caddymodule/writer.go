@@ -19,7 +19,7 @@ const (
 	// pageBuffer is how much of a page is kept back to learn whether the whole
 	// of it is there and whether it changed: then Content-Length and ETag can
 	// stay. More would only add memory.
-	pageBuffer = 64 << 10
+	pageBuffer = 256 << 10
 	// pageDelay is how long the first bytes of a page may wait for the rest.
 	// An app that takes longer than this between two writes is streaming.
 	pageDelay = 2 * time.Millisecond
