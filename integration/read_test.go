@@ -116,16 +116,18 @@ var mediaReference = regexp.MustCompile(`https?:[^"'\s<>\\]*?\.(?:jpg|png|jpeg)`
 // files are gone from disk here; what is committed is known nevertheless.
 func (w *world) pageComesFromBucket(ctx context.Context, client *wp.Client, post *wp.Post) {
 	w.t.Helper()
-	page := get(w.t, ctx, post.Link)
-	references := mediaReference.FindAllString(string(page), -1)
-	if len(references) < 10 {
-		w.t.Fatalf("the article has %d references to pictures:\n%s", len(references), page)
+	var references, local []string
+	// For a moment after a file has gone the module waits whether more will,
+	// and calls none of them committed.
+	waitFor(w.t, 3*time.Second, "page without local URLs", func() bool {
+		references = mediaReference.FindAllString(string(get(w.t, ctx, post.Link)), -1)
+		local = slices.DeleteFunc(slices.Clone(references), func(reference string) bool { return strings.HasPrefix(reference, w.publicURL+"/") })
+		return len(local) == 0
+	})
+	if len(references) < 10 || len(local) > 0 {
+		w.t.Fatalf("of the article's %d references to pictures not at the public URL: %v", len(references), local)
 	}
 	for _, reference := range references {
-		if !strings.HasPrefix(reference, w.publicURL+"/") {
-			w.t.Errorf("not at the public URL: %s", reference)
-			continue
-		}
 		get(w.t, ctx, reference)
 	}
 }
