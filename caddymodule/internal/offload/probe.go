@@ -25,6 +25,9 @@ func (e *Engine) probeStore(ctx context.Context) error {
 		return fmt.Errorf("trying out the bucket: %w", err)
 	}
 	e.probed = true
+	for _, warning := range caps.Warnings {
+		e.log().Warn("the bucket is not set up well: "+warning, keyBucket, e.store.String())
+	}
 	if caps.Coordinates() {
 		e.log().Info("the bucket works and has what several nodes need", keyBucket, e.store.String())
 	} else {
