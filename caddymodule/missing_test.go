@@ -1,12 +1,18 @@
 package caddymodule
 
 import (
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 const missingPath = "/wp-content/uploads/2026/11/none.jpg"
@@ -53,8 +59,13 @@ func TestMissing(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(s.uploads, "2009")); err != nil {
 		t.Fatal(err)
 	}
-	if a := s.get("/wp-content/uploads/2009/a.jpg"); a.body != "old picture" {
-		t.Errorf("through a symlink: %d %q", a.StatusCode, a.body)
+	if err := os.Symlink(filepath.Join(outside, "a.jpg"), filepath.Join(s.uploads, "link.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"2009/a.jpg", "link.jpg"} {
+		if a := s.get("/wp-content/uploads/" + name); a.body != "old picture" {
+			t.Errorf("%s, through a symlink: %d %q", name, a.StatusCode, a.body)
+		}
 	}
 
 	for i, request := range []struct{ method, path string }{
@@ -104,6 +115,38 @@ func TestMissingIsForTheApp(t *testing.T) {
 // TestMissingBeforeReconcile: an engine that does not know the disk yet leaves
 // the answer to the app.
 func TestMissingBeforeReconcile(t *testing.T) {
+	dir := t.TempDir()
+	bucket, err := (&BucketConfig{URL: "file://" + dir + "/bucket"}).resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := engineSettings{Bucket: bucket}
+	site, err := media.New(media.Config{Preset: "wordpress", DocRoot: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, _, err := settings.newEngine(site, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{site: site, Missing: missing404}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, missingPath, nil)
+	w := httptest.NewRecorder()
+	if err := h.serveMissing(w, r, caddyhttp.HandlerFunc(notFound), engine, "2026/11/none.jpg"); err != nil || w.Body.String() != "app: not found" {
+		t.Errorf("before: %v, %q", err, w.Body)
+	}
+	engine.Start()
+	eventually(t, "a reconcile", func() bool { return !engine.Stats().Reconciled.IsZero() })
+	if err := h.serveMissing(w, r, caddyhttp.HandlerFunc(notFound), engine, "2026/11/none.jpg"); !errors.Is(err, errMissing) {
+		t.Errorf("after: %v", err)
+	}
+	if err := engine.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMissingWhenBucketFails: it may have the file.
+func TestMissingWhenBucketFails(t *testing.T) {
 	asked := new(atomic.Int64)
 	var s *testSite
 	s = newTestSite(t, uploadApp(&s, func(w http.ResponseWriter, r *http.Request) error {
@@ -114,10 +157,6 @@ func TestMissingBeforeReconcile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
-	h := new(Handler)
-	if h.hasReconciled(theEngine(t).engine) {
-		t.Error("reconciled without a bucket")
-	}
 	if a := s.get(missingPath); a.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("bucket away: %d", a.StatusCode)
 	}
