@@ -34,7 +34,7 @@ func TestKill(t *testing.T) {
 }
 
 func testKill(t *testing.T, store store) {
-	kills := length(6, 100)
+	kills := length(4, 100)
 	ctx := within(t, time.Duration(kills)*20*time.Second+time.Minute)
 	w := newWorld(t, worldOptions{store: store, php: env.PHPOptions{Workers: 6}, options: []string{"hold 5s"}})
 	seed := rand.Uint64()

@@ -37,7 +37,7 @@ func (w *world) status() status {
 // TestTree starts on a large tree of files: first with an empty bucket, then
 // with one that has them all. Pages are served meanwhile.
 func TestTree(t *testing.T) {
-	files := length(5000, 200000)
+	files := length(2000, 200000)
 	ctx := within(t, time.Duration(length(3, 60))*time.Minute)
 	w := newWorld(t, worldOptions{store: onVersitygw})
 	must(t, w.caddy.Stop())
