@@ -210,8 +210,18 @@ func (w *objectWriter) ReadFrom(r io.Reader) (int64, error) {
 	if w.failed != nil {
 		return 0, w.failed
 	}
-	return w.ResponseWriterWrapper.ReadFrom(r)
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	// Neither side can do better than a copy here, and io.Copy would make a
+	// buffer for each request.
+	return io.CopyBuffer(struct{ io.Writer }{w.ResponseWriterWrapper}, r, *buf)
 }
+
+// copyBuffers holds buffers for objects on their way to clients.
+var copyBuffers = sync.Pool{New: func() any {
+	buf := make([]byte, 64<<10)
+	return &buf
+}}
 
 // FlushError implements the flushing of http.ResponseController.
 func (w *objectWriter) FlushError() error {
