@@ -67,7 +67,10 @@ func (x *index) forget(key string) { x.cache.Remove(key) }
 // handles events, under the queue's lock, so that it cannot overwrite what a
 // commit of this very change established.
 func (x *index) soil(key string) {
-	e, _ := x.cache.Peek(key)
+	e, ok := x.cache.Peek(key)
+	if ok && e.state == dirty {
+		return
+	}
 	e.state = dirty
 	x.cache.Add(key, e)
 }

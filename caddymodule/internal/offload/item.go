@@ -48,13 +48,14 @@ type item struct {
 	soiled     uint64 // number of the last one that may have changed the content
 	since      time.Time
 	due        time.Time
-	background bool // found by a reconcile, not by an event
-	closed     bool // the content was complete at some time since the last commit
-	gone       bool // it is gone, by an event or a look
-	told       bool // it is gone by an event
-	fresh      bool // no object of it can exist
-	wrote      bool // content may have changed (else only times, mode or marks)
-	inRequest  bool // it changed while a request ran that may write
+	quiet      time.Time // not before: it is still being written
+	background bool      // found by a reconcile, not by an event
+	closed     bool      // the content was complete at some time since the last commit
+	gone       bool      // it is gone, by an event or a look
+	told       bool      // it is gone by an event
+	fresh      bool      // no object of it can exist
+	wrote      bool      // content may have changed (else only times, mode or marks)
+	inRequest  bool      // it changed while a request ran that may write
 
 	// listed is the object that a reconcile found; misplaced names an object
 	// of the other class that must go once this one is committed.

@@ -134,8 +134,15 @@ const runningIndex = -2
 
 func (it *item) running() bool { return it.heapIndex == runningIndex }
 
+// scheduled reports whether the item waits for its time in a heap.
+func (it *item) scheduled() bool { return it.heapIndex >= 0 }
+
 // take removes the next due item from h, or returns nil.
 func (q *queue) take(h *itemHeap, now time.Time) *item {
+	for len(*h) > 0 && !(*h)[0].due.After(now) && (*h)[0].quiet.After(now) {
+		(*h)[0].due = (*h)[0].quiet
+		heap.Fix(h, 0)
+	}
 	if len(*h) == 0 || (*h)[0].due.After(now) {
 		return nil
 	}
@@ -255,6 +262,7 @@ func (q *queue) collect(w *wait, since uint64, client string, now time.Time) []*
 		w.left++
 		it.waiters = append(it.waiters, waiter{gen: it.gen, on: w})
 		found = append(found, it)
+		it.quiet = time.Time{}
 		if it.attempts == 0 && it.due.After(now) {
 			q.schedule(it, now)
 		}

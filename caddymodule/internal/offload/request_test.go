@@ -359,3 +359,38 @@ func TestManyRequestsAtOnce(t *testing.T) {
 	}
 	s.equal()
 }
+
+// A file that is written for long is not sent again and again meanwhile, and
+// is sent once it is whole.
+func TestFileThatIsWrittenForLong(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	f, err := os.Create(s.path("film.mp4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for begun := time.Now(); time.Since(begun) < writingFor+writingFor/2; {
+		if _, err := f.WriteString("frame "); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.e.barrier(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if puts, _, _ := s.calls.did(); puts != 0 {
+		t.Errorf("%d puts of a file that is being written", puts)
+	}
+	// Left open and quiet, it is committed as it is (promise 1: "within a second
+	// or two").
+	s.until("the commit of an open file", func() bool { return s.readObject("film.mp4") != "" })
+	s.mustRequest(func() {
+		if _, err := f.WriteString("end"); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.equal()
+}

@@ -126,6 +126,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 		it.fresh = !known.object()
 	}
 	it.inRequest = it.inRequest || during
+	it.quiet = time.Time{}
 	due := now.Add(settle)
 	switch ev.Op {
 	case watch.Wrote:
@@ -133,6 +134,13 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	case watch.Writing:
 		it.gone, it.told, it.wrote = false, false, true
 		due = now.Add(writingFor)
+		if !isNew && it.scheduled() {
+			// A large file comes in thousands of writes: none of them is worth
+			// waking anyone.
+			e.soil(it)
+			it.quiet = due
+			return
+		}
 	case watch.Gone:
 		it.gone, it.told = true, true
 		due = now.Add(gather)
