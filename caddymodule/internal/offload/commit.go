@@ -249,8 +249,16 @@ func (e *Engine) drop(s snapshot) {
 	e.queue.settled(s, time.Now(), func(bool) { e.index.forget(s.key) })
 }
 
+// refusals is how often a store may refuse a file before it is left alone: where
+// a directory has taken the place of a file, the object of that has to go first.
+const refusals = 3
+
 // refuse ends the work on a file that the store can never hold. It stays local.
 func (e *Engine) refuse(s snapshot, err error) {
+	if s.attempts+1 < refusals {
+		e.queue.failed(s, err, false, time.Now())
+		return
+	}
 	e.refuseKey(s.key, err)
 	e.drop(s)
 }

@@ -394,3 +394,30 @@ func TestFileThatIsWrittenForLong(t *testing.T) {
 	})
 	s.equal()
 }
+
+// The object of a file has to go before one can lie below its name; which of
+// the two is tried first is chance.
+func TestRefusedUntilAnotherObjectHasGone(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.mustRequest(func() { s.write("a.jpg", "a") })
+	refused := 0
+	s.calls.set(func(c *calls) {
+		c.onPut = func(string) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if refused++; refused < refusals {
+				return bucket.ErrRefused
+			}
+			return nil
+		}
+	})
+	s.mustRequest(func() { s.remove("a.jpg"); s.write("a.jpg/b.jpg", "below") })
+	s.equal()
+
+	s.calls.set(func(c *calls) { c.onPut = func(string) error { return bucket.ErrRefused } })
+	s.mustRequest(func() { s.write("never.jpg", "x") })
+	if s.logs.count("cannot hold it") != 1 {
+		t.Error("no line in the log says that the file stays local")
+	}
+}
