@@ -249,18 +249,18 @@ func (e *Engine) drop(s snapshot) {
 	e.queue.settled(s, time.Now(), func(bool) { e.index.forget(s.key) })
 }
 
-// refusals is how often a store may refuse a file before it is left alone: where
-// a directory has taken the place of a file, the object of that has to go first.
+// refusals is how often a store may refuse a file before a request no longer
+// waits for it. Where a directory has taken the place of a file, the object of
+// that has to go first; and stores have refused what they took a moment later.
 const refusals = 3
 
-// refuse ends the work on a file that the store can never hold. It stays local.
+// refuse puts back a file that the store does not take. It stays local, and is
+// tried again now and then.
 func (e *Engine) refuse(s snapshot, err error) {
-	if s.attempts+1 < refusals {
-		e.queue.failed(s, err, false, time.Now())
-		return
+	if s.attempts+1 >= refusals {
+		e.refuseKey(s.key, err)
 	}
-	e.refuseKey(s.key, err)
-	e.drop(s)
+	e.queue.refused(s, err, time.Now())
 }
 
 // refuseKey says once that a file stays local.

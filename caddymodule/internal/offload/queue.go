@@ -25,6 +25,8 @@ const (
 	// with each failure up to retryMax.
 	retryMin = 200 * time.Millisecond
 	retryMax = 5 * time.Second
+	// refusedMax is retryMax for a file that the store refuses.
+	refusedMax = 5 * time.Minute
 )
 
 // maxBackground bounds the items a reconcile may have in the queue.
@@ -198,6 +200,23 @@ func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attemp
 	}
 	q.schedule(it, now.Add(backoff(it.attempts, retryMin, retryMax)))
 	return it.attempts
+}
+
+// refused puts back an item that the store does not take. After some tries
+// nobody waits for it any more, and the tries become few.
+func (q *queue) refused(s snapshot, err error, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := s.item
+	it.heapIndex = -1
+	it.attempts++
+	it.err = err
+	longest := retryMax
+	if it.attempts >= refusals {
+		q.satisfy(it, it.gen, nil)
+		longest = refusedMax
+	}
+	q.schedule(it, now.Add(backoff(it.attempts, retryMin, longest)))
 }
 
 // backoff returns a random time below low·2ⁿ⁻¹, at most high ("full jitter").

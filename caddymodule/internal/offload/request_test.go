@@ -420,4 +420,9 @@ func TestRefusedUntilAnotherObjectHasGone(t *testing.T) {
 	if s.logs.count("cannot hold it") != 1 {
 		t.Error("no line in the log says that the file stays local")
 	}
+	// Promise 2: what is on disk is committed as soon as the store takes it.
+	s.calls.set(func(c *calls) { c.onPut = nil })
+	s.e.queue.allDue(time.Now())
+	s.idle()
+	s.equal()
 }
