@@ -87,15 +87,28 @@ func (s *inotifySource) close() {
 	})
 }
 
+// pollPause is how long events may gather before run is woken for them. A file
+// comes in thousands of writes, and a wake for each costs more than all else.
+// Barriers do not wait for it: they read at once.
+const pollPause = 5 * time.Millisecond
+
 // poll tells run when the kernel has events.
 func (s *inotifySource) poll() {
 	defer close(s.pollDone)
+	pause := time.NewTimer(pollPause)
+	defer pause.Stop()
 	for {
 		err := s.conn.Read(func(fd uintptr) bool {
 			n, err := queuedBytes(int(fd))
 			return err != nil || n > 0
 		})
 		if err != nil {
+			return
+		}
+		pause.Reset(pollPause)
+		select {
+		case <-pause.C:
+		case <-s.stop:
 			return
 		}
 		select {
