@@ -135,6 +135,9 @@ func TestKilledDuringDeletes(t *testing.T) {
 	s.write("2026/11/photo-5.jpg", "overwritten")
 	s.ready()
 	s.equal()
+	s.remove("2026/11/photo-6.jpg") // PHP had it in its queue
+	s.idle()
+	s.equal()
 	s.stop()
 	if note := s.note(); note != "" {
 		t.Errorf("a clean stop leaves the note %q", note)

@@ -32,9 +32,18 @@ type requests struct {
 	begun  time.Time  // since when requests have been running; guarded by mu
 	before window     // what an earlier process left, until that is settled; guarded by mu
 	loaded bool       // before was read; guarded by mu
+
+	// linger is until when (Unix nanoseconds) the requests of an earlier process
+	// that was killed may still be at work in PHP.
+	linger atomic.Int64
 }
 
 func (r *requests) running() bool { return r.n.Load() > 0 }
+
+// mayDelete reports whether a delete seen now may be a request's.
+func (r *requests) mayDelete(now time.Time) bool {
+	return r.running() || now.UnixNano() < r.linger.Load()
+}
 
 // Begin notes that a request that may write is about to be passed to the app.
 // client identifies who sent it across requests (address and user agent, say):
@@ -213,6 +222,7 @@ func (e *Engine) loadNote() {
 	if !r.before.from.IsZero() {
 		r.begun = r.before.from
 		r.noted.Store(true)
+		r.linger.Store(r.before.to.Add(grace).UnixNano())
 	}
 }
 
@@ -300,7 +310,7 @@ func (r *requests) window() window {
 
 // grace is how long after a process was killed its requests may have gone on
 // in PHP.
-const grace = 5 * time.Minute
+const grace = 2 * time.Minute
 
 func (w window) String() string {
 	return w.from.UTC().Format(time.RFC3339Nano) + " " + w.to.UTC().Format(time.RFC3339Nano)

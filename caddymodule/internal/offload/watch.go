@@ -62,7 +62,7 @@ func (e *Engine) barrier(ctx context.Context) error {
 // the queue.
 func (e *Engine) handle(events []watch.Event) {
 	now := time.Now()
-	during := e.requests.running()
+	during := e.requests.mayDelete(now)
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	for _, ev := range events {
