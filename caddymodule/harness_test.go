@@ -363,7 +363,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 		if f() {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // nothing signals this from outside
 	}
 	t.Fatalf("%s: not within 10 s", what)
 }

@@ -29,6 +29,6 @@ func TestCPU(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s of processor time after 20 s of a busy child", used)
 		}
-		time.Sleep(pollInterval)
+		time.Sleep(pollInterval) // a process that ends is only seen by looking
 	}
 }
