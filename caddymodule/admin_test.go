@@ -29,12 +29,16 @@ func TestStatus(t *testing.T) {
 	s.admin = fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	s.start()
 	s.upload(map[string]string{"a.jpg": "content", "b.jpg": "content"})
+	var list []engineStatus
+	eventually(t, "the comparison at the start", func() bool {
+		list = s.status(t)
+		return len(list) == 1 && !list[0].Reconciled.IsZero()
+	})
 	mend := s.breakBucket()
 	s.writeUpload("c.jpg", "content")
-	var list []engineStatus
 	eventually(t, "a degraded state", func() bool {
 		list = s.status(t)
-		return len(list) == 1 && list[0].State == "degraded"
+		return list[0].State == "degraded" && list[0].Pending == 1
 	})
 	status := list[0]
 	if status.Site != s.docRoot || status.Bucket != "file://"+s.bucket || status.Committed != 2 || status.Reason == "" || status.Pending != 1 {

@@ -13,24 +13,29 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/sys/unix"
 )
 
 // breakBucket makes every access to the bucket fail until mend is called.
 func (s *testSite) breakBucket() (mend func()) {
 	s.t.Helper()
 	away := s.bucket + ".away"
-	if err := os.Rename(s.bucket, away); err != nil {
+	if err := os.WriteFile(away, nil, 0o644); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := os.WriteFile(s.bucket, nil, 0o644); err != nil { // no directory can be made
-		s.t.Fatal(err)
-	}
-	return func() {
+	// Swapped in one step: in a moment without either, the store would make the
+	// directory anew.
+	swap := func() {
 		s.t.Helper()
-		if err := os.Remove(s.bucket); err != nil {
+		if err := unix.Renameat2(unix.AT_FDCWD, s.bucket, unix.AT_FDCWD, away, unix.RENAME_EXCHANGE); err != nil {
 			s.t.Fatal(err)
 		}
-		if err := os.Rename(away, s.bucket); err != nil {
+	}
+	swap()
+	return func() {
+		s.t.Helper()
+		swap()
+		if err := os.Remove(away); err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -90,7 +90,7 @@ func (s *inotifySource) close() {
 // pollPause is how long events may gather before run is woken for them. A file
 // comes in thousands of writes, and a wake for each costs more than all else.
 // Barriers do not wait for it: they read at once.
-const pollPause = 5 * time.Millisecond
+const pollPause = 20 * time.Millisecond
 
 // poll tells run when the kernel has events.
 func (s *inotifySource) poll() {
