@@ -30,6 +30,8 @@ type Config struct {
 	// Default: "media/", "private/", "offload/".
 	PublicPrefix, PrivatePrefix, ControlPrefix string
 
+	// Local says whose media are on this node's disk. Default: LocalOwn.
+	Local LocalPolicy
 	// Workers bounds the files that are committed at once. Default: 16.
 	Workers int
 	// Deletes says which deletes on disk are passed on to the bucket.
@@ -49,6 +51,18 @@ type Config struct {
 
 	Logger *slog.Logger
 }
+
+// LocalPolicy says whose media a node keeps on its disk.
+type LocalPolicy string
+
+const (
+	// LocalAll: the media of all nodes that share the bucket. Each node has a
+	// full copy; changes go through a log in the bucket.
+	LocalAll LocalPolicy = "all"
+	// LocalOwn: what this node's app wrote. For one node, or several on one
+	// shared directory; nothing is written to the bucket but media.
+	LocalOwn LocalPolicy = "own"
+)
 
 // DeletePolicy says which deletes are passed on to the bucket.
 type DeletePolicy string
@@ -133,6 +147,7 @@ func (c *Config) complete() error {
 	setDefault(&c.PublicPrefix, "media/")
 	setDefault(&c.PrivatePrefix, "private/")
 	setDefault(&c.ControlPrefix, "offload/")
+	setDefault(&c.Local, LocalOwn)
 	setDefault(&c.Workers, 16)
 	setDefault(&c.Deletes, DeletesDuringRequests)
 	setDefault(&c.MaxDeleteShare, 0.05)
@@ -148,6 +163,9 @@ func (c *Config) complete() error {
 	case DeletesDuringRequests, DeletesAlways, DeletesNever:
 	default:
 		return fmt.Errorf("deletes: %q is none of requests, always, never", c.Deletes)
+	}
+	if c.Local != LocalAll && c.Local != LocalOwn {
+		return fmt.Errorf("local: %q is none of all, own", c.Local)
 	}
 	if c.Workers < 1 || c.IndexSize < 1 || c.MaxDeleteShare < 0 || c.MaxDeleteShare > 1 {
 		return errors.New("workers and index size must be positive, the share of deletes between 0 and 1")
