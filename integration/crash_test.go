@@ -121,17 +121,23 @@ func workUntilFailure(ctx context.Context, client *wp.Client, random *rand.Rand,
 	}
 }
 
-// phpIdle waits until PHP-FPM serves no request: the kernel lists a connected
-// socket of its path for each one under way.
+// phpIdle waits until PHP-FPM serves no request.
 func (w *world) phpIdle(ctx context.Context) {
 	w.t.Helper()
-	waitFor(w.t, 30*time.Second, "idle PHP", func() bool {
-		sockets := must1(os.ReadFile("/proc/net/unix"))(w.t)
+	phpIdle(w.t, w.site.PHP)
+}
+
+// phpIdle waits until a pool serves no request: the kernel lists a connected
+// socket of its path for each one under way.
+func phpIdle(t *testing.T, php *env.PHP) {
+	t.Helper()
+	waitFor(t, 30*time.Second, "idle PHP", func() bool {
+		sockets := must1(os.ReadFile("/proc/net/unix"))(t)
 		connections := 0
 		for line := range bytes.Lines(sockets) {
 			// Num RefCount Protocol Flags Type St Inode Path; St 03 is connected.
 			fields := strings.Fields(string(line))
-			if len(fields) == 8 && fields[7] == w.site.PHP.Socket && fields[5] == "03" {
+			if len(fields) == 8 && fields[7] == php.Socket && fields[5] == "03" {
 				connections++
 			}
 		}

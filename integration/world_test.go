@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,10 +74,10 @@ type world struct {
 	secure string
 }
 
-var bucketCount struct {
-	sync.Mutex
-	n int
-}
+var bucketCount atomic.Int64
+
+// bucketName is a new name for a bucket.
+func bucketName() string { return fmt.Sprintf("media-%d", bucketCount.Add(1)) }
 
 func newWorld(t *testing.T, opts worldOptions) *world {
 	t.Helper()
@@ -110,11 +111,7 @@ func (w *world) makeBucket(opts worldOptions) {
 		return
 	}
 	server := must1(s3Servers[opts.store]())(w.t)
-	bucketCount.Lock()
-	bucketCount.n++
-	name := fmt.Sprintf("media-%d", bucketCount.n)
-	bucketCount.Unlock()
-	bucket := must1(server.NewBucket(name, "site1/"))(w.t)
+	bucket := must1(server.NewBucket(bucketName(), "site1/"))(w.t)
 	w.publicURL = must1(bucket.Publish())(w.t)
 	if opts.faults {
 		w.faults = must1(w.env.FaultProxy(server.Endpoint))(w.t)

@@ -51,6 +51,7 @@ type FaultProxy struct {
 
 	mu       sync.Mutex
 	fault    Fault
+	which    func(*http.Request) bool // nil: all requests
 	changed  chan struct{} // closed when fault changes
 	server   *http.Server
 	finished chan struct{} // closed when server has ended
@@ -92,10 +93,15 @@ func (e *Env) FaultProxy(endpoint string) (*FaultProxy, error) {
 func (p *FaultProxy) Requests() int64 { return p.count.Load() }
 
 // Set changes the fault, for requests under way too.
-func (p *FaultProxy) Set(fault Fault) error {
+func (p *FaultProxy) Set(fault Fault) error { return p.SetFor(fault, nil) }
+
+// SetFor is Set for the requests that which reports true for; the others are
+// passed on. which is called once for each request, by several goroutines at
+// once. With Refusing it is not asked: nothing comes in.
+func (p *FaultProxy) SetFor(fault Fault, which func(*http.Request) bool) error {
 	p.mu.Lock()
 	before := p.fault
-	p.fault = fault
+	p.fault, p.which = fault, which
 	close(p.changed)
 	p.changed = make(chan struct{})
 	p.mu.Unlock()
@@ -139,8 +145,11 @@ func (p *FaultProxy) close() {
 func (p *FaultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.count.Add(1)
 	p.mu.Lock()
-	fault, changed := p.fault, p.changed
+	fault, which, changed := p.fault, p.which, p.changed
 	p.mu.Unlock()
+	if which != nil && !which(r) {
+		fault = Healthy
+	}
 
 	if p.Delay > 0 {
 		select {
