@@ -19,6 +19,11 @@ const (
 	// AttrRunning on a root says since when requests that may write have been
 	// running; a clean stop removes it.
 	AttrRunning = "user.media_offload.running"
+	// AttrNode on a root holds a random name of this disk.
+	AttrNode = "user.media_offload.node"
+	// AttrPrivate on a directory says that another node, whose disk has the
+	// .htaccess for it, keeps what is in it private.
+	AttrPrivate = "user.media_offload.private"
 )
 
 // Mark is what is noted on a file once its content is in the bucket.

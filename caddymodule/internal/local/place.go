@@ -39,7 +39,7 @@ func (t *Tree) Place(rel string, p Placement) error {
 			return fmt.Errorf("making directory %s: %w", dir, err)
 		}
 		temp := path.Join(dir, tempName(time.Now()))
-		if err := writeAside(root, temp, dir, p); err != nil {
+		if err := writeAside(root, temp, dir, nil, p); err != nil {
 			return errors.Join(err, removeFile(root, temp))
 		}
 		// A link fails where a rename would replace what the app put there
@@ -83,11 +83,14 @@ func removeFile(root *os.Root, rel string) error {
 	return nil
 }
 
-// writeAside writes the file under another name and makes it durable.
-func writeAside(root *os.Root, temp, dir string, p Placement) (err error) {
-	like, err := root.Stat(dir)
-	if err != nil {
-		return err
+// writeAside writes the file under another name and makes it durable. It gets
+// owner and mode of old, or without one those that go with the directory.
+func writeAside(root *os.Root, temp, dir string, old fs.FileInfo, p Placement) (err error) {
+	like := old
+	if like == nil {
+		if like, err = root.Stat(dir); err != nil {
+			return err
+		}
 	}
 	f, err := root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -164,18 +167,18 @@ func makeDirs(root *os.Root, dir string) error {
 	return resemble(d, like)
 }
 
-// resemble gives f the owner and the mode that go with a directory.
-func resemble(f *os.File, dir fs.FileInfo) error {
-	mode := dir.Mode().Perm()
+// resemble gives f owner and mode of a file, or those that go with a directory.
+func resemble(f *os.File, like fs.FileInfo) error {
+	mode := like.Mode().Perm()
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() {
+	if !info.IsDir() && like.IsDir() {
 		mode &^= 0o111
 	}
 	// First the owner: a change of it may clear bits of the mode.
-	if err := chownLike(f, dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+	if err := chownLike(f, like); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	return f.Chmod(mode)

@@ -1,0 +1,190 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrKept: the file that was to go has content that is not to be lost, or is
+// being written. It is where it was.
+var ErrKept = errors.New("the file on disk has changed")
+
+// StrandedError says that a file that was to go has content that is not to be
+// lost, and that its name was taken by another one meanwhile. It is at Rel.
+type StrandedError struct{ Rel string }
+
+func (e *StrandedError) Error() string {
+	return "content of a file that was replaced meanwhile is at " + e.Rel
+}
+
+// Expendable reports whether a file may go: its content is kept elsewhere. It
+// is asked when the file has no name any more that anyone knows.
+type Expendable func(old *os.File, info fs.FileInfo) bool
+
+// Replace puts a file at rel as Place does, in place of what is there, in one
+// step where the kernel has one (Linux: RENAME_EXCHANGE); else the name is
+// free for a moment. The new file gets owner and mode of the old one. What was
+// there goes only if expendable says so and no process has it open for
+// writing; else it comes back: ErrKept, or a *StrandedError if that was not
+// possible. A writer is only seen on Linux, if this process owns the file or
+// is privileged; elsewhere what is written through a descriptor that was
+// opened before is lost, as it would be when an app replaces a file.
+// fs.ErrNotExist if there is nothing at rel.
+func (t *Tree) Replace(rel string, p Placement, expendable Expendable) error {
+	return t.do(func(root *os.Root) error {
+		old, err := root.Lstat(name(rel))
+		if err != nil {
+			return err
+		}
+		if !old.Mode().IsRegular() {
+			return &fs.PathError{Op: "replace", Path: rel, Err: ErrNotRegular}
+		}
+		dir := path.Dir(rel)
+		temp := path.Join(dir, tempName(time.Now()))
+		if err := writeAside(root, temp, dir, old, p); err != nil {
+			return errors.Join(err, removeFile(root, temp))
+		}
+		ours, err := root.Lstat(temp)
+		if err != nil {
+			return err
+		}
+		// From here on the file aside may hold what the app wrote.
+		aside := path.Join(dir, asideName(time.Now()))
+		if err := root.Rename(temp, aside); err != nil {
+			return errors.Join(err, removeFile(root, temp))
+		}
+		if err := exchange(root, dir, path.Base(aside), path.Base(rel)); err != nil {
+			return errors.Join(err, removeFile(root, aside))
+		}
+		return finishReplace(root, rel, aside, ours, expendable)
+	})
+}
+
+// finishReplace drops what was swapped out, or swaps it back.
+func finishReplace(root *os.Root, rel, aside string, ours fs.FileInfo, expendable Expendable) error {
+	dir := path.Dir(rel)
+	if mayGo(root, aside, expendable) {
+		return errors.Join(removeFile(root, aside), syncDir(root, dir))
+	}
+	err := exchange(root, dir, path.Base(aside), path.Base(rel))
+	if errors.Is(err, fs.ErrNotExist) {
+		return putBack(root, rel, aside) // the app removed the new one already
+	}
+	if err != nil {
+		return errors.Join(&StrandedError{Rel: aside}, err)
+	}
+	if !mayGo(root, aside, func(_ *os.File, now fs.FileInfo) bool { return sameState(ours, now) }) {
+		return &StrandedError{Rel: aside}
+	}
+	return errors.Join(ErrKept, removeFile(root, aside))
+}
+
+// Remove removes the file at rel if expendable says so and no process has it
+// open for writing (see Replace); else it comes back. What is not there is
+// removed already.
+func (t *Tree) Remove(rel string, expendable Expendable) error {
+	return t.do(func(root *os.Root) error {
+		info, err := root.Lstat(name(rel))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return &fs.PathError{Op: "remove", Path: rel, Err: ErrNotRegular}
+		}
+		dir := path.Dir(rel)
+		aside := path.Join(dir, asideName(time.Now()))
+		if err := root.Rename(name(rel), aside); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+		if mayGo(root, aside, expendable) {
+			return errors.Join(removeFile(root, aside), syncDir(root, dir))
+		}
+		return putBack(root, rel, aside)
+	})
+}
+
+// putBack gives the file aside its name again, unless that is taken.
+func putBack(root *os.Root, rel, aside string) error {
+	if err := renameNew(root, aside, name(rel)); err != nil {
+		return errors.Join(&StrandedError{Rel: aside}, err)
+	}
+	return ErrKept
+}
+
+// mayGo reports whether the file aside may go.
+func mayGo(root *os.Root, aside string, expendable Expendable) bool {
+	f, err := root.OpenFile(aside, openForLook, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if beingWritten(f) {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular() && expendable(f, info)
+}
+
+func sameState(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+const asideSuffix = ".aside"
+
+// asideName is a name under which the app's own file lies for a moment.
+func asideName(now time.Time) string {
+	return strings.TrimSuffix(tempName(now), tempSuffix) + asideSuffix
+}
+
+// Stranded reports whether rel is a file that Replace or Remove had put aside
+// before t: it may hold the only copy of what an app wrote.
+func Stranded(rel string, t time.Time) bool {
+	text, ok := strings.CutPrefix(path.Base(rel), tempPrefix)
+	if !ok || !strings.HasSuffix(text, asideSuffix) {
+		return false
+	}
+	text, _, _ = strings.Cut(text, "-")
+	nanos, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && nanos < t.UnixNano()
+}
+
+// RemoveEmptyDirs removes the directory at rel and those below it, as far as
+// there are no files in them. The root stays.
+func (t *Tree) RemoveEmptyDirs(rel string) error {
+	if rel == "" {
+		return nil
+	}
+	names, err := t.sortedNames(rel)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		dir, isDir := strings.CutSuffix(n, "/")
+		if !isDir {
+			return nil
+		}
+		if err := t.RemoveEmptyDirs(path.Join(rel, dir)); err != nil {
+			return err
+		}
+	}
+	err = t.do(func(root *os.Root) error { return root.Remove(rel) })
+	if err == nil || errors.Is(err, fs.ErrNotExist) || isNotEmpty(err) {
+		return nil
+	}
+	return fmt.Errorf("removing directory %s: %w", rel, err)
+}
