@@ -1,0 +1,283 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// MaxNames is how many names one claim leases at most.
+const MaxNames = 256
+
+// slots is how many lease objects there are. Names share them by hash, so that
+// none has ever to be removed; two names in one slot wait for each other.
+const slots = 1 << 14
+
+// slotOf returns the slot of a name.
+func slotOf(name string) uint16 {
+	sum := sha256.Sum256([]byte(name))
+	return binary.BigEndian.Uint16(sum[:]) % slots
+}
+
+// leases holds all slots that this node has had to do with. One lock guards
+// them and the claims; it is never held over I/O.
+type leases struct {
+	node *Node
+
+	mu     sync.Mutex
+	slots  map[uint16]*slot
+	closed bool
+	// known is the share of slots, of those this node had never seen, that
+	// turned out to be in the bucket: see slot.acquire.
+	known float64
+	// unsettled are claims whose slots have changed.
+	unsettled []*Claim
+}
+
+func (l *leases) init(n *Node) {
+	l.node = n
+	l.slots = make(map[uint16]*slot)
+}
+
+// Claim is what one request wants: names that no other request, on any node,
+// is to use until it is released.
+//
+// Slots are taken at the same time, but a claim that has to wait for one gives
+// back those above it that it has already: so claims never wait for each other
+// in a circle.
+type Claim struct {
+	leases *leases
+
+	// Under leases.mu.
+	wants    []*slot // ascending
+	settled  chan struct{}
+	pinned   int // of wants, how many Wait has promised
+	dropped  bool
+	released bool
+	listed   bool // in leases.unsettled
+	waited   bool // for another claim or node
+}
+
+// Claim returns an empty claim. It is to be released in any case.
+func (n *Node) Claim() *Claim {
+	return &Claim{leases: &n.leases, settled: make(chan struct{})}
+}
+
+// Add wants a name too, normalised by the caller so that names are equal that
+// the app might take for one. It returns at once; the lease is sought in the
+// background. Names beyond MaxNames are not leased, and Wait says so. A name
+// added after Wait returned nil needs another Wait; that may take until the end
+// of its context if requests do so crosswise.
+func (c *Claim) Add(name string) {
+	l := c.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.released {
+		return
+	}
+	s := l.slot(slotOf(name))
+	at, found := slices.BinarySearchFunc(c.wants, s, func(a, b *slot) int { return int(a.number) - int(b.number) })
+	if found {
+		return
+	}
+	if len(c.wants) >= MaxNames {
+		c.dropped = true
+		return
+	}
+	c.wants = slices.Insert(c.wants, at, s)
+	l.unsettle(c)
+	l.settle()
+}
+
+// Wait returns nil when all names are leased. When ctx ends before, it returns
+// at once, and the names go on being sought until Release.
+func (c *Claim) Wait(ctx context.Context) error {
+	l := c.leases
+	for {
+		l.mu.Lock()
+		switch {
+		case c.released || l.closed:
+			l.mu.Unlock()
+			return fmt.Errorf("leasing names: %w", ErrClosed)
+		case c.complete():
+			c.promise()
+			dropped := c.dropped
+			l.mu.Unlock()
+			if dropped {
+				return fmt.Errorf("leasing names: %w", ErrTooManyNames)
+			}
+			return nil
+		}
+		settled := c.settled
+		l.mu.Unlock()
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return fmt.Errorf("leasing names: %w", because(ctx.Err(), c.obstacle()))
+		}
+	}
+}
+
+// Held reports whether all names that Wait returned nil for are still leased.
+// It turns false when the bucket could not be reached for so long that another
+// node may have taken them.
+func (c *Claim) Held() bool {
+	l := c.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !c.released && !l.closed && c.complete()
+}
+
+// Release gives all names back. It returns at once; the bucket hears of it in
+// the background. A second call does nothing.
+func (c *Claim) Release() {
+	l := c.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release(c)
+	l.settle()
+}
+
+func (l *leases) release(c *Claim) {
+	if c.released {
+		return
+	}
+	c.released = true
+	for _, s := range c.wants {
+		s.leave(c)
+	}
+	c.wants = nil
+	c.changed()
+}
+
+// complete reports whether the claim has all its slots. The caller holds mu.
+func (c *Claim) complete() bool {
+	for _, s := range c.wants {
+		if s.owner != c || !s.valid() {
+			return false
+		}
+	}
+	return true
+}
+
+// promise notes that the slots must not be given up any more.
+func (c *Claim) promise() {
+	n := &c.leases.node.count
+	for _, s := range c.wants {
+		if !s.promised {
+			s.promised = true
+			n.leased.Add(1)
+		}
+	}
+	if c.waited {
+		c.waited = false
+		n.waited.Add(1)
+	}
+}
+
+// obstacle returns why the first slot that is missing is, or nil.
+func (c *Claim) obstacle() error {
+	for _, s := range c.wants {
+		if s.owner != c || !s.valid() {
+			return s.err
+		}
+	}
+	return nil
+}
+
+// changed wakes Wait.
+func (c *Claim) changed() {
+	close(c.settled)
+	c.settled = make(chan struct{})
+}
+
+// unsettle notes that a claim has to be looked at again.
+func (l *leases) unsettle(c *Claim) {
+	if c.listed || c.released {
+		return
+	}
+	c.listed = true
+	l.unsettled = append(l.unsettled, c)
+}
+
+// settle lets claims take and give back slots until none has reason to. The
+// caller holds mu.
+func (l *leases) settle() {
+	for len(l.unsettled) > 0 {
+		c := l.unsettled[0]
+		l.unsettled = l.unsettled[1:]
+		c.listed = false
+		if !c.released {
+			c.settleSlots()
+			c.changed()
+		}
+	}
+}
+
+// settleSlots puts the claim in the queues of its slots up to the first that it
+// has to wait for, and takes it out of those above.
+func (c *Claim) settleSlots() {
+	blocked := false
+	for _, s := range c.wants {
+		switch {
+		case s.owner == c && s.promised:
+		case blocked:
+			s.leave(c)
+		default:
+			s.enter(c)
+			if s.blocks(c) {
+				blocked, c.waited = true, true
+			}
+		}
+	}
+}
+
+// slot returns the slot of this number.
+func (l *leases) slot(number uint16) *slot {
+	s := l.slots[number]
+	if s == nil {
+		s = &slot{leases: l, number: number, wake: make(chan struct{}, 1)}
+		l.slots[number] = s
+	}
+	return s
+}
+
+// held returns how many leases the node holds.
+func (l *leases) held() (count int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.slots {
+		if s.mode == mine {
+			count++
+		}
+	}
+	return count
+}
+
+// close releases all claims.
+func (l *leases) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, s := range l.slots {
+		for _, c := range append(slices.Clone(s.queue), s.owner) {
+			if c != nil {
+				l.release(c)
+			}
+		}
+		signal(s.wake)
+	}
+	l.settle()
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,23 @@
+// Package cluster lets the nodes of a site know what the others changed, and
+// keeps two of them from giving one name to two files, with nothing but the
+// bucket.
+//
+// The change log is a row of numbered objects, each created once
+// (If-None-Match), so that all nodes read the same changes in the same order.
+// A name lease is an object that its holder rewrites in time (If-Match);
+// names share a fixed number of lease objects, their slots, by hash.
+//
+// It promises: a change whose [Node.Append] returned nil stands in the log
+// once, and each node that follows gets it from Apply or is told by Lost that
+// it has to compare everything; a name is held by at most one claim whose
+// [Claim.Held] is true; a crashed node delays others by a lease's time to live
+// and no more; no clock is ever compared with another machine's. A write whose
+// answer was lost is never taken for one that failed: each carries a nonce, by
+// which its writer knows it again.
+//
+// Log and leases serve order and the app's name check. The safety of data
+// never rests on them: what an entry says is where to look, the bucket's
+// object is the truth, and applying an entry twice or late is harmless.
+//
+// It knows keys and objects, and nothing of disks, requests or the engine.
+package cluster

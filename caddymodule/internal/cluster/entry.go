@@ -1,0 +1,165 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// Bounds of an entry of the change log.
+const (
+	// maxEntry is the largest entry in bytes that is written or read.
+	maxEntry = 256 << 10
+	// maxChanges is how many changes an entry has at most.
+	maxChanges = 1000
+	// formatVersion is the version of entries and leases.
+	formatVersion = 1
+)
+
+// digits is the length of a number in the name of an entry; numbers of this
+// length sort as names the way they do as numbers.
+const digits = 20
+
+// maxNumber is far beyond what any log reaches. An object with a larger number
+// was not written by a node.
+const maxNumber = 1_000_000_000_000_000
+
+// entry is one object of the change log.
+type entry struct {
+	Writer  string // random, of one node from its start to its end
+	Nonce   string // random, of one entry
+	Changes []Change
+}
+
+// entryJSON is an entry as it is stored.
+type entryJSON struct {
+	Version int          `json:"v"`
+	Writer  string       `json:"w"`
+	Nonce   string       `json:"n"`
+	Changes []changeJSON `json:"changes"`
+}
+
+type changeJSON struct {
+	Op      string `json:"op"`
+	Key     string `json:"key"`
+	Class   string `json:"class,omitempty"`
+	Size    int64  `json:"size,omitempty"`
+	ModTime string `json:"mtime,omitempty"`
+	ETag    string `json:"etag,omitempty"`
+}
+
+// encodeChange returns a change as it stands in an entry.
+func encodeChange(c *Change) ([]byte, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	j := changeJSON{Op: c.Op.String(), Key: c.Key, Size: c.Size, ETag: c.ETag}
+	if c.Class != media.Ignored {
+		j.Class = c.Class.String()
+	}
+	if y := c.ModTime.UTC().Year(); !c.ModTime.IsZero() && y >= 1 && y <= 9999 {
+		j.ModTime = c.ModTime.UTC().Format(time.RFC3339Nano)
+	}
+	return json.Marshal(j)
+}
+
+// entryOverhead is more than what an entry needs besides its changes, each
+// followed by a comma.
+const entryOverhead = 256
+
+// encodeEntry joins encoded changes into an entry.
+func encodeEntry(writer, nonce string, changes []json.RawMessage) ([]byte, error) {
+	return json.Marshal(struct {
+		Version int               `json:"v"`
+		Writer  string            `json:"w"`
+		Nonce   string            `json:"n"`
+		Changes []json.RawMessage `json:"changes"`
+	}{formatVersion, writer, nonce, changes})
+}
+
+// decodeEntry reads an entry that anybody may have written. Changes that
+// cannot be are left out and joined into refused; an entry that is none at all
+// is an error.
+func decodeEntry(data []byte) (e entry, refused, err error) {
+	if len(data) > maxEntry {
+		return entry{}, nil, errTooLarge
+	}
+	var j entryJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return entry{}, nil, fmt.Errorf("no JSON of an entry: %w", err)
+	}
+	if j.Version != formatVersion {
+		return entry{}, nil, fmt.Errorf("format version %d, this program knows %d", j.Version, formatVersion)
+	}
+	if !isNonce(j.Writer) || !isNonce(j.Nonce) {
+		return entry{}, nil, errors.New("it names no writer")
+	}
+	if len(j.Changes) > maxChanges {
+		return entry{}, nil, errTooLarge
+	}
+	e = entry{Writer: j.Writer, Nonce: j.Nonce, Changes: make([]Change, 0, len(j.Changes))}
+	for i := range j.Changes {
+		change, err := j.Changes[i].decode()
+		if err != nil {
+			if refused == nil {
+				refused = err
+			}
+			continue
+		}
+		e.Changes = append(e.Changes, change)
+	}
+	return e, refused, nil
+}
+
+var errTooLarge = errors.New("it is larger than any node writes")
+
+func (j *changeJSON) decode() (Change, error) {
+	c := Change{Key: j.Key, Size: j.Size, ETag: j.ETag}
+	for op, name := range opNames {
+		if name != "" && name == j.Op {
+			c.Op = Op(op)
+		}
+	}
+	switch j.Class {
+	case "public":
+		c.Class = media.Public
+	case "private":
+		c.Class = media.Private
+	case "":
+	default:
+		return Change{}, fmt.Errorf("unknown class %.20q", j.Class)
+	}
+	if j.ModTime != "" {
+		t, err := time.Parse(time.RFC3339Nano, j.ModTime)
+		if err != nil {
+			return Change{}, fmt.Errorf("key %.80q: no time: %.40q", j.Key, j.ModTime)
+		}
+		c.ModTime = t.UTC()
+	}
+	return c, c.check()
+}
+
+// isNonce reports whether s can be what newNonce returned.
+func isNonce(s string) bool {
+	return len(s) >= 16 && len(s) <= 64 && printable(s)
+}
+
+// entryName returns the name of the entry with this number, below the log's
+// prefix.
+func entryName(number uint64) string {
+	return fmt.Sprintf("%0*d", digits, number)
+}
+
+// entryNumber is the reverse of entryName. Anything else is not of the log.
+func entryNumber(name string) (uint64, bool) {
+	if len(name) != digits || strings.Trim(name, "0123456789") != "" {
+		return 0, false
+	}
+	number, err := strconv.ParseUint(name, 10, 64)
+	return number, err == nil && number >= 1 && number <= maxNumber
+}

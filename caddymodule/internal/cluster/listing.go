@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"context"
+	"iter"
+	"strings"
+)
+
+// numbers yields the numbers of the entries after a key, ascending. Objects
+// that are not of the log are left out.
+func (l *changeLog) numbers(ctx context.Context, after string) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		for info, err := range l.node.cfg.Store.List(ctx, l.prefix, after) {
+			if err != nil {
+				yield(0, err)
+				return
+			}
+			number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
+			if ok && !yield(number, nil) {
+				return
+			}
+		}
+	}
+}
+
+// listed returns how many entries follow each other from number on, as far as
+// about one page of a listing tells.
+func (l *changeLog) listed(number uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(l.node.ctx, callTimeout)
+	defer cancel()
+	var count uint64
+	for found, err := range l.numbers(ctx, l.entryKey(number-1)) {
+		if err != nil {
+			return 0, err
+		}
+		if found != number+count {
+			break
+		}
+		if count++; count == page {
+			break
+		}
+	}
+	return count, nil
+}
+
+// findEnd returns the number of the last entry, 0 if there is none. A long log
+// is not listed as a whole, but the end sought in few requests.
+func (l *changeLog) findEnd(ctx context.Context) (uint64, error) {
+	last, full, err := l.lastOfPage(ctx, 0)
+	if err != nil || !full {
+		return last, err
+	}
+	for step := uint64(page); ; step *= 2 {
+		// Nothing or something follows last+step: halve or go on.
+		beyond, full, err := l.lastOfPage(ctx, min(last+step, maxNumber))
+		if err != nil {
+			return 0, err
+		}
+		if beyond == 0 {
+			return l.bisect(ctx, last, last+step)
+		}
+		last = beyond
+		if !full {
+			return last, nil
+		}
+	}
+}
+
+// bisect finds the end between low, which exists or is followed by one that
+// does, and high, which nothing follows.
+func (l *changeLog) bisect(ctx context.Context, low, high uint64) (uint64, error) {
+	last := low
+	for low+page < high {
+		middle := low + (high-low)/2
+		beyond, full, err := l.lastOfPage(ctx, middle)
+		switch {
+		case err != nil:
+			return 0, err
+		case beyond == 0:
+			high = middle
+			continue
+		case !full:
+			return beyond, nil
+		}
+		low, last = beyond, beyond
+	}
+	for {
+		beyond, full, err := l.lastOfPage(ctx, last)
+		if err != nil {
+			return 0, err
+		}
+		if beyond != 0 {
+			last = beyond
+		}
+		if !full {
+			return last, nil
+		}
+	}
+}
+
+// lastOfPage lists about one page of entries after number and returns the last
+// of them, 0 if there are none, and whether there may be more.
+func (l *changeLog) lastOfPage(ctx context.Context, number uint64) (last uint64, full bool, err error) {
+	after := ""
+	if number > 0 {
+		after = l.entryKey(number)
+	}
+	count := 0
+	for found, err := range l.numbers(ctx, after) {
+		if err != nil {
+			return 0, false, err
+		}
+		last = found
+		if count++; count == page {
+			return last, true, nil
+		}
+	}
+	return last, false, nil
+}

@@ -1,0 +1,227 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// fresh is how long it may be since the end of the log was last seen for an
+// absent entry to be believed absent, and not trimmed, without a listing. The
+// log keeps entries for very much longer.
+const fresh = time.Minute
+
+// changeLog is the node's place in the change log: what it has read, who waits
+// for more to be read, and what it is about to append.
+type changeLog struct {
+	node   *Node
+	prefix string // of entries
+
+	mu     sync.Mutex
+	joined bool
+	// next is the number of the next entry to read: all before it were given
+	// to Apply or are this node's own.
+	next uint64
+	// synced is when the last look began that found next absent.
+	synced instant
+	// jumps counts how often the cursor was set to the log's end.
+	jumps int
+	// foreign is when another node's entry was last read.
+	foreign instant
+
+	following bool // the follower's goroutine runs
+	waiters   []*waiter
+	asked     uint64 // counts waiters
+	lastErr   error  // of reading the log; nil when it went well
+	failures  int    // in a row
+
+	pending   []*appendCall
+	flushing  bool   // the flusher's goroutine runs
+	batch     *batch // being appended
+	roundTrip time.Duration
+}
+
+// waiter waits until all is read that was in the log when it came.
+type waiter struct {
+	asked uint64
+	// past also ends the wait: that the cursor is beyond this entry. 0: not.
+	past uint64
+	done chan error // buffered
+}
+
+func (l *changeLog) entryKey(number uint64) string { return l.prefix + entryName(number) }
+
+// Join finds the end of the log and follows from there. It comes before the
+// first listing of the media, so that nothing falls between the two. It may be
+// repeated when it failed.
+func (n *Node) Join(ctx context.Context) error {
+	if n.static {
+		return ctx.Err()
+	}
+	if n.isClosing() {
+		return ErrClosed
+	}
+	began := n.now()
+	head, err := n.log.findEnd(ctx)
+	if err != nil {
+		return fmt.Errorf("finding the end of the change log: %w", err)
+	}
+	l := &n.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.joined {
+		l.joined, l.next, l.synced = true, head+1, began
+	}
+	return nil
+}
+
+// CatchUp returns when all that was in the log at the call was given to Apply.
+// Calls at the same time share the requests. When ctx ends it returns at once,
+// with ctx's error and the reason why it took so long.
+func (n *Node) CatchUp(ctx context.Context) error {
+	if n.static {
+		return ctx.Err()
+	}
+	return n.log.read(ctx, 0)
+}
+
+// read waits until the log was read to the end that it had at the call, or
+// until the entry past was read, if that is not 0.
+func (l *changeLog) read(ctx context.Context, past uint64) error {
+	const doing = "catching up with the change log"
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	l.mu.Lock()
+	if !l.joined {
+		l.mu.Unlock()
+		return fmt.Errorf("%s: %w", doing, ErrNotJoined)
+	}
+	l.asked++
+	w := &waiter{asked: l.asked, past: past, done: make(chan error, 1)}
+	l.waiters = append(l.waiters, w)
+	if !l.following {
+		l.following = l.node.begin(l.follow)
+	}
+	following := l.following
+	if !following {
+		l.leave(w)
+	}
+	l.mu.Unlock()
+	if !following {
+		return fmt.Errorf("%s: %w", doing, ErrClosed)
+	}
+	select {
+	case err := <-w.done:
+		if err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		return nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leave(w)
+	return fmt.Errorf("%s: %w", doing, because(ctx.Err(), l.lastErr))
+}
+
+// because adds to the error of an ended wait what was waited for.
+func because(err, last error) error {
+	if last == nil {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, last)
+}
+
+// leave removes a waiter. The caller holds mu.
+func (l *changeLog) leave(w *waiter) {
+	for i, other := range l.waiters {
+		if other == w {
+			l.waiters = append(l.waiters[:i], l.waiters[i+1:]...)
+			return
+		}
+	}
+}
+
+// answer ends the waits that are over now: those asked for up to asked saw the
+// log's end, those for an entry that was read saw that. The caller holds mu.
+func (l *changeLog) answer(asked uint64) {
+	keep := l.waiters[:0]
+	for _, w := range l.waiters {
+		if w.asked <= asked || w.past != 0 && w.past < l.next {
+			w.done <- nil
+			continue
+		}
+		keep = append(keep, w)
+	}
+	clear(l.waiters[len(keep):])
+	l.waiters = keep
+}
+
+// fail ends all waits with an error. The caller holds mu.
+func (l *changeLog) fail(err error) {
+	for _, w := range l.waiters {
+		w.done <- err
+	}
+	l.waiters = nil
+}
+
+// follow reads the log for as long as somebody waits for it.
+func (l *changeLog) follow() {
+	for {
+		l.mu.Lock()
+		if len(l.waiters) == 0 {
+			l.following = false
+			l.mu.Unlock()
+			return
+		}
+		asked := l.asked
+		l.mu.Unlock()
+		err := l.readToEnd(asked)
+		if l.note(err) {
+			continue
+		}
+		if !pause(l.node.ctx.Done(), backoff(l.failureCount(), retryMin, retryMax)) {
+			l.mu.Lock()
+			l.following = false
+			l.fail(ErrClosed)
+			l.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (l *changeLog) failureCount() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failures
+}
+
+// note keeps and, at its start and end, logs an outage. It reports whether
+// there is none.
+func (l *changeLog) note(err error) bool {
+	l.mu.Lock()
+	ended := l.failures >= outage && err == nil
+	lasts := l.failures+1 == outage && err != nil
+	l.lastErr = err
+	if err != nil {
+		l.failures++
+	} else {
+		l.failures = 0
+	}
+	l.mu.Unlock()
+	if l.node.ctx.Err() != nil {
+		return err == nil
+	}
+	switch {
+	case lasts:
+		l.node.cfg.Log().Warn("the change log cannot be read; it is tried again until it can", keyError, err)
+	case ended:
+		l.node.cfg.Log().Info("the change log can be read again")
+	}
+	return err == nil
+}
+
+// outage is how many failures in a row are worth a line in the program's log.
+const outage = 3

@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func openDir(t testing.TB) bucket.Store {
+	t.Helper()
+	store, err := bucket.OpenDir(filepath.Join(t.TempDir(), "bucket"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// seen is what a node was told.
+type seen struct {
+	mu      sync.Mutex
+	changes []Change
+	lost    int
+}
+
+func (s *seen) apply(changes []Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes = append(s.changes, changes...)
+}
+
+func (s *seen) miss() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost++
+}
+
+func (s *seen) keys() (keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.changes {
+		keys = append(keys, c.Key)
+	}
+	return keys
+}
+
+// join returns a node that has joined and its record; it is closed at the end.
+func join(t testing.TB, store bucket.Store, change ...func(*Config)) (*Node, *seen) {
+	t.Helper()
+	s := &seen{}
+	cfg := Config{Store: store, Prefix: "offload/", Apply: s.apply, Lost: s.miss}
+	for _, c := range change {
+		c(&cfg)
+	}
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := n.Close(ctx); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+	})
+	if err := n.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n, s
+}
+
+func putOf(key string) Change {
+	return Change{Op: Put, Key: key, Class: media.Public, Size: 1, ModTime: time.Unix(1, 2).UTC(), ETag: "abc"}
+}
+
+func TestAppendIsSeen(t *testing.T) {
+	store := openDir(t)
+	a, sawA := join(t, store)
+	b, sawB := join(t, store)
+	for i := range 5 {
+		if err := a.Append(t.Context(), putOf(fmt.Sprint("a", i))); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Append(t.Context(), putOf(fmt.Sprint("b", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range []*Node{a, b} {
+		if err := n.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := sawA.keys(); !slices.Equal(got, []string{"b0", "b1", "b2", "b3", "b4"}) {
+		t.Errorf("a saw %v", got)
+	}
+	if got := sawB.keys(); !slices.Equal(got, []string{"a0", "a1", "a2", "a3", "a4"}) {
+		t.Errorf("b saw %v", got)
+	}
+	if c := sawA.changes[0]; c != putOf("b0") {
+		t.Errorf("the change came as %+v", c)
+	}
+}
+
+func TestClaimsExclude(t *testing.T) {
+	store := openDir(t)
+	nodes := []*Node{NewStatic()}
+	a, _ := join(t, store)
+	b, _ := join(t, store)
+	for _, nodes := range [][]*Node{nodes, {a}, {a, b}} {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		inside := 0
+		for i := range 10 {
+			wg.Go(func() {
+				c := nodes[i%len(nodes)].Claim()
+				defer c.Release()
+				names := []string{"x", "y", "z"}
+				for j := range names {
+					c.Add(names[(i+j)%3])
+				}
+				if err := c.Wait(t.Context()); err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				if inside++; inside != 1 || !c.Held() {
+					t.Error("two at once")
+				}
+				mu.Unlock()
+				time.Sleep(time.Millisecond)
+				mu.Lock()
+				inside--
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func TestWaitEndsWithContext(t *testing.T) {
+	store := bucket.NewFaulty(openDir(t), nil)
+	n, _ := join(t, store)
+	store.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	c := n.Claim()
+	defer c.Release()
+	c.Add("x")
+	for what, err := range map[string]error{"Wait": c.Wait(ctx), "CatchUp": n.CatchUp(ctx), "Append": n.Append(ctx, putOf("a"))} {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	store.SetHook(nil)
+}

@@ -1,0 +1,57 @@
+package cluster
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats tells what a node has done since its start.
+type Stats struct {
+	// Position is the number of the last entry of the log that this node has
+	// read or written.
+	Position uint64
+	// Behind is how long ago the end of the log was last seen.
+	Behind time.Duration
+	// Error is why the log cannot be read, nil if it can.
+	Error error
+
+	// Appended counts changes, Entries the entries they share, Collisions the
+	// entries that had to move to the next number, and Retries the writes of
+	// entries that were repeated because the answer was lost.
+	Appended, Entries, Collisions, Retries int64
+	// Applied counts others' changes, Skipped the entries and leases that no
+	// node wrote, Trimmed the entries this node removed, Lost how often entries
+	// were missed.
+	Applied, Skipped, Trimmed, Lost int64
+
+	// Leased counts names that were leased, Waited those that others held or
+	// wanted first, Takeovers leases of nodes that had stopped, Expired leases
+	// that this node could not renew in time.
+	Leased, Waited, Takeovers, Expired int64
+	// Held is how many leases this node holds.
+	Held int
+}
+
+type counters struct {
+	appended, entries, collisions, retries atomic.Int64
+	applied, skipped, trimmed, lost        atomic.Int64
+	leased, waited, takeovers, expired     atomic.Int64
+}
+
+// Stats returns what the node has done.
+func (n *Node) Stats() Stats {
+	c := &n.count
+	s := Stats{
+		Appended: c.appended.Load(), Entries: c.entries.Load(), Collisions: c.collisions.Load(), Retries: c.retries.Load(),
+		Applied: c.applied.Load(), Skipped: c.skipped.Load(), Trimmed: c.trimmed.Load(), Lost: c.lost.Load(),
+		Leased: c.leased.Load(), Waited: c.waited.Load(), Takeovers: c.takeovers.Load(), Expired: c.expired.Load(),
+		Held: n.leases.held(),
+	}
+	l := &n.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.joined {
+		s.Position, s.Behind, s.Error = l.next-1, atMost(l.synced, n.now()), l.lastErr
+	}
+	return s
+}
