@@ -72,7 +72,10 @@ func New(c Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{}
+	s := &Site{uploads: p.uploads}
+	if s.uploads.none() {
+		s.uploads = anyUploadNames()
+	}
 	if s.base, err = basePath(c.BasePath); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,10 @@
 // ignored, whatever the configuration says. And a request is classified
 // without allocation for ordinary names.
 //
+// It also finds the names of the files that a request brings, while its body
+// streams by, and tells which names an app might confuse (NameStem): so that two
+// servers do not let the app give one name to two files.
+//
 // It is pure: it never touches a disk, a network or a clock, so that every
 // rule can be tested as a table. It knows the directory layouts of apps (the
 // presets, which are data) and nothing of buckets or Caddy.

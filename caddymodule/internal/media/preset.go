@@ -16,6 +16,9 @@ type preset struct {
 	noRewrite []requestRule
 	// mayWrite are GET requests that write or delete media.
 	mayWrite []requestRule
+	// uploads says where requests name the files they bring. Nothing: in any
+	// place that is known of some app.
+	uploads uploadNames
 }
 
 // presetRoot is a media root of an app.

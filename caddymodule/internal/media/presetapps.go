@@ -18,6 +18,8 @@ func joomla() preset {
 			{header: []string{"X-Csrf-Token", "X-Joomla-Token"}},
 		},
 		mayWrite: []requestRule{{paths: []string{"/administrator/"}}},
+		// The media manager sends JSON with the file in it; newPath renames.
+		uploads: uploadNames{members: []string{"name", "path", "newPath"}, query: []string{"path"}},
 	}
 }
 
@@ -35,6 +37,8 @@ func mediawiki() preset {
 			{paths: []string{"/api.php", "/rest.php", "/load.php"}},
 			{query: []string{"action=edit", "action=submit", "action=raw", "veaction"}},
 		},
+		// The name that counts is a field's, not that of the file.
+		uploads: uploadNames{fields: []string{"filename", "wpDestFile"}, query: []string{"filename"}},
 	}
 }
 

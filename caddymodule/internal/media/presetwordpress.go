@@ -24,7 +24,13 @@ func wordpressMSFiles() preset {
 }
 
 func wordpressWith(name string, roots ...presetRoot) preset {
-	return preset{name: name, roots: roots, noRewrite: wordpressNoRewrite(), mayWrite: wordpressMayWrite()}
+	return preset{
+		name: name, roots: roots, noRewrite: wordpressNoRewrite(), mayWrite: wordpressMayWrite(),
+		// The media library's uploader sends the name as a field, too, and in
+		// nothing else if it sends the file in chunks; XML-RPC has
+		// wp.uploadFile.
+		uploads: uploadNames{fields: []string{"name"}, structs: []string{"name"}},
+	}
 }
 
 func wordpressUploads(dir string) presetRoot {

@@ -14,6 +14,8 @@ type Site struct {
 	public, private, ignore patterns
 
 	noRewrite, mayWrite []requestMatcher
+
+	uploads uploadNames
 }
 
 type siteRoot struct {
