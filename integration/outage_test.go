@@ -18,6 +18,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/integration/env"
 	"github.com/media-offload/caddy-media-offload/integration/sample"
+	"github.com/media-offload/caddy-media-offload/integration/web"
 	"github.com/media-offload/caddy-media-offload/integration/wp"
 )
 
@@ -101,7 +102,7 @@ func testOutage(t *testing.T, ctx context.Context, w *world, client *wp.Client, 
 // with reject 503.
 func expectOutcome(t *testing.T, what string, err error, onFailure string) {
 	t.Helper()
-	var status *wp.StatusError
+	var status *web.StatusError
 	switch {
 	case onFailure == "pass" && err != nil:
 		t.Errorf("%s: %v", what, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/integration/check"
 	"github.com/media-offload/caddy-media-offload/integration/env"
 	"github.com/media-offload/caddy-media-offload/integration/sample"
+	"github.com/media-offload/caddy-media-offload/integration/web"
 	"github.com/media-offload/caddy-media-offload/integration/wp"
 )
 
@@ -91,7 +92,7 @@ type unanswered struct{ all, without atomic.Int64 }
 // that.
 func (u *unanswered) failed(err error) bool {
 	u.all.Add(1)
-	if errors.Is(err, wp.ErrUnanswered) {
+	if errors.Is(err, web.ErrUnanswered) {
 		u.without.Add(1)
 		return false
 	}

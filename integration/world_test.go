@@ -54,15 +54,19 @@ type worldOptions struct {
 	config string
 }
 
-// world is a WordPress behind this repository's Caddy, with a bucket.
+// world is an app behind this repository's Caddy, with a bucket.
 type world struct {
-	t      *testing.T
-	env    *env.Env
+	t   *testing.T
+	env *env.Env
+	app *env.App
+	// site is the app if it is a WordPress.
 	site   *env.Site
 	caddy  *env.Caddy
 	bucket env.Bucket
 	faults *env.FaultProxy
 	check  *check.Checker
+	// assets are paths of the app's own pictures, which are no media.
+	assets []string
 	// caddyfile are the sites that Caddy was started with.
 	caddyfile string
 	// publicURL is where the public objects are, without a slash at the end;
@@ -79,13 +83,24 @@ var bucketCount atomic.Int64
 // bucketName is a new name for a bucket.
 func bucketName() string { return fmt.Sprintf("media-%d", bucketCount.Add(1)) }
 
+// newWorld makes a world with a WordPress.
 func newWorld(t *testing.T, opts worldOptions) *world {
+	t.Helper()
+	return newAppWorld(t, opts, func(w *world, php *env.PHP) {
+		w.site = must1(w.env.WordPress(shared.db, php, env.SiteOptions{URL: address(t), Name: databaseName(t), Config: opts.config}))(t)
+		w.app = w.site.App
+		w.check.Root = w.site.Uploads()
+	})
+}
+
+// newAppWorld makes a world. install sets its app and says which media the
+// checker compares.
+func newAppWorld(t *testing.T, opts worldOptions, install func(w *world, php *env.PHP)) *world {
 	t.Helper()
 	w := &world{t: t, env: newEnv(t)}
 	w.makeBucket(opts)
-	php := must1(w.env.PHP(opts.php))(t)
-	w.site = must1(w.env.WordPress(shared.db, php, env.SiteOptions{URL: address(t), Name: databaseName(t), Config: opts.config}))(t)
-	w.check = &check.Checker{Root: w.site.Uploads(), Bucket: w.bucket}
+	w.check = &check.Checker{Bucket: w.bucket}
+	install(w, must1(w.env.PHP(opts.php))(t))
 	w.caddyfile = w.sites(opts)
 	w.caddy = must1(w.env.Caddy(env.CaddyOptions{
 		Binary: must1(shared.caddy.Build())(t), Global: opts.global, Sites: w.caddyfile,
@@ -126,11 +141,11 @@ func (w *world) sites(opts worldOptions) string {
 	if opts.sameURL {
 		w.publicURL = ""
 	}
-	directive := w.site.MediaOffload(w.bucket, w.publicURL, opts.options...)
-	sites := w.site.Serve(directive, w.site.URL)
+	directive := w.app.MediaOffload(w.bucket, w.publicURL, opts.options...)
+	sites := w.app.Serve(directive, w.app.URL)
 	if opts.https {
 		w.secure = strings.Replace(address(w.t), "http:", "https:", 1)
-		sites += "\n" + w.site.Serve("tls internal\n"+directive, w.secure)
+		sites += "\n" + w.app.Serve("tls internal\n"+directive, w.secure)
 	}
 	if bucket, ok := w.bucket.(*env.DirBucket); ok && !opts.sameURL {
 		sites += "\n" + bucket.ServeMedia(w.publicURL)
@@ -158,8 +173,14 @@ func databaseName(t *testing.T) string {
 func (w *world) login(ctx context.Context) *wp.Client {
 	w.t.Helper()
 	client := login(w.t, ctx, w.site)
+	client.AfterWrite = w.equalAfter(ctx)
+	return client
+}
+
+// equalAfter fails the test if disk and bucket differ after a request.
+func (w *world) equalAfter(ctx context.Context) func(request string) {
 	var before []string
-	client.AfterWrite = func(request string) {
+	return func(request string) {
 		problems, err := w.check.Compare(ctx)
 		if err != nil {
 			w.t.Errorf("after %s: %v", request, err)
@@ -175,7 +196,6 @@ func (w *world) login(ctx context.Context) *wp.Client {
 			w.t.Errorf("after %s disk and bucket differ:\n%s", request, strings.Join(news, "\n"))
 		}
 	}
-	return client
 }
 
 // equalWithin fails the test unless disk and bucket become equal within d.

@@ -22,10 +22,10 @@ import (
 	"github.com/media-offload/caddy-media-offload/integration/env"
 )
 
-// publicPrefix and controlPrefix are where the module keeps public objects and
-// its own.
+// Where the module keeps public objects, private ones, and its own.
 const (
 	publicPrefix  = "media/"
+	privatePrefix = "private/"
 	controlPrefix = "offload/"
 )
 
@@ -78,19 +78,59 @@ func Files(root string) ([]string, error) {
 	return keys, nil
 }
 
-// Checker compares one media root with one bucket. What it has found equal it
+// Checker compares an app's media with one bucket. What it has found equal it
 // does not read again until one of the two changes.
 type Checker struct {
-	Root   string
+	// Root is the media root of an app that has one.
+	Root string
+	// Roots are those of an app that has several, by the names that its keys
+	// begin with.
+	Roots  map[string]string
 	Bucket env.Bucket
+	// Private and Ignored are folders, as keys with a slash at the end: what is
+	// in them must be a private object, or none.
+	Private, Ignored []string
 
-	equal map[string]string // key to the versions of file and object
+	equal map[string]string // object to the versions of file and object
 }
 
-// Compare returns one line for each difference between the public files and
-// the bucket: missing, surplus, other bytes, wrong type.
+// Objects lists the files that must be in the bucket, by the keys of their
+// objects.
+func (c *Checker) Objects() (map[string]string, error) {
+	roots := c.Roots
+	if roots == nil {
+		roots = map[string]string{"": c.Root}
+	}
+	objects := map[string]string{}
+	for name, root := range roots {
+		keys, err := Files(root)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			file := filepath.Join(root, filepath.FromSlash(key))
+			key = path.Join(name, key)
+			switch {
+			case within(key, c.Ignored):
+			case within(key, c.Private):
+				objects[privatePrefix+key] = file
+			default:
+				objects[publicPrefix+key] = file
+			}
+		}
+	}
+	return objects, nil
+}
+
+// within reports whether the key lies in one of the folders.
+func within(key string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(key, folder) })
+}
+
+// Compare returns one line for each difference between the files and the
+// bucket: missing, surplus, other bytes, wrong type.
 func (c *Checker) Compare(ctx context.Context) ([]string, error) {
-	files, err := Files(c.Root)
+	files, err := c.Objects()
 	if err != nil {
 		return nil, err
 	}
@@ -101,21 +141,22 @@ func (c *Checker) Compare(ctx context.Context) ([]string, error) {
 	var problems []string
 	for object := range objects {
 		key, public := strings.CutPrefix(object, publicPrefix)
-		_, found := slices.BinarySearch(files, key)
+		_, found := files[object]
 		switch {
-		case public && !found:
+		case found, strings.HasPrefix(object, controlPrefix):
+		case public:
 			problems = append(problems, BucketOnly+key)
-		case !public && !strings.HasPrefix(object, controlPrefix):
+		default:
 			problems = append(problems, "unexpected object: "+object)
 		}
 	}
-	for _, key := range files {
-		version, stored := objects[publicPrefix+key]
+	for object, file := range files {
+		version, stored := objects[object]
 		if !stored {
-			problems = append(problems, "on disk, not in the bucket: "+key)
+			problems = append(problems, "on disk, not in the bucket: "+strings.TrimPrefix(object, publicPrefix))
 			continue
 		}
-		problem, err := c.compareOne(ctx, key, version)
+		problem, err := c.compareOne(ctx, file, object, version)
 		if err != nil {
 			return nil, err
 		}
@@ -127,8 +168,8 @@ func (c *Checker) Compare(ctx context.Context) ([]string, error) {
 	return problems, nil
 }
 
-func (c *Checker) compareOne(ctx context.Context, key, version string) (string, error) {
-	local, err := os.Open(filepath.Join(c.Root, filepath.FromSlash(key)))
+func (c *Checker) compareOne(ctx context.Context, file, key, version string) (string, error) {
+	local, err := os.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("comparing %s: %w", key, err)
 	}
@@ -141,7 +182,7 @@ func (c *Checker) compareOne(ctx context.Context, key, version string) (string, 
 	if c.equal[key] == versions {
 		return "", nil
 	}
-	object, err := c.Bucket.Read(ctx, publicPrefix+key)
+	object, err := c.Bucket.Read(ctx, key)
 	if err != nil {
 		return "", err
 	}

@@ -19,6 +19,8 @@ import (
 type Builder struct {
 	// Race builds with the race detector.
 	Race bool
+	// Clock builds with a clock that ClockAhead sets.
+	Clock bool
 
 	once sync.Once
 	path string
@@ -41,6 +43,19 @@ func (b *Builder) build() (string, error) {
 	if b.Race {
 		path += "-race"
 		args = append(args, "-race")
+	}
+	if b.Clock {
+		path += "-clock"
+		dir, err := os.MkdirTemp("", "media-offload-clock-")
+		if err != nil {
+			return "", fmt.Errorf("building Caddy: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		overlay, err := clockOverlay(dir)
+		if err != nil {
+			return "", fmt.Errorf("building Caddy: %w", err)
+		}
+		args = append(args, "-overlay", overlay)
 	}
 	args = append(args, "-o", path, "./cmd/media-offload-caddy")
 	cmd := exec.Command("go", args...)
@@ -213,23 +228,6 @@ func (p *Process) PeakMemory() (int64, error) {
 		return kib << 10, err
 	}
 	return 0, fmt.Errorf("reading the memory of process %d: no VmHWM", p.PID())
-}
-
-// Serve is the part of a Caddyfile that serves the site at the given
-// addresses. directives are put before PHP, for example those of MediaOffload.
-func (s *Site) Serve(directives string, addresses ...string) string {
-	return block(strings.Join(addresses, ", "),
-		"bind 127.0.0.1", "root * "+s.Dir, directives, "php_fastcgi unix/"+s.PHP.Socket, "file_server")
-}
-
-// MediaOffload is the site's media_offload directive. publicURL may be empty;
-// options are further lines of the block.
-func (s *Site) MediaOffload(bucket Bucket, publicURL string, options ...string) string {
-	lines := []string{"app wordpress " + s.Dir, bucket.Caddyfile()}
-	if publicURL != "" {
-		lines = append(lines, "public_url "+publicURL)
-	}
-	return block("media_offload", append(lines, options...)...)
 }
 
 // block is a block of a Caddyfile, formatted as `caddy fmt` does. A part may

@@ -1,6 +1,7 @@
 package env
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
@@ -91,4 +92,16 @@ func (m *MariaDB) Open(name string) (*sql.DB, error) {
 		return nil, fmt.Errorf("connecting to database %s: %w", name, err)
 	}
 	return db, nil
+}
+
+// Dump returns the whole content of a database as SQL.
+func (m *MariaDB) Dump(ctx context.Context, name string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "mariadb-dump", "--no-defaults", "--socket="+m.Socket, "--user=root", "--skip-extended-insert", name)
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	dump, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("dumping database %s: %w: %s", name, err, problems.Bytes())
+	}
+	return dump, nil
 }

@@ -27,19 +27,9 @@ type SiteOptions struct {
 	Config string
 }
 
-// Site is a WordPress site: a folder, a database, and the pool that runs it.
+// Site is a WordPress site.
 type Site struct {
-	// Dir is the document root.
-	Dir string
-	// URL is the site's address, without a slash at the end.
-	URL string
-	// User and Password log in to the admin screens.
-	User, Password string
-	// Database is the name of the site's database.
-	Database string
-
-	PHP *PHP
-	DB  *MariaDB
+	*App
 
 	env    *Env
 	config string
@@ -49,12 +39,13 @@ type Site struct {
 // is used again.
 func (e *Env) WordPress(db *MariaDB, php *PHP, opts SiteOptions) (*Site, error) {
 	name := e.unique(cmp.Or(opts.Name, "wordpress"))
-	s := &Site{
+	s := &Site{App: &App{
 		Dir: filepath.Join(e.Dir, name), URL: opts.URL,
 		User: "admin", Password: "password",
 		Database: strings.ReplaceAll(name, "-", "_"),
-		PHP:      php, DB: db, env: e,
-	}
+		Preset:   "wordpress",
+		PHP:      php, DB: db,
+	}, env: e}
 	if err := db.Create(s.Database); err != nil {
 		return nil, err
 	}
@@ -73,7 +64,9 @@ func (e *Env) WordPress(db *MariaDB, php *PHP, opts SiteOptions) (*Site, error) 
 // Node makes a further copy of the site's files, with uploads of its own, on
 // the same database: a second web server. php may be the same pool.
 func (s *Site) Node(php *PHP) (*Site, error) {
+	app := *s.App
 	node := *s
+	node.App = &app
 	node.PHP = php
 	node.Dir = filepath.Join(s.env.Dir, s.env.unique(filepath.Base(s.Dir)+"-node"))
 	return &node, node.copyFiles()
@@ -84,14 +77,6 @@ func (s *Site) Uploads() string { return filepath.Join(s.Dir, "wp-content", "upl
 
 // MediaURL is the address of the media root, with a slash at the end.
 func (s *Site) MediaURL() string { return s.URL + "/wp-content/uploads/" }
-
-// Run executes PHP code inside the site from the command line, as the web
-// server's user, and returns what it prints. $_SERVER says what the site's
-// address is; WordPress is loaded.
-func (s *Site) Run(code string) (string, error) {
-	out, err := run(s.PHP.User, code, "php", "-d", "display_errors=stderr", "-d", "sendmail_path=/bin/true", "-d", "memory_limit=512M")
-	return string(out), err
-}
 
 // Load is PHP code for Run that loads WordPress.
 func (s *Site) Load() string {

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+
+	"github.com/media-offload/caddy-media-offload/integration/web"
 )
 
 // Attachment is an item of the media library as the REST API tells it to
@@ -43,7 +45,7 @@ func (c *Client) Attachments(ctx context.Context, n int) ([]Attachment, error) {
 }
 
 // Query lists items as the media grid does.
-func (c *Client) Query(ctx context.Context) (*Response, error) {
+func (c *Client) Query(ctx context.Context) (*web.Response, error) {
 	return c.PostForm(ctx, "/wp-admin/admin-ajax.php", url.Values{
 		"action": {"query-attachments"}, "post_id": {"0"},
 		"query[orderby]": {"date"}, "query[order]": {"DESC"}, "query[posts_per_page]": {"80"}, "query[paged]": {"1"},
@@ -88,7 +90,7 @@ func (c *Client) editImage(ctx context.Context, id int, do, history string) erro
 }
 
 // Preview fetches the picture that the image editor shows.
-func (c *Client) Preview(ctx context.Context, id int) (*Response, error) {
+func (c *Client) Preview(ctx context.Context, id int) (*web.Response, error) {
 	nonce, _, err := c.itemNonces(ctx, id)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/media-offload/caddy-media-offload/integration/sample"
+	"github.com/media-offload/caddy-media-offload/integration/web"
 )
 
 // Way is one of the ways to upload a file.
@@ -117,7 +118,7 @@ func (c *Client) UploadRESTRaw(ctx context.Context, file sample.File) (int, erro
 }
 
 // idOf takes the id of a created attachment from its Location.
-func idOf(resp *Response) (int, error) {
+func idOf(resp *web.Response) (int, error) {
 	id, err := strconv.Atoi(path.Base(resp.Header.Get("Location")))
 	if err != nil {
 		return 0, fmt.Errorf("reading the new attachment's id from Location %q: %w", resp.Header.Get("Location"), err)
@@ -157,7 +158,7 @@ func (c *Client) UploadXMLRPC(ctx context.Context, file sample.File) (int, error
 // postMultipart sends fields and one file as browsers do: the file name is
 // UTF-8 as it is, only quotes and line ends are escaped (HTML standard,
 // "multipart/form-data encoding algorithm").
-func (c *Client) postMultipart(ctx context.Context, path string, header http.Header, fields [][2]string, field string, file sample.File, want int) (*Response, error) {
+func (c *Client) postMultipart(ctx context.Context, path string, header http.Header, fields [][2]string, field string, file sample.File, want int) (*web.Response, error) {
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
 	for _, f := range fields {
