@@ -19,6 +19,8 @@ import (
 type Builder struct {
 	// Race builds with the race detector.
 	Race bool
+	// Clock builds with a clock that ClockAhead sets.
+	Clock bool
 
 	once sync.Once
 	path string
@@ -41,6 +43,19 @@ func (b *Builder) build() (string, error) {
 	if b.Race {
 		path += "-race"
 		args = append(args, "-race")
+	}
+	if b.Clock {
+		path += "-clock"
+		dir, err := os.MkdirTemp("", "media-offload-clock-")
+		if err != nil {
+			return "", fmt.Errorf("building Caddy: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		overlay, err := clockOverlay(dir)
+		if err != nil {
+			return "", fmt.Errorf("building Caddy: %w", err)
+		}
+		args = append(args, "-overlay", overlay)
 	}
 	args = append(args, "-o", path, "./cmd/media-offload-caddy")
 	cmd := exec.Command("go", args...)

@@ -52,7 +52,7 @@ type FaultProxy struct {
 	mu       sync.Mutex
 	fault    Fault
 	which    func(*http.Request) bool // nil: all requests
-	changed  chan struct{} // closed when fault changes
+	changed  chan struct{}            // closed when fault changes
 	server   *http.Server
 	finished chan struct{} // closed when server has ended
 }

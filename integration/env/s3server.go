@@ -176,3 +176,11 @@ func (b *S3Bucket) Put(ctx context.Context, key, contentType string, body *os.Fi
 	}
 	return nil
 }
+
+// Delete removes an object, as another program would.
+func (b *S3Bucket) Delete(ctx context.Context, key string) error {
+	if _, err := b.Server.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: aws.String(b.Prefix + key)}); err != nil {
+		return fmt.Errorf("deleting object %s: %w", key, err)
+	}
+	return nil
+}
