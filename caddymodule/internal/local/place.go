@@ -136,6 +136,12 @@ func writePlacedMark(f *os.File, p Placement) error {
 	return nil
 }
 
+// MakeDir makes the directory at rel and what is missing above it, like what
+// they are made in.
+func (t *Tree) MakeDir(rel string) error {
+	return t.do(func(root *os.Root) error { return makeDirs(root, name(rel)) })
+}
+
 // makeDirs makes dir and what is missing above it, like what they are made in.
 func makeDirs(root *os.Root, dir string) error {
 	info, err := root.Stat(dir)

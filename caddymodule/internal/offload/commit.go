@@ -123,14 +123,23 @@ func (e *Engine) sameContent(s snapshot, f *os.File, now entry, object *bucket.I
 	if want == "" {
 		return entry{}, nil
 	}
-	h := md5.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, now.size)); err != nil {
+	sum, err := md5Of(f, now.size)
+	if err != nil {
 		return entry{}, fmt.Errorf("reading %s: %w", s.key, err)
 	}
-	if hex.EncodeToString(h.Sum(nil)) != want || !unchanged(e, s, f, now) {
+	if sum != want || !unchanged(e, s, f, now) {
 		return entry{}, nil
 	}
 	return now, nil
+}
+
+// md5Of returns the MD5 of the first size bytes of a file, in hex.
+func md5Of(f *os.File, size int64) (string, error) {
+	h := md5.New()
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, size)); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Limits of single calls to the store, so that none is waited for without end.
@@ -144,23 +153,7 @@ const (
 
 // put stores the file and notes that it is committed, if it is still the same.
 func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, class media.Class) {
-	limit := putTimeout + time.Duration(info.Size()/putRate)*time.Second
-	ctx, cancel := context.WithTimeout(e.ctx, limit)
-	defer cancel()
-	var head [512]byte
-	n, err := f.ReadAt(head[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		e.unreadable(s, err)
-		return
-	}
-	stored, err := e.store.Put(ctx, e.objectName(s.key, class), f, info.Size(), bucket.PutOptions{
-		Info: bucket.Info{
-			ContentType:  media.ContentType(s.rel, head[:n]),
-			CacheControl: e.cfg.CacheControl(s.key, class),
-			ModTime:      info.ModTime(),
-		},
-		Public: class == media.Public,
-	})
+	stored, err := e.storeFile(s, f, info, class, condition{})
 	now := entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: stored.ETag}
 	if !unchanged(e, s, f, now) {
 		e.changedMeanwhile(s, now, err)
@@ -170,14 +163,45 @@ func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, class media.Class
 	case errors.Is(err, bucket.ErrRefused):
 		e.refuse(s, err)
 		return
+	case errors.Is(err, errUnreadable):
+		e.unreadable(s, err)
+		return
 	case err != nil:
-		e.retry(s, fmt.Errorf("storing %s: %w", s.key, err))
+		e.retry(s, err)
 		return
 	}
 	e.count.committed.Add(1)
 	e.count.bytes.Add(uint64(info.Size()))
 	e.recovered()
 	e.settle(s, now, f)
+}
+
+// errUnreadable: it is the file that fails, not the bucket.
+var errUnreadable = errors.New("reading the file")
+
+// storeFile stores a file's present content.
+func (e *Engine) storeFile(s snapshot, f *os.File, info fs.FileInfo, class media.Class, c condition) (bucket.Info, error) {
+	ctx, cancel := e.putContext(info.Size())
+	defer cancel()
+	var head [512]byte
+	n, err := f.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	stored, err := e.store.Put(ctx, e.objectName(s.key, class), f, info.Size(), bucket.PutOptions{
+		Info: bucket.Info{
+			ContentType:  media.ContentType(s.rel, head[:n]),
+			CacheControl: e.cfg.CacheControl(s.key, class),
+			ModTime:      info.ModTime(),
+			Meta:         e.meta(c),
+		},
+		Public:      class == media.Public,
+		IfNoneMatch: c.create, IfMatch: c.over,
+	})
+	if err != nil {
+		return stored, fmt.Errorf("storing %s: %w", s.key, err)
+	}
+	return stored, nil
 }
 
 // changedMeanwhile ends a put of a file that was written to, replaced or

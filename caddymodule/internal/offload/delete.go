@@ -138,13 +138,23 @@ func (e *Engine) deleteDir(s snapshot) {
 		e.queue.settled(s, time.Now(), func(bool) {})
 		return
 	}
-	for _, class := range []media.Class{media.Public, media.Private} {
-		if err := e.deleteBelow(s, class); err != nil {
-			e.retry(s, fmt.Errorf("deleting what was below %s: %w", s.key, err))
-			return
-		}
+	if err := e.deleteAllBelow(s); err != nil {
+		e.retry(s, fmt.Errorf("deleting what was below %s: %w", s.key, err))
+		return
 	}
 	e.queue.settled(s, time.Now(), func(bool) {})
+}
+
+func (e *Engine) deleteAllBelow(s snapshot) error {
+	if e.shared() {
+		return e.deleteDirShared(s)
+	}
+	for _, class := range []media.Class{media.Public, media.Private} {
+		if err := e.deleteBelow(s, class); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *Engine) deleteBelow(s snapshot, class media.Class) error {

@@ -8,6 +8,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -61,7 +62,7 @@ func (e *Engine) readHtaccess(dirKey string) bool {
 	}
 	text, err := e.trees[root].ReadSmall(path.Join(rel, htaccess), htaccessLimit)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false
+		return e.cfg.Local == LocalAll && e.trees[root].DirNote(rel, local.AttrPrivate) != ""
 	}
 	denies := err != nil || len(text) == htaccessLimit || media.DeniesAll(text)
 	if denies && rel == "" {

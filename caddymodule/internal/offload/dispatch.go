@@ -21,6 +21,9 @@ func (e *Engine) dispatch() {
 		signal(free)
 		e.work.Done()
 	}
+	if !e.awaitNode() {
+		return
+	}
 	for {
 		now := time.Now()
 		e.queue.mu.Lock()
@@ -38,7 +41,7 @@ func (e *Engine) dispatch() {
 			}
 			running++
 			bg := 0
-			if it.background {
+			if it.background || it.fetching {
 				background++
 				bg = 1
 			}
@@ -54,7 +57,7 @@ func (e *Engine) dispatch() {
 			e.work.Add(1)
 			go func() {
 				defer end(1, 0)
-				e.deleteGone(deletes)
+				e.deleteAll(deletes)
 			}()
 		}
 		if may {
@@ -82,13 +85,17 @@ func untilNext(next, now time.Time) time.Duration {
 }
 
 // nextItem takes the item that is due first; items of events come before those
-// of a reconcile, which leave some workers free for them.
+// of others' changes, and these before those of a reconcile. Both leave some
+// workers free for events.
 func (e *Engine) nextItem(now time.Time, background int) *item {
 	if it := e.queue.take(&e.queue.urgent, now); it != nil {
 		return it
 	}
 	if background >= max(1, e.cfg.Workers-reserved) {
 		return nil
+	}
+	if it := e.queue.take(&e.queue.others, now); it != nil {
+		return it
 	}
 	return e.queue.take(&e.queue.idle, now)
 }
@@ -99,7 +106,7 @@ func (q *queue) nextDue(freeWorkers bool) (t time.Time) {
 	if !freeWorkers {
 		return time.Time{}
 	}
-	for _, h := range []itemHeap{q.urgent, q.idle} {
+	for _, h := range []itemHeap{q.urgent, q.others, q.idle} {
 		if len(h) > 0 && (t.IsZero() || h[0].due.Before(t)) {
 			t = h[0].due
 		}
@@ -117,6 +124,10 @@ func (e *Engine) workOn(s snapshot) {
 	case aRescan:
 		e.rescan(s)
 	default:
+		if e.shared() {
+			e.converge(s)
+			return
+		}
 		e.commit(s)
 	}
 }

@@ -45,6 +45,8 @@ type Config struct {
 	IndexSize int
 	// CacheControl is stored with each object. Default: none.
 	CacheControl func(key string, class media.Class) string
+	// Poll is the time between two looks for other nodes' changes. Default: 1s.
+	Poll time.Duration
 	// ScanInterval is the time between two looks at the disk where inotify is
 	// not to be had. Default: 1s.
 	ScanInterval time.Duration
@@ -98,6 +100,10 @@ type Engine struct {
 	requests requests
 	restore  sync.Mutex // held while a restore runs
 	recon    reconciler
+	team     team
+	backlog  backlog
+	goneDirs *lru.Cache[string, struct{}] // keys of directories that other nodes removed
+	placed   *lru.Cache[string, placed]   // what was brought from other nodes last
 
 	life context.Context // ends with Stop: no new work is begun
 	stop context.CancelFunc
@@ -135,8 +141,12 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.denied = newDenied(e.readHtaccess)
 	e.recon.init()
+	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
 	e.place = hex.EncodeToString(sum[:8])
+	if err := e.joinTeam(); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 
@@ -229,6 +239,7 @@ func (e *Engine) Stop(ctx context.Context) (err error) {
 		case <-idle:
 		case <-ctx.Done():
 		}
+		e.leave(ctx)
 		e.kill()
 		<-idle
 		err = e.store.Close()

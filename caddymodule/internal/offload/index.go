@@ -20,10 +20,17 @@ const (
 	committed
 	// bucketOnly: the bucket holds an object, the disk no file.
 	bucketOnly
+	// announced: another node stored an object; the file, if there is one, is
+	// older.
+	announced
+	// removed: another node deleted the object; there may be a file yet.
+	removed
 )
 
 // entry is what the index knows of a key. Fields are those of the object; for
-// a dirty key those of the object before the change, if etag is set.
+// a dirty key those of the object before the change, if etag is set. Where
+// several nodes write, the etag of a committed or dirty key is that of the
+// version that this disk held last.
 type entry struct {
 	state   state
 	class   media.Class
@@ -31,14 +38,18 @@ type entry struct {
 	modTime int64 // Unix nanoseconds; 0: unknown
 	etag    string
 	until   time.Time
+	unheld  bool // dirty, and this disk holds no version of the object
 }
 
 // object reports whether there is an object, be it an old one.
-func (x entry) object() bool { return x.etag != "" && x.state != absent }
+func (x entry) object() bool { return x.etag != "" && x.state != absent && x.state != removed }
 
 // index remembers the state of the keys used last, in bounded memory. What it
 // has forgotten is read from the marks on the files.
-type index struct{ cache *lru.Cache[string, entry] }
+type index struct {
+	cache  *lru.Cache[string, entry]
+	shared bool // several nodes write
+}
 
 func newIndex(size int) *index { return &index{cache: newLRU[entry](size)} }
 
@@ -70,6 +81,11 @@ func (x *index) soil(key string) {
 	e, ok := x.cache.Peek(key)
 	if ok && e.state == dirty {
 		return
+	}
+	if x.shared && ok && e.state != committed {
+		// What the bucket has is not what was on this disk: it must not be
+		// written over unseen.
+		e = entry{unheld: true}
 	}
 	e.state = dirty
 	x.cache.Add(key, e)

@@ -62,6 +62,18 @@ type item struct {
 	listed    *bucket.Info
 	misplaced string
 
+	// Of others' changes. fetching: it is about nothing else; hurried: a request
+	// waits for it; elsewhere: the object has to be looked at, because of why,
+	// the last time at change heard. removed is the version that was deleted, ""
+	// for any; size that of the announced object.
+	fetching, hurried, elsewhere bool
+	why                          cause
+	removed                      string
+	size                         int64
+	heard                        uint64
+	// unannounced: the bucket has the change, the change log not yet.
+	unannounced bool
+
 	attempts int
 	err      error
 
@@ -105,12 +117,17 @@ type snapshot struct {
 	gen                     uint64
 	fresh, wrote, inRequest bool
 	gone, told              bool
+	background, elsewhere   bool
+	unannounced             bool
+	why                     cause
+	removed                 string
 }
 
 func (it *item) snapshot() snapshot {
 	return snapshot{
 		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
-		gone: it.gone, told: it.told,
+		gone: it.gone, told: it.told, background: it.background,
+		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, removed: it.removed,
 	}
 }
 

@@ -5,6 +5,7 @@ const (
 	keyError     = "error"
 	keyKey       = "key"
 	keyDir       = "dir"
+	keyFile      = "file"
 	keyPending   = "pending"
 	keyFor       = "for"
 	keyAttempt   = "attempt"

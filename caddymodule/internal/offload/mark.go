@@ -19,10 +19,7 @@ func (e *Engine) markPlace(key string) string {
 // mark notes on the file that it is committed. Without marks everything works,
 // only a start has more to compare.
 func (e *Engine) mark(key string, now entry, f *os.File) {
-	m := local.Mark{
-		Size: now.size, ModTime: now.modTime, ETag: now.etag,
-		Class: letter(now.class), Place: e.markPlace(key),
-	}
+	m := e.markOf(key, now)
 	if old, ok := local.ReadMark(f); ok && old == m {
 		return
 	}
@@ -39,6 +36,14 @@ func (e *Engine) mark(key string, now entry, f *os.File) {
 		return
 	}
 	e.log().Debug("marking a file as committed", keyKey, key, keyError, err)
+}
+
+// markOf is the mark of a file that is committed as now says.
+func (e *Engine) markOf(key string, now entry) local.Mark {
+	return local.Mark{
+		Size: now.size, ModTime: now.modTime, ETag: now.etag,
+		Class: letter(now.class), Place: e.markPlace(key),
+	}
 }
 
 // markFits reports whether m says that the file described by now is committed.

@@ -26,6 +26,16 @@ type pass struct {
 	deletes                      []string // keys
 	began, reported              time.Time
 	lastNoted                    string
+
+	// Where several nodes write: waits is false for the first comparison, which
+	// only takes note of the names that the queue has no room for (skipped).
+	// removals are clean files without an object, touched the directories that
+	// changed while requests of a killed process ran.
+	shared, logged, waits bool
+	whole                 bool
+	skipped               int
+	removals              []string
+	touched               []string
 }
 
 func (p *pass) run(s scope) error {
@@ -50,7 +60,13 @@ func (p *pass) run(s scope) error {
 func (p *pass) visit(root int) local.Visit {
 	e := p.e
 	return local.Visit{
-		Dir:  func(rel string) bool { return p.ctx.Err() == nil && (rel == "" || !e.site.SkipDir(root, rel)) },
+		Dir: func(rel string) bool {
+			if p.ctx.Err() != nil || (rel != "" && e.site.SkipDir(root, rel)) {
+				return false
+			}
+			p.dir(root, rel)
+			return true
+		},
 		File: func(rel string, info fs.FileInfo) error { return p.file(root, rel, info) },
 		Other: func(rel string, mode fs.FileMode) {
 			if mode&fs.ModeSymlink != 0 {
@@ -85,8 +101,15 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		return e.trees[root].RemoveLeftover(rel)
 	}
 	key := e.site.Key(root, rel)
+	if local.Stranded(rel, e.began) {
+		e.rescue(root, rel, key)
+		return nil
+	}
 	if err := p.objectsBelow(key); err != nil {
 		return err
+	}
+	if p.whole {
+		e.recon.pass(key)
 	}
 	public, private := p.public.at(key), p.private.at(key)
 	for _, o := range []*bucket.Info{public, private} {
@@ -111,10 +134,18 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	if own != nil && other == nil && p.marked(root, rel, key, class, info, own) {
 		return nil
 	}
+	if p.shared && own == nil && other == nil && p.logged && p.isClean(root, rel, key, info) {
+		p.removals = append(p.removals, key)
+		return nil
+	}
 	p.queued++
 	misplaced := ""
 	if other != nil {
 		misplaced = other.Key
+	}
+	if !p.waits && !e.queue.hasRoom() {
+		p.skipped++
+		return nil
 	}
 	return e.enqueue(p.ctx, key, root, rel, own, misplaced)
 }
@@ -139,17 +170,21 @@ func (p *pass) marked(root int, rel, key string, class media.Class, info fs.File
 // objectsBelow handles the objects before key ("" for all that are left):
 // they have no file.
 func (p *pass) objectsBelow(key string) error {
-	for _, l := range []*listing{p.public, p.private} {
-		for {
-			info := l.next(key)
-			if info == nil {
-				break
-			}
-			p.objectOnly(l, info)
-			if err := p.ctx.Err(); err != nil {
-				return err
-			}
+	for {
+		l := p.public
+		if h := p.private; h.head != nil && (l.head == nil || h.key(h.head) < l.key(l.head)) {
+			l = h
 		}
+		info := l.next(key)
+		if info == nil {
+			break
+		}
+		p.objectOnly(l, info)
+		if err := p.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	for _, l := range []*listing{p.public, p.private} {
 		if l.err != nil {
 			return l.err
 		}
@@ -162,6 +197,9 @@ func (p *pass) objectOnly(l *listing, info *bucket.Info) {
 	p.objects++
 	p.report()
 	key := l.key(info)
+	if p.whole {
+		e.recon.pass(key)
+	}
 	root, rel, ok := e.site.Locate(key)
 	if !ok || media.CheckKey(key) != nil || e.site.Class(key, nil) == media.Ignored {
 		return
@@ -174,6 +212,10 @@ func (p *pass) objectOnly(l *listing, info *bucket.Info) {
 		return // something newer is known of it than the listing
 	}
 	p.only++
+	if p.shared {
+		p.missing(l, info, key, root, rel)
+		return
+	}
 	if dir := e.site.Key(root, path.Dir(rel)); dir != p.lastNoted {
 		p.lastNoted = dir
 		e.noteBucketOnly(root, path.Dir(rel))
@@ -210,6 +252,7 @@ func (p *pass) passOnDeletes() {
 	}
 	limit := max(10, int(e.cfg.MaxDeleteShare*float64(p.objects)))
 	if len(p.deletes) > limit {
+		p.fetchBack()
 		e.log().Error("too many files are missing on disk to be the app's deletes: no object is deleted. "+
 			"Put the files back, or delete the objects by hand if this was meant",
 			keyDeletes, len(p.deletes), "limit", limit)
@@ -226,6 +269,11 @@ func (p *pass) passOnDeletes() {
 		}
 		it, _ := e.queue.change(aFile, key, root, rel, now)
 		it.gone, it.told, it.inRequest = true, true, true
+		if p.shared {
+			// Only if it was stored from this disk: else another node did so, and
+			// the app here never had it.
+			e.index.forget(key)
+		}
 		e.queue.schedule(it, now)
 	}
 }

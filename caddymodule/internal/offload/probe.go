@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// staleAfter is the age at which something unfinished in the bucket is no work
+// of another node any more.
+const staleAfter = 24 * time.Hour
+
 // probeTimeout bounds the trying out of the store.
 const probeTimeout = time.Minute
 
@@ -24,24 +28,34 @@ func (e *Engine) probeStore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("trying out the bucket: %w", err)
 	}
+	if e.cfg.Local == LocalAll {
+		if err := e.join(ctx, caps.Coordinates(), caps.Missing); err != nil {
+			return err
+		}
+	}
 	e.probed = true
 	for _, warning := range caps.Warnings {
 		e.log().Warn("the bucket is not set up well: "+warning, keyBucket, e.store.String())
 	}
-	if caps.Coordinates() {
+	switch {
+	case caps.Coordinates():
 		e.log().Info("the bucket works and has what several nodes need", keyBucket, e.store.String())
-	} else {
+	case e.cfg.Local == LocalOwn:
 		e.log().Info("the bucket works for one node", keyBucket, e.store.String(), "missing_for_several", caps.Missing)
 	}
 	return nil
 }
 
-// removeProbes removes what is left of a probe whose process was killed.
+// removeProbes removes what is left of a probe whose process was killed. Where
+// other nodes may be trying the bucket out just now, only what is old goes.
 func (e *Engine) removeProbes(ctx context.Context) error {
 	var left []string
 	for info, err := range e.store.List(ctx, e.cfg.ControlPrefix+"probe-", "") {
 		if err != nil {
 			return err
+		}
+		if e.cfg.Local == LocalAll && time.Since(info.Stored) < staleAfter {
+			continue
 		}
 		if left = append(left, info.Key); len(left) == deleteBatch {
 			break // the rest is for the next start

@@ -39,7 +39,9 @@ type queue struct {
 	items   map[string]*item
 	order   *list.List // of *item by gen, oldest change first
 	urgent  itemHeap
-	idle    itemHeap // background items
+	others  itemHeap           // items of others' changes that nobody waits for
+	idle    itemHeap           // background items
+	heard   map[*item]struct{} // items of others' changes
 	clients map[string]map[*item]struct{}
 
 	backgrounds int // background items in the queue
@@ -52,6 +54,7 @@ func newQueue() *queue {
 		items:   make(map[string]*item),
 		order:   list.New(),
 		clients: make(map[string]map[*item]struct{}),
+		heard:   make(map[*item]struct{}),
 		room:    make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 	}
@@ -79,7 +82,7 @@ func (q *queue) change(k kind, key string, root int, rel string, now time.Time) 
 		q.order.MoveToBack(it.elem)
 	}
 	it.gen = q.gen
-	if it.background {
+	if it.background || it.fetching {
 		q.toUrgent(it)
 	}
 	return it, isNew
@@ -95,14 +98,23 @@ func (q *queue) changedBelow(dir string) {
 	}
 }
 
-// toUrgent makes a background item one that an event is about.
+// toUrgent makes a background item, or one of others' changes, one that an
+// event is about.
 func (q *queue) toUrgent(it *item) {
+	q.unschedule(it)
+	it.fetching = false
+	if it.background {
+		it.background = false
+		q.freeBackground()
+	}
+}
+
+// unschedule takes an item out of its heap.
+func (q *queue) unschedule(it *item) {
 	if it.heapIndex >= 0 {
-		heap.Remove(&q.idle, it.heapIndex)
+		heap.Remove(q.heapOf(it), it.heapIndex)
 		it.heapIndex = -1
 	}
-	it.background = false
-	q.freeBackground()
 }
 
 func (q *queue) freeBackground() {
@@ -125,8 +137,13 @@ func (q *queue) schedule(it *item, due time.Time) {
 }
 
 func (q *queue) heapOf(it *item) *itemHeap {
-	if it.background {
+	switch {
+	case it.hurried:
+		return &q.urgent
+	case it.background:
 		return &q.idle
+	case it.fetching:
+		return &q.others
 	}
 	return &q.urgent
 }
@@ -162,6 +179,8 @@ func (q *queue) settled(s snapshot, now time.Time, note func(latest bool)) {
 	note(it.soiled <= s.gen)
 	it.heapIndex = -1
 	it.attempts, it.err, it.listed, it.misplaced, it.fresh = 0, nil, nil, "", false
+	it.unannounced = false
+	q.unhear(it, s.gen)
 	q.satisfy(it, s.gen, nil)
 	if it.gen == s.gen {
 		q.remove(it)
@@ -244,6 +263,7 @@ func (q *queue) satisfy(it *item, gen uint64, err error) {
 
 func (q *queue) remove(it *item) {
 	delete(q.items, it.kind.itemKey(it.key))
+	delete(q.heard, it)
 	q.order.Remove(it.elem)
 	for _, c := range it.clients {
 		delete(q.clients[c], it)
@@ -260,7 +280,7 @@ func (q *queue) remove(it *item) {
 func (q *queue) allDue(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, h := range []*itemHeap{&q.urgent, &q.idle} {
+	for _, h := range []*itemHeap{&q.urgent, &q.others, &q.idle} {
 		for _, it := range *h {
 			if it.attempts > 0 && it.due.After(now) {
 				it.due = now
@@ -291,7 +311,7 @@ func (q *queue) collect(w *wait, since uint64, client string, now time.Time) []*
 		if it.gen <= since {
 			break
 		}
-		if it.complete() && !it.background {
+		if it.complete() && !it.background && !it.fetching {
 			add(it)
 		}
 	}

@@ -36,7 +36,7 @@ func (e *Engine) Committed(key string) (Object, bool) {
 	if !ok {
 		x, ok = e.fromMark(key)
 	}
-	if !ok || (x.state != committed && x.state != bucketOnly) {
+	if !ok || (x.state != committed && x.state != bucketOnly && x.state != announced) {
 		return Object{}, false
 	}
 	return x.describe(key), true
@@ -89,10 +89,14 @@ func (e *Engine) readMark(root int, rel, key string) (entry, error) {
 
 // Local returns the file of key if it is on disk with its content, and
 // fs.ErrNotExist if it is not; directories, symlinks and other special files
-// do not count.
+// do not count. Nor does a file that another node is known to have written or
+// deleted since, as long as the bucket answers.
 func (e *Engine) Local(key string) (fs.FileInfo, error) {
 	root, rel, ok := e.site.Locate(key)
 	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	if x, ok := e.index.get(key); ok && (x.state == announced || x.state == removed) && !e.health.isDown() {
 		return nil, fs.ErrNotExist
 	}
 	info, err := e.trees[root].Stat(rel)

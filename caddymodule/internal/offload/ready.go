@@ -1,13 +1,80 @@
 package offload
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+)
+
+// requestNames are the names that a request brings.
+type requestNames struct {
+	mu    sync.Mutex
+	stems map[string]struct{}
+	claim *cluster.Claim
+	ended bool
+}
 
 // Name notes that the request brings a file that the app may give this name
 // (as the client sent it, with or without directories). With several nodes the
 // name is claimed, so that no two of them let their app give it to two files;
 // with one, requests of the same name follow one another. It never blocks and
 // may be called from one goroutine while another calls Ready.
-func (r *Request) Name(string) {}
+func (r *Request) Name(name string) {
+	stem := nameStem(name)
+	if stem == "" {
+		return
+	}
+	n := &r.names
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ended {
+		return
+	}
+	if n.stems == nil {
+		n.stems = make(map[string]struct{})
+	}
+	if _, ok := n.stems[stem]; ok {
+		return
+	}
+	n.stems[stem] = struct{}{}
+	if n.claim == nil {
+		n.claim = r.e.claimer().Claim()
+	}
+	n.claim.Add(stem)
+}
+
+// nameStem returns what names have in common that an app might take for one.
+func nameStem(name string) string {
+	name = path.Base(strings.ToLower(strings.ReplaceAll(name, `\`, "/")))
+	return strings.TrimSuffix(name, path.Ext(name))
+}
+
+// claimer is the node whose claims count.
+func (e *Engine) claimer() *cluster.Node {
+	if e.team.node == nil || e.onlyNode() {
+		return e.team.own
+	}
+	return e.team.node
+}
+
+// onlyNode reports whether it is known that this node is the only one.
+func (e *Engine) onlyNode() bool {
+	select {
+	case <-e.team.decided:
+		return e.team.alone
+	default:
+		return false
+	}
+}
 
 // Ready returns nil when the app may see the end of the request: its names are
 // claimed, and what other nodes wrote before is on disk, so that the app's own
@@ -15,9 +82,138 @@ func (r *Request) Name(string) {}
 // says that this cannot be promised; the request may go on all the same, for
 // what collides is kept twice, never lost. With LocalOwn only this node's own
 // requests are waited for.
-func (r *Request) Ready(context.Context) error { return nil }
+//
+// Files of other nodes larger than 32 MiB are waited for only if their names
+// resemble one of the request's. So are, while a new node fills its disk, files
+// that were in the bucket before.
+//
+// (Promise 6: "Before PHP runs for an upload, the node has caught up with the
+// change log, so that the app's own "is this name taken?" check is right.")
+func (r *Request) Ready(ctx context.Context) error {
+	e := r.e
+	if err := e.awaitNames(ctx); err != nil {
+		return err
+	}
+	if err := r.awaitClaim(ctx); err != nil {
+		return err
+	}
+	if !e.shared() {
+		return nil
+	}
+	// After the claim: who held the names before has written to the log by now.
+	if err := e.team.node.CatchUp(ctx); err != nil {
+		return err
+	}
+	stems, resembles := r.resembles()
+	if err := e.fetchMissing(ctx, stems, resembles); err != nil {
+		return err
+	}
+	w := &wait{done: make(chan struct{})}
+	items := e.queue.collectHeard(w, resembles, time.Now())
+	if len(items) == 0 {
+		return nil
+	}
+	return e.await(ctx, w, items)
+}
+
+// awaitNames waits until the names of all media are known, unless the bucket is
+// known not to answer.
+func (e *Engine) awaitNames(ctx context.Context) error {
+	for {
+		open, moved := e.team.names.state()
+		if open && (e.onlyNode() || !e.health.isDown()) {
+			return nil
+		}
+		_, _, failed := e.recon.status()
+		if err := cmp.Or(e.health.status(), failed); err != nil {
+			return fmt.Errorf("waiting for the bucket: %w", err)
+		}
+		if open {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the list of all media: %w", ctx.Err())
+		case <-e.life.Done():
+			return errStopping
+		}
+	}
+}
+
+var errStopping = errors.New("stopping")
+
+func (r *Request) awaitClaim(ctx context.Context) error {
+	r.names.mu.Lock()
+	claim := r.names.claim
+	r.names.mu.Unlock()
+	if claim == nil {
+		return nil
+	}
+	if err := claim.Wait(ctx); err != nil {
+		return fmt.Errorf("waiting for the names of the files: %w", err)
+	}
+	return nil
+}
+
+// resembles returns what the request's names have in common with others, and a
+// test whether a key's name is like one of them.
+func (r *Request) resembles() (stems []string, test func(key string) bool) {
+	r.names.mu.Lock()
+	defer r.names.mu.Unlock()
+	set := maps.Clone(r.names.stems)
+	return slices.Collect(maps.Keys(set)), func(key string) bool {
+		_, ok := set[nameStem(key)]
+		return ok
+	}
+}
+
+// releaseNames gives the names back.
+func (r *Request) releaseNames() {
+	n := &r.names
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ended = true
+	if n.claim != nil {
+		n.claim.Release()
+	}
+}
+
+// await waits for items that w waits for.
+func (e *Engine) await(ctx context.Context, w *wait, items []*item) error {
+	var cause error
+	select {
+	case <-w.done:
+		cause = w.err
+		if cause == nil {
+			return nil
+		}
+	case <-ctx.Done():
+		cause = ctx.Err()
+	case <-e.life.Done():
+		cause = errStopping
+	}
+	keys, last := e.queue.abandon(w, items)
+	if len(keys) == 0 {
+		return nil
+	}
+	return fmt.Errorf("fetching what other nodes wrote (%d files, %s): %w", len(keys), keys[0], cmp.Or(last, cause))
+}
 
 // Ready tells a load balancer whether this node answers reads, and whether
 // uploads: those have to wait until the names of all media are known. reason
 // says what is missing; "" if nothing is.
-func (e *Engine) Ready() (reads, uploads bool, reason string) { return true, true, "" }
+func (e *Engine) Ready() (reads, uploads bool, reason string) {
+	if e.stopped() {
+		return false, false, "it is stopping"
+	}
+	open, _ := e.team.names.state()
+	_, _, failed := e.recon.status()
+	if err := cmp.Or(e.health.status(), failed); err != nil {
+		return true, false, err.Error()
+	}
+	if !open {
+		return true, false, "the list of all media is not complete yet"
+	}
+	return true, true, ""
+}

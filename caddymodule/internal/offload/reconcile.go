@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type reconciler struct {
 	active  bool
 	last    time.Time
 	changed map[string]struct{} // keys that changed while one runs
+	passed  string              // up to this key it has looked at everything
 	scopes  map[scope]struct{}  // what the next one looks at
 	deletes window              // objects without a file in this time are deleted
 	err     error               // why the last one failed
@@ -39,9 +41,16 @@ func (r *reconciler) init() {
 func (r *reconciler) touch(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.changed != nil {
+	if r.changed != nil && key > r.passed {
 		r.changed[key] = struct{}{}
 	}
+}
+
+// pass notes that a running reconcile of everything has come to a key.
+func (r *reconciler) pass(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passed = key
 }
 
 func (r *reconciler) touched(key string) bool {
@@ -91,7 +100,7 @@ func (r *reconciler) owe(what map[scope]struct{}, during window) {
 func (r *reconciler) begin() (what map[scope]struct{}, during window) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active, r.changed = true, make(map[string]struct{})
+	r.active, r.changed, r.passed = true, make(map[string]struct{}), ""
 	what, during = r.scopes, r.deletes
 	r.scopes, r.deletes = make(map[scope]struct{}), window{}
 	return what, during
@@ -120,6 +129,8 @@ func (e *Engine) reconcileLoop() {
 	e.recon.want(everything, e.requests.earlier())
 	cleaning := time.NewTimer(0)
 	defer cleaning.Stop()
+	comparing := time.NewTicker(compareEvery - rand.N(compareEvery/4))
+	defer comparing.Stop()
 	for {
 		select {
 		case <-e.recon.wanted:
@@ -127,20 +138,34 @@ func (e *Engine) reconcileLoop() {
 		case <-cleaning.C:
 			e.abortUploads(e.life)
 			cleaning.Reset(cleanEvery)
+		case <-comparing.C:
+			if e.shared() {
+				e.recon.want(everything, window{})
+			}
 		case <-e.life.Done():
 			return
 		}
 	}
 }
 
+// compareEvery is how often disk and bucket are compared as a whole where several
+// nodes write: a node that was killed between a change and the log's entry, and
+// never came back, has told nobody.
+const compareEvery = 24 * time.Hour
+
 // cleanEvery is how often the remains of uploads are looked for.
 const cleanEvery = time.Hour
 
 // abortUploads throws away what processes left in the bucket that were killed
-// while they stored a file: all that began before this one.
+// while they stored a file: all that began before this one, or, where there may
+// be other nodes, all that began a day ago.
 func (e *Engine) abortUploads(ctx context.Context) {
+	age := time.Since(e.began)
+	if !e.onlyNode() {
+		age = max(age, staleAfter)
+	}
 	for _, class := range []media.Class{media.Public, media.Private} {
-		n, err := e.store.AbortUploads(ctx, e.objectName("", class), time.Since(e.began))
+		n, err := e.store.AbortUploads(ctx, e.objectName("", class), age)
 		if err != nil {
 			e.log().Debug("looking for unfinished uploads", keyError, err) // tried again; costs space only
 			return
@@ -157,6 +182,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		what, during := e.recon.begin()
 		err := e.reconcile(ctx, what, during)
 		turned := e.recon.end(err)
+		e.team.names.nudge()
 		if ctx.Err() != nil {
 			return
 		}
@@ -185,14 +211,16 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	if err := e.probeStore(ctx); err != nil {
 		return err
 	}
-	p := &pass{e: e, ctx: ctx, during: during, began: time.Now(), reported: time.Now()}
+	p := e.newPass(ctx, what, during)
 	for s := range what {
 		if err := p.run(s); err != nil {
 			return fmt.Errorf("comparing disk and bucket: %w", err)
 		}
 	}
 	e.recovered()
-	p.passOnDeletes()
+	if err := p.finish(what); err != nil {
+		return err
+	}
 	e.log().Info("disk and bucket compared", keyFiles, p.files, keyObjects, p.objects, keyQueued, p.queued,
 		keyFilesOnly, p.only, keyDuration, time.Since(p.began).Round(time.Millisecond))
 	return nil

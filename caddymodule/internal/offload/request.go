@@ -19,6 +19,7 @@ type Request struct {
 	since  uint64 // the last change before it began
 	waited bool   // its changes have been taken from the watcher
 	failed []*item
+	names  requestNames
 	once   sync.Once
 }
 
@@ -152,6 +153,7 @@ func (r *Request) Fail() {
 func (r *Request) End() {
 	r.once.Do(func() {
 		e := r.e
+		r.releaseNames()
 		if r.waited || e.stopped() {
 			e.requests.n.Add(-1)
 			return

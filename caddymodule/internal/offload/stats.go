@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 )
 
 // Stats are counters since Start and the present state.
@@ -23,6 +25,17 @@ type Stats struct {
 	// Reconciled is when the last reconcile ended; Reconciling says that one runs.
 	Reconciled  time.Time
 	Reconciling bool
+	// Conflicts counts files of which two contents are kept, Fetched the files
+	// and bytes brought from other nodes, RemovedFiles those that other nodes
+	// deleted.
+	Conflicts, Fetched, FetchedBytes, RemovedFiles uint64
+	// FetchBacklog is how many changes of other nodes are not on this disk yet.
+	FetchBacklog int
+	// Nodes is "several", "one" (LocalOwn, or the store does not let several
+	// agree), or "" as long as that is not known.
+	Nodes string
+	// Log is the change log and the names that are claimed.
+	Log cluster.Stats
 	// IndexSize is the number of keys whose state is in memory.
 	IndexSize int
 	// Watching names the implementation: "inotify" or "scan".
@@ -33,6 +46,8 @@ type Stats struct {
 type counters struct {
 	committed, bytes, deleted, retries, refused atomic.Uint64
 	held, timeouts                              atomic.Uint64
+	conflicts, fetched, fetchedBytes            atomic.Uint64
+	removedFiles                                atomic.Uint64
 	noMarks                                     sync.Once // the log line about marks
 }
 
@@ -43,7 +58,17 @@ func (e *Engine) Stats() Stats {
 		Committed: e.count.committed.Load(), CommittedBytes: e.count.bytes.Load(),
 		Deleted: e.count.deleted.Load(), Retries: e.count.retries.Load(), Refused: e.count.refused.Load(),
 		Held: e.count.held.Load(), HoldTimeouts: e.count.timeouts.Load(),
-		IndexSize: e.index.len(),
+		Conflicts: e.count.conflicts.Load(), Fetched: e.count.fetched.Load(),
+		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
+		FetchBacklog: e.queue.heardLen(),
+		IndexSize:    e.index.len(),
+		Log:          e.claimer().Stats(),
+	}
+	switch {
+	case e.shared():
+		s.Nodes = "several"
+	case e.onlyNode():
+		s.Nodes = "one"
 	}
 	var reconErr error
 	s.Reconciled, s.Reconciling, reconErr = e.recon.status()
@@ -71,4 +96,11 @@ func (q *queue) age(now time.Time) (n int, oldest time.Duration) {
 		oldest = max(oldest, now.Sub(it.since))
 	}
 	return len(q.items), oldest
+}
+
+// heardLen returns the number of others' changes that are not on disk yet.
+func (q *queue) heardLen() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.heard)
 }

@@ -1,0 +1,283 @@
+package offload
+
+import (
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// placed is a file that was brought from the bucket, so that the event about it
+// is known for what it is.
+type placed struct {
+	info fs.FileInfo
+}
+
+// isPlaced reports whether a file is just as it was brought.
+func (e *Engine) isPlaced(key string, info fs.FileInfo) bool {
+	p, ok := e.placed.Get(key)
+	return ok && os.SameFile(p.info, info) && p.info.Size() == info.Size() && p.info.ModTime().Equal(info.ModTime())
+}
+
+// source is a body that remembers why it could not be read: what fails then is
+// the bucket, not the disk.
+type source struct {
+	io.Reader
+	err error
+}
+
+func (r *source) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
+}
+
+// bring puts the object that was seen on disk, in place of the file that was
+// seen.
+func (e *Engine) bring(s snapshot, x *sight) (again bool) {
+	ctx, cancel := e.putContext(x.stored.Size)
+	defer cancel()
+	o, err := e.store.Get(ctx, e.objectName(s.key, x.under), bucket.GetOptions{IfMatch: x.stored.ETag})
+	switch {
+	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
+		return true
+	case err != nil:
+		e.retry(s, fmt.Errorf("fetching %s: %w", s.key, err))
+		return false
+	}
+	defer o.Body.Close()
+	sum := md5.New()
+	body := &source{Reader: o.Body}
+	var now entry
+	p := local.Placement{
+		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime,
+		Mark: func(info fs.FileInfo) (local.Mark, error) {
+			if err := verify(o.Info, sum); err != nil {
+				body.err = err
+				return local.Mark{}, err
+			}
+			now = entry{state: committed, class: x.under, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: o.ETag}
+			e.placed.Add(s.key, placed{info: info})
+			return e.markOf(s.key, now), nil
+		},
+	}
+	if x.file == noFile {
+		err = e.trees[s.root].Place(s.rel, p)
+	} else {
+		err = e.trees[s.root].Replace(s.rel, p, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
+	}
+	if err != nil {
+		return e.notBrought(s, err, body.err)
+	}
+	e.recovered()
+	e.count.fetched.Add(1)
+	e.count.fetchedBytes.Add(uint64(o.Size))
+	e.queue.settled(s, time.Now(), func(latest bool) {
+		if !latest {
+			now.state = dirty
+		}
+		e.index.set(s.key, now)
+	})
+	return false
+}
+
+// sameVersion reports whether a file was not written since it was seen.
+func sameVersion(seen, now fs.FileInfo) bool {
+	return os.SameFile(seen, now) && seen.Size() == now.Size() && seen.ModTime().Equal(now.ModTime())
+}
+
+// notBrought deals with a file that could not be put on disk.
+func (e *Engine) notBrought(s snapshot, err, fromStore error) (again bool) {
+	var stranded *local.StrandedError
+	switch {
+	case errors.As(err, &stranded):
+		e.rescue(s.root, stranded.Rel, s.key)
+		return true
+	case errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrKept):
+		if _, statErr := e.trees[s.root].Stat(s.rel); statErr == nil {
+			e.queue.lookAgain(s, time.Now().Add(keptFor))
+			return false
+		}
+	case fromStore != nil:
+		e.retry(s, fmt.Errorf("fetching %s: %w", s.key, fromStore))
+		return false
+	case errors.Is(err, fs.ErrNotExist):
+		return true // the app removed what was to be replaced
+	}
+	// A directory where the file belongs, a full disk: neither is the bucket's
+	// fault, and both may pass.
+	e.unplaced(s, err)
+	return false
+}
+
+// keptFor is how long a file that the app is writing is left alone.
+const keptFor = 200 * time.Millisecond
+
+func (e *Engine) unplaced(s snapshot, err error) {
+	attempts := e.queue.failed(s, fmt.Errorf("placing %s: %w", s.key, err), false, time.Now())
+	if attempts == 8 {
+		e.log().Warn("a file of another node cannot be put on disk; it is served from the bucket and tried again",
+			keyKey, s.key, keyError, err)
+	}
+}
+
+// removeLocal removes a file that another node deleted.
+func (e *Engine) removeLocal(s snapshot, x *sight) (again bool) {
+	// First, so that the event about it is known for what it is.
+	e.queue.mu.Lock()
+	e.index.set(s.key, entry{state: removed})
+	e.queue.mu.Unlock()
+	err := e.trees[s.root].Remove(s.rel, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
+	var stranded *local.StrandedError
+	switch {
+	case errors.As(err, &stranded):
+		e.rescue(s.root, stranded.Rel, s.key)
+		return true
+	case errors.Is(err, local.ErrKept):
+		e.queue.lookAgain(s, time.Now().Add(keptFor))
+		return false
+	case err != nil:
+		e.unplaced(s, err)
+		return false
+	}
+	e.count.removedFiles.Add(1)
+	e.placed.Remove(s.key)
+	e.queue.settled(s, time.Now(), func(latest bool) {
+		if latest {
+			e.index.set(s.key, entry{state: removed})
+		}
+	})
+	e.removeGoneDirs(s.root, path.Dir(s.rel))
+	return false
+}
+
+// removeGoneDirs removes the directories at and above dir that another node
+// removed, once they are empty.
+func (e *Engine) removeGoneDirs(root int, dir string) {
+	for ; dir != "." && dir != "" && dir != "/"; dir = path.Dir(dir) {
+		if !e.goneDirs.Contains(e.site.Key(root, dir)) {
+			continue
+		}
+		if err := e.trees[root].RemoveEmptyDirs(dir); err != nil {
+			e.log().Debug("removing a directory that another node removed", keyDir, dir, keyError, err)
+		}
+	}
+}
+
+// keepBoth stores the file's content aside in the bucket and puts the object
+// that has its name in its place.
+func (e *Engine) keepBoth(s snapshot, x *sight) (again bool) {
+	name, err := e.storeAside(s.key, x.f, x.info)
+	if err != nil {
+		e.retry(s, fmt.Errorf("keeping the content of %s: %w", s.key, err))
+		return false
+	}
+	if !unchanged(e, s, x.f, x.entry("")) {
+		return true
+	}
+	if again := e.bring(s, x); again {
+		return true
+	}
+	e.count.conflicts.Add(1)
+	e.log().Warn("two nodes stored different files under one name; the bucket's keeps the name, the other content is kept aside",
+		keyKey, s.key, "kept_as", name)
+	return false
+}
+
+// storeAside stores content that has lost its name, once for each content.
+func (e *Engine) storeAside(key string, f *os.File, info fs.FileInfo) (name string, err error) {
+	sum, err := md5Of(f, info.Size())
+	if err != nil {
+		return "", err
+	}
+	name = conflictName(e.cfg.ControlPrefix, key, sum)
+	ctx, cancel := e.putContext(info.Size())
+	defer cancel()
+	_, err = e.store.Put(ctx, name, f, info.Size(), bucket.PutOptions{Info: bucket.Info{
+		ContentType: media.ContentType(key, nil), ModTime: info.ModTime(),
+		Meta: map[string]string{metaNode: e.team.self()},
+	}})
+	return name, err
+}
+
+// conflictName is where content is kept that lost its name. Keys at the limit
+// of what a store takes are cut.
+func conflictName(control, key, sum string) string {
+	const most = 900
+	if len(key) > most {
+		key = key[:most]
+	}
+	name := control + "conflict/" + key + "/" + sum
+	if bucket.CheckKey(name) != nil {
+		return control + "conflict/" + sum
+	}
+	return name
+}
+
+// rescue keeps the content of a file that lost its name to another one.
+func (e *Engine) rescue(root int, rel, key string) {
+	t := e.trees[root]
+	f, err := t.Open(rel)
+	if err != nil {
+		e.log().Error("a file that lost its name to another one cannot be read; it stays where it is", keyKey, key, keyFile, rel, keyError, err)
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return
+	}
+	if m, ok := local.ReadMark(f); !ok || m.Size != info.Size() || m.ModTime != info.ModTime().UnixNano() {
+		name, err := e.storeAside(key, f, info)
+		if err != nil {
+			e.log().Error("a file that lost its name to another one could not be stored; it stays where it is until the next start",
+				keyKey, key, keyFile, rel, keyError, err)
+			return
+		}
+		e.count.conflicts.Add(1)
+		e.log().Warn("a file lost its name to another one; its content is kept aside", keyKey, key, "kept_as", name)
+	}
+	if err := t.RemoveLeftover(rel); err != nil {
+		e.log().Debug("removing a file that was kept aside", keyFile, rel, keyError, err)
+	}
+}
+
+// keepPrivate notes on the directory of a key that another node keeps what is in
+// it private; the .htaccess that says so is on that node's disk only.
+func (e *Engine) keepPrivate(s snapshot) error {
+	dir := path.Dir(s.rel)
+	if dir == "." {
+		dir = ""
+	}
+	t := e.trees[s.root]
+	if err := t.MakeDir(dir); err != nil {
+		return err
+	}
+	if err := t.SetDirNote(dir, local.AttrPrivate, "1"); err != nil {
+		return err
+	}
+	e.denied.reset()
+	return nil
+}
+
+// look asks for a look at a key, because the disk may lack what others wrote.
+func (e *Engine) look(key string, why cause) {
+	root, rel, ok := e.site.Locate(key)
+	if !ok || rel == "" {
+		return
+	}
+	now := time.Now()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	e.queue.schedule(e.queue.hear(key, root, rel, elsewhere{why: why}, now), now)
+}

@@ -1,0 +1,379 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// maxTurns is how often one piece of work looks at a key whose object changes
+// under it.
+const maxTurns = 4
+
+// largePut is the size in bytes from which on stores take an object in parts,
+// and some then ignore conditions. The object is looked at before and after
+// instead; between the two only the name's lease keeps others away.
+const largePut = 16 << 20
+
+// sight is what is seen of one key.
+type sight struct {
+	file    fileState
+	f       *os.File // nil if there is none
+	info    fs.FileInfo
+	class   media.Class
+	base    string // ETag of the version that this disk held last; "" unknown
+	unheld  bool   // it held none
+	doubt   bool   // the base has to be confirmed by a look
+	content string // MD5 in hex, once asked for
+
+	object objectState
+	stored bucket.Info // the object, if one was seen
+	under  media.Class // its class
+}
+
+func (x *sight) close() {
+	if x.f != nil {
+		_ = x.f.Close() // only read
+	}
+}
+
+// entry is what the index and the mark say once the object with this ETag is
+// the file's.
+func (x *sight) entry(etag string) entry {
+	return entry{state: committed, class: x.class, size: x.info.Size(), modTime: x.info.ModTime().UnixNano(), etag: etag}
+}
+
+// converge makes disk and bucket agree on one key, where other nodes write too.
+func (e *Engine) converge(s snapshot) {
+	look := s.elsewhere
+	for range maxTurns {
+		if !e.convergeOnce(s, look) {
+			return
+		}
+		look = true
+	}
+	e.queue.lookAgain(s, time.Now().Add(settle))
+}
+
+// convergeOnce does what the present state asks for. It reports whether that
+// state was found to be another one meanwhile; else the item is dealt with.
+func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
+	x, err := e.seeFile(s)
+	if err != nil {
+		e.unreadable(s, err)
+		return false
+	}
+	defer x.close()
+	switch {
+	case x.file == noFile && !s.elsewhere:
+		e.queue.again(s, true, time.Now())
+		return false
+	case x.file != noFile && x.class == media.Ignored:
+		e.drop(s)
+		return false
+	}
+	// What has become private leaves the public folder first; the file itself is
+	// on disk, so nothing can be lost in between.
+	if x.file != noFile && x.class == media.Private && !e.removeMisplaced(s, x.class) {
+		return false
+	}
+	if look || x.doubt || s.attempts > 0 || (x.info != nil && x.info.Size() > largePut) {
+		if err := e.seeObject(s, x); err != nil {
+			e.retry(s, err)
+			return false
+		}
+	}
+	if x.object != unseenObject && x.object != noObject && x.under == media.Private && x.class == media.Public {
+		if err := e.keepPrivate(s); err != nil {
+			e.unplaced(s, err)
+			return false
+		}
+		return true
+	}
+	switch decide(x.file, x.object, s.why) {
+	case agreed:
+		e.agree(s, x)
+		return false
+	case adopt:
+		return e.settleShared(s, x, x.stored.ETag, e.isOwn(x.stored))
+	case putNew:
+		return e.putShared(s, x, "")
+	case putOver:
+		over := x.base
+		if x.object == heldObject {
+			over = x.stored.ETag
+		}
+		return e.putShared(s, x, over)
+	case fetch:
+		return e.bring(s, x)
+	case removeFile:
+		return e.removeLocal(s, x)
+	}
+	return e.keepBoth(s, x)
+}
+
+// seeFile looks at the disk.
+func (e *Engine) seeFile(s snapshot) (*sight, error) {
+	x := &sight{class: e.Class(s.key)}
+	f, err := e.trees[s.root].Open(s.rel)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrNotRegular):
+		return x, nil
+	case err != nil:
+		return nil, err
+	}
+	if x.info, err = f.Stat(); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	x.f = f
+	known, ok := e.index.get(s.key)
+	x.unheld = ok && known.unheld
+	mark, marked := local.ReadMark(f)
+	marked = marked && mark.Place == e.markPlace(s.key)
+	x.file = strangeFile
+	switch {
+	case ok && known.object() && (known.state == committed || known.state == dirty):
+		e.compareFile(s, x, known)
+	case marked:
+		e.compareFile(s, x, entry{class: classOf(mark.Class), size: mark.Size, modTime: mark.ModTime, etag: mark.ETag})
+		x.doubt = x.file == cleanFile
+	}
+	return x, nil
+}
+
+// compareFile finds out whether the file is the version that base describes.
+func (e *Engine) compareFile(s snapshot, x *sight, base entry) {
+	if base.class != x.class {
+		return // its object has another name: for the present one it is strange
+	}
+	x.base, x.file = base.etag, changedFile
+	if base.size != x.info.Size() {
+		return
+	}
+	sameTime := base.modTime == x.info.ModTime().UnixNano()
+	if sameTime && (!s.wrote || s.background || e.isPlaced(s.key, x.info)) {
+		x.file = cleanFile
+		return
+	}
+	want := bucket.Info{ETag: base.etag}.ContentMD5()
+	if want == "" {
+		x.doubt = true // its object tells the checksum
+		return
+	}
+	if sum, err := x.md5(); err == nil && sum == want {
+		x.file = cleanFile
+	}
+}
+
+// seeObject looks at the bucket.
+func (e *Engine) seeObject(s snapshot, x *sight) error {
+	first := x.class
+	if known, ok := e.index.get(s.key); ok && known.object() && x.file == noFile {
+		first = known.class
+	}
+	info, class, err := e.headAny(s.key, first, x.file == noFile || s.elsewhere)
+	if errors.Is(err, bucket.ErrNotFound) {
+		x.object = noObject
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	x.stored, x.under, x.object = info, class, otherObject
+	switch {
+	case x.file == noFile:
+	case class != x.class:
+		x.object = noObject // it is public elsewhere, here a directory denies it
+	case x.file != strangeFile && info.ETag == x.base:
+		x.object = baseObject
+		if x.file == changedFile && x.hasContent(info) {
+			x.object = sameObject
+		}
+	case x.hasContent(info):
+		x.object = sameObject
+	case !x.unheld && e.wasHere(info) && (x.file != cleanFile):
+		x.object = heldObject
+	}
+	if x.object == otherObject && x.file == cleanFile && s.wrote && !s.background && !s.elsewhere {
+		// The app has just put an old version there, with its mark.
+		x.file = strangeFile
+		if e.wasHere(info) {
+			x.object = heldObject
+		}
+	}
+	return nil
+}
+
+// headAny looks for the object of a key, under the other class too if any is.
+func (e *Engine) headAny(key string, first media.Class, anyClass bool) (bucket.Info, media.Class, error) {
+	other := media.Private
+	if first == media.Private {
+		other = media.Public
+	}
+	classes := []media.Class{first, other}
+	if first == media.Ignored {
+		classes = []media.Class{media.Public, media.Private}
+	}
+	if !anyClass {
+		classes = classes[:1]
+	}
+	for _, class := range classes {
+		info, err := e.head(key, class)
+		if errors.Is(err, bucket.ErrNotFound) {
+			continue
+		}
+		return info, class, err
+	}
+	return bucket.Info{}, first, bucket.ErrNotFound
+}
+
+// isOwn reports whether an object was stored from this disk.
+func (e *Engine) isOwn(info bucket.Info) bool { return info.Meta[metaNode] == e.team.self() }
+
+// wasHere reports whether a version of an object was certainly on this disk,
+// although memory does not know of it any more: it was stored from here, or
+// long before this disk was filled from the bucket.
+func (e *Engine) wasHere(info bucket.Info) bool {
+	return e.isOwn(info) || (!info.Stored.IsZero() && info.Stored.Before(e.began.Add(-clockSlack)) && e.filled())
+}
+
+// hasContent reports whether an object has the file's content.
+func (x *sight) hasContent(info bucket.Info) bool {
+	if x.f == nil || info.Size != x.info.Size() || info.ContentMD5() == "" {
+		return false
+	}
+	sum, err := x.md5()
+	return err == nil && sum == info.ContentMD5()
+}
+
+func (x *sight) md5() (string, error) {
+	if x.content != "" {
+		return x.content, nil
+	}
+	sum, err := md5Of(x.f, x.info.Size())
+	if err == nil {
+		x.content = sum
+	}
+	return sum, err
+}
+
+// agree notes that nothing is to be done.
+func (e *Engine) agree(s snapshot, x *sight) {
+	if x.file == noFile {
+		if s.unannounced {
+			if err := e.announce([]cluster.Change{{Op: cluster.Delete, Key: s.key}}, s); err != nil {
+				e.retry(s, err)
+				return
+			}
+		}
+		e.queue.settled(s, time.Now(), func(bool) { e.index.forget(s.key) })
+		return
+	}
+	if x.object == noObject {
+		e.queue.settled(s, time.Now(), func(bool) { e.index.set(s.key, entry{state: removed}) })
+		return
+	}
+	e.settleShared(s, x, x.base, s.unannounced)
+}
+
+// settleShared writes to the change log if others are to know, then notes that
+// the bucket holds the file as it is.
+func (e *Engine) settleShared(s snapshot, x *sight, etag string, tell bool) (again bool) {
+	now := x.entry(etag)
+	if !unchanged(e, s, x.f, now) {
+		e.changedMeanwhile(s, now, nil)
+		return false
+	}
+	if !e.removeMisplaced(s, now.class) {
+		return false
+	}
+	if tell || s.unannounced {
+		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
+			e.retry(s, err)
+			return false
+		}
+	}
+	e.settle(s, now, x.f)
+	return false
+}
+
+// change is an entry as it stands in the change log.
+func (x entry) change(key string) cluster.Change {
+	return cluster.Change{
+		Op: cluster.Put, Key: key, Class: x.class,
+		Size: x.size, ModTime: time.Unix(0, x.modTime), ETag: x.etag,
+	}
+}
+
+// putShared stores the file, if there is no object or only the very one with
+// the ETag over.
+func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
+	stored, err := e.storeFile(s, x.f, x.info, x.class, condition{over: over, create: over == ""})
+	now := x.entry(stored.ETag)
+	switch {
+	case errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged):
+		return true
+	case !unchanged(e, s, x.f, now):
+		if err == nil {
+			e.markUnannounced(s)
+		}
+		e.changedMeanwhile(s, now, err)
+		return false
+	case errors.Is(err, bucket.ErrRefused):
+		e.refuse(s, err)
+		return false
+	case errors.Is(err, errUnreadable):
+		e.unreadable(s, err)
+		return false
+	case err != nil:
+		e.retry(s, err)
+		return false
+	}
+	if x.info.Size() > largePut {
+		there, err := e.head(s.key, x.class)
+		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
+			e.retry(s, err)
+			return false
+		}
+		if err != nil || there.ETag != stored.ETag {
+			return true // another node's came after it
+		}
+	}
+	e.count.committed.Add(1)
+	e.count.bytes.Add(uint64(x.info.Size()))
+	e.recovered()
+	return e.settleShared(s, x, stored.ETag, true)
+}
+
+// markUnannounced notes that the bucket has a change that the log does not.
+func (e *Engine) markUnannounced(s snapshot) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	s.item.unannounced = true
+}
+
+// condition says over what an object may be stored.
+type condition struct {
+	create bool   // only if there is none
+	over   string // only over the version with this ETag
+}
+
+// meta is stored with an object where several nodes write.
+func (e *Engine) meta(c condition) map[string]string {
+	if c == (condition{}) {
+		return nil
+	}
+	return map[string]string{metaNode: e.team.self()}
+}
+
+func (e *Engine) putContext(size int64) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(e.ctx, putTimeout+time.Duration(size/putRate)*time.Second)
+}

@@ -1,0 +1,240 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// looksAtOnce bounds the objects that are looked at side by side before they
+// are deleted.
+const looksAtOnce = 8
+
+// deleteAll deletes the objects of files that are gone.
+func (e *Engine) deleteAll(gone []snapshot) {
+	if e.shared() {
+		e.deleteShared(gone)
+		return
+	}
+	e.deleteGone(gone)
+}
+
+// departed is a file that is gone, and what that means for the bucket.
+type departed struct {
+	s     snapshot
+	known entry
+	names []string // of objects to be deleted
+	etag  string
+	tell  bool // others are to know
+}
+
+// deleteShared deletes the objects of files that are gone, where other nodes
+// write too: only such versions as were on this disk. All go in few requests,
+// and are told in one entry of the change log.
+func (e *Engine) deleteShared(gone []snapshot) {
+	all := make([]departed, len(gone))
+	var looks sync.WaitGroup
+	turn := make(chan struct{}, looksAtOnce)
+	for i, s := range gone {
+		turn <- struct{}{}
+		looks.Go(func() {
+			defer func() { <-turn }()
+			all[i] = e.seeDeparted(s)
+		})
+	}
+	looks.Wait()
+	var waiting []departed
+	var objects []string
+	var changes []cluster.Change
+	for _, d := range all {
+		if !d.tell {
+			continue
+		}
+		waiting = append(waiting, d)
+		objects = append(objects, d.names...)
+		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: d.s.key, ETag: d.etag})
+	}
+	if len(waiting) == 0 {
+		return
+	}
+	if err := e.deleteAndTell(objects, changes, waiting); err != nil {
+		for _, d := range waiting {
+			e.retry(d.s, fmt.Errorf("deleting %s: %w", d.s.key, err))
+		}
+		return
+	}
+	for _, d := range waiting {
+		e.count.deleted.Add(1)
+		e.drop(d.s)
+	}
+}
+
+func (e *Engine) deleteAndTell(objects []string, changes []cluster.Change, waiting []departed) error {
+	for len(objects) > 0 {
+		n := min(len(objects), deleteBatch)
+		if err := e.deleteNames(objects[:n]); err != nil {
+			return err
+		}
+		objects = objects[n:]
+	}
+	items := make([]snapshot, len(waiting))
+	for i, d := range waiting {
+		items[i] = d.s
+	}
+	return e.announce(changes, items...)
+}
+
+// seeDeparted decides about one file that is gone; unless tell is set in the
+// result, the item is dealt with.
+func (e *Engine) seeDeparted(s snapshot) departed {
+	if _, err := e.trees[s.root].Stat(s.rel); err == nil {
+		e.queue.again(s, false, time.Now())
+		return departed{}
+	}
+	known, _ := e.index.get(s.key)
+	switch {
+	case s.unannounced:
+	case s.fresh && !known.object() && !s.elsewhere:
+		e.drop(s) // it came and went, and the bucket never saw it
+		return departed{}
+	case known.unheld || known.state == removed || known.state == announced:
+		// Not the app's delete, but this engine's, or of what was never here.
+		if s.elsewhere {
+			e.queue.lookAgain(s, time.Now())
+			return departed{}
+		}
+		e.drop(s)
+		return departed{}
+	case !e.passOn(s):
+		e.keepObject(s, known)
+		return departed{}
+	}
+	info, class, err := e.headAny(s.key, known.class, true)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return departed{s: s, known: known, etag: known.etag, tell: true}
+	case err != nil:
+		e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
+		return departed{}
+	case known.object() && info.ETag == known.etag, e.wasHere(info) && (!known.object() || e.isOwn(info)):
+		return departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, tell: true}
+	}
+	// Another node has written it since: this delete was of an older version.
+	e.queue.lookAgain(s, time.Now())
+	return departed{}
+}
+
+// deleteDirShared deletes what the bucket holds below a directory that is gone,
+// as far as it was on this disk, and tells the other nodes.
+func (e *Engine) deleteDirShared(s snapshot) error {
+	for _, class := range []media.Class{media.Public, media.Private} {
+		if err := e.deleteBelowShared(s, class); err != nil {
+			return err
+		}
+	}
+	if s.key == "" {
+		return nil
+	}
+	if _, err := e.trees[s.root].StatDir(s.rel); err == nil {
+		return nil // it is there again
+	}
+	return e.announce([]cluster.Change{{Op: cluster.DeleteBelow, Key: s.key}})
+}
+
+func (e *Engine) deleteBelowShared(s snapshot, class media.Class) error {
+	prefix := e.objectName("", class)
+	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
+	defer cancel()
+	var found []bucket.Info
+	flush := func() error {
+		err := e.deleteListed(found, prefix)
+		found = found[:0]
+		return err
+	}
+	for info, err := range e.store.List(ctx, prefix+s.key+"/", "") {
+		if err != nil {
+			return err
+		}
+		root, rel, ok := e.site.Locate(strings.TrimPrefix(info.Key, prefix))
+		if !ok || root != s.root {
+			continue
+		}
+		if _, err := e.trees[root].Stat(rel); err == nil {
+			continue
+		}
+		if found = append(found, info); len(found) == deleteBatch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// deleteListed deletes those of the objects that were on this disk, and has the
+// others fetched.
+func (e *Engine) deleteListed(found []bucket.Info, prefix string) error {
+	var names []string
+	var changes []cluster.Change
+	for _, info := range found {
+		key := strings.TrimPrefix(info.Key, prefix)
+		was, err := e.wasOnDisk(key, info)
+		if err != nil {
+			return err
+		}
+		if !was {
+			e.look(key, putElsewhere)
+			continue
+		}
+		names = append(names, info.Key)
+		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: key, ETag: info.ETag})
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := e.deleteNames(names); err != nil {
+		return err
+	}
+	if err := e.announce(changes); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		e.count.deleted.Add(1)
+		e.forgetDeleted(c.Key)
+	}
+	return nil
+}
+
+// wasOnDisk reports whether a listed object is a version that this disk held.
+func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
+	known, ok := e.index.get(key)
+	switch {
+	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly):
+		return false, nil
+	case known.object():
+		return known.etag == info.ETag, nil
+	case e.wasHere(info):
+		return true, nil
+	}
+	full, err := e.store.Head(e.ctx, info.Key)
+	if errors.Is(err, bucket.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && e.wasHere(full), err
+}
+
+// dirOf returns the directory of a path below a root, "" for the root.
+func dirOf(rel string) string {
+	if dir := path.Dir(rel); dir != "." {
+		return dir
+	}
+	return ""
+}

@@ -1,0 +1,179 @@
+package offload
+
+import (
+	"strings"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// maxHeard bounds the items of others' changes; beyond it disk and bucket are
+// compared as a whole instead.
+const maxHeard = 50_000
+
+// largeFetch is the size in bytes from which on a request waits for a file of
+// another node only if its name resembles one of the request's.
+const largeFetch = 32 << 20
+
+// apply puts others' changes into the queue.
+func (e *Engine) apply(changes []cluster.Change) {
+	now := time.Now()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	for i := range changes {
+		e.hear(&changes[i], now)
+	}
+}
+
+// hear puts one change of another node into the queue, whose lock the caller
+// holds. What a foreign program may have written there is checked again.
+func (e *Engine) hear(c *cluster.Change, now time.Time) {
+	root, rel, ok := e.site.Locate(c.Key)
+	if !ok || rel == "" || media.CheckKey(c.Key) != nil {
+		return
+	}
+	if c.Op == cluster.DeleteBelow {
+		e.goneDirs.Add(c.Key, struct{}{})
+		e.recon.want(scope{root, rel}, window{})
+		return
+	}
+	if e.site.Class(c.Key, nil) == media.Ignored {
+		return
+	}
+	known, _ := e.index.cache.Peek(c.Key)
+	x := entry{state: removed}
+	it := elsewhere{why: deletedElsewhere, removed: c.ETag}
+	if c.Op == cluster.Put {
+		if known.state == committed && known.etag == c.ETag && known.class == c.Class {
+			return // this very version is here
+		}
+		x = entry{state: announced, class: c.Class, size: c.Size, etag: c.ETag}
+		if !c.ModTime.IsZero() {
+			x.modTime = c.ModTime.UnixNano()
+		}
+		it = elsewhere{why: putElsewhere, size: c.Size}
+		e.keepDirs(c.Key)
+	} else if known.state == committed && c.ETag != "" && known.etag != c.ETag {
+		it.why = otherDeleted
+	}
+	if known.state != dirty {
+		e.index.set(c.Key, x)
+	}
+	if len(e.queue.heard) >= maxHeard {
+		e.recon.want(everything, window{})
+		return
+	}
+	e.recon.touch(c.Key)
+	e.queue.schedule(e.queue.hear(c.Key, root, rel, it, now), now)
+}
+
+// keepDirs notes that the directories of a key are there again.
+func (e *Engine) keepDirs(key string) {
+	if e.goneDirs.Len() == 0 {
+		return
+	}
+	for dir, _ := splitLast(key); dir != ""; dir, _ = splitLast(dir) {
+		e.goneDirs.Remove(dir)
+	}
+}
+
+// splitLast splits a key at its last slash.
+func splitLast(key string) (dir, name string) {
+	i := strings.LastIndexByte(key, '/')
+	if i < 0 {
+		return "", key
+	}
+	return key[:i], key[i+1:]
+}
+
+// elsewhere is what is known of another node's change.
+type elsewhere struct {
+	why     cause
+	removed string
+	size    int64
+}
+
+// hear merges another node's change into the item of its key. The caller holds
+// mu and schedules the item.
+func (q *queue) hear(key string, root int, rel string, c elsewhere, now time.Time) *item {
+	q.gen++
+	it := q.items[key]
+	switch {
+	case it == nil:
+		it = &item{kind: aFile, key: key, root: root, rel: rel, since: now, heapIndex: -1, fetching: true}
+		it.elem = q.order.PushBack(it)
+		q.items[key] = it
+	case it.background:
+		q.unschedule(it)
+		it.background, it.fetching = false, true
+		q.freeBackground()
+	}
+	it.gen, it.heard = q.gen, q.gen
+	it.elsewhere, it.why, it.removed, it.size = true, c.why, c.removed, c.size
+	q.heard[it] = struct{}{}
+	return it
+}
+
+// unhear notes that others' changes up to gen have been dealt with.
+func (q *queue) unhear(it *item, gen uint64) {
+	if it.heard > gen {
+		return
+	}
+	it.elsewhere, it.hurried, it.removed, it.size = false, false, "", 0
+	it.why = ownChange
+	delete(q.heard, it)
+}
+
+// lookAgain returns an item to be looked at again, in the bucket too.
+func (q *queue) lookAgain(s snapshot, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := s.item
+	it.heapIndex = -1
+	if !it.elsewhere {
+		it.why = putElsewhere
+	}
+	it.elsewhere, it.heard = true, it.gen
+	if it.gen == s.gen {
+		it.gone, it.told = false, false
+	}
+	q.heard[it] = struct{}{}
+	q.schedule(it, due)
+}
+
+// collectHeard makes w wait for others' changes that were heard until now and
+// hurries them: all but large files whose names resemble none of the request's,
+// and of what a reconcile found only what resembles one.
+func (q *queue) collectHeard(w *wait, resembles func(key string) bool, now time.Time) []*item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var found []*item
+	for it := range q.heard {
+		if (it.background || it.size > largeFetch) && !resembles(it.key) {
+			continue
+		}
+		w.left++
+		it.waiters = append(it.waiters, waiter{gen: it.gen, on: w})
+		found = append(found, it)
+		q.hurry(it, now)
+	}
+	return found
+}
+
+// hurry puts an item before those that nobody waits for.
+func (q *queue) hurry(it *item, now time.Time) {
+	if it.hurried {
+		return
+	}
+	scheduled := it.scheduled()
+	q.unschedule(it)
+	it.hurried = true
+	due := it.due
+	if it.attempts == 0 && due.After(now) {
+		due = now
+	}
+	if scheduled {
+		q.schedule(it, due)
+	}
+}

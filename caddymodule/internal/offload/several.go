@@ -1,0 +1,207 @@
+package offload
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+)
+
+// team is the engine's part in a site of several nodes.
+type team struct {
+	node *cluster.Node // of several; nil with LocalOwn
+	own  *cluster.Node // claims among this node's own requests
+
+	decided chan struct{} // closed when it is known which of the two it is
+	alone   bool          // it is own; read after decided is closed
+
+	self func() string // names this disk in what it stores
+
+	names gate
+}
+
+// joinTeam prepares the engine's part, without I/O.
+func (e *Engine) joinTeam() error {
+	t := &e.team
+	t.own, t.decided = cluster.NewStatic(), make(chan struct{})
+	t.self = sync.OnceValue(e.readSelf)
+	t.names.init()
+	if e.cfg.Local == LocalOwn {
+		t.alone = true
+		t.names.open()
+		close(t.decided)
+		return nil
+	}
+	e.index.shared = true
+	node, err := cluster.New(cluster.Config{
+		Store: e.store, Prefix: e.cfg.ControlPrefix, Log: e.log,
+		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll,
+	})
+	t.node = node
+	return err
+}
+
+// shared reports whether other nodes write too; false until that is known.
+func (e *Engine) shared() bool {
+	select {
+	case <-e.team.decided:
+		return !e.team.alone
+	default:
+		return false
+	}
+}
+
+// awaitNode waits until it is known whether there may be other nodes; false if
+// the engine stops before.
+func (e *Engine) awaitNode() bool {
+	select {
+	case <-e.team.decided:
+		return true
+	case <-e.life.Done():
+		return false
+	}
+}
+
+// join makes the engine one of several nodes, or the only one if the store
+// does not let several agree. Called by the reconcile loop, after the probe.
+func (e *Engine) join(ctx context.Context, coordinates bool, missing string) error {
+	t := &e.team
+	select {
+	case <-t.decided:
+		return nil
+	default:
+	}
+	if !coordinates {
+		e.log().Warn("the bucket cannot serve several nodes, so this one works as if it were the only one; "+
+			"if it is, set `local own`", keyBucket, e.store.String(), "missing", missing)
+		t.alone = true
+		close(t.decided)
+		return nil
+	}
+	if err := t.node.Join(ctx); err != nil {
+		return err
+	}
+	e.loops.Go(func() { t.node.Run(e.life) })
+	close(t.decided)
+	return nil
+}
+
+// lost is called when entries of the change log were missed.
+func (e *Engine) lost() {
+	e.log().Warn("changes of other nodes were missed, so disk and bucket are compared as a whole")
+	e.team.names.shut()
+	e.recon.want(everything, window{})
+}
+
+// announce writes changes to the change log. On error the items stay to be
+// announced.
+func (e *Engine) announce(changes []cluster.Change, items ...snapshot) error {
+	e.queue.mu.Lock()
+	for _, s := range items {
+		s.item.unannounced = true
+	}
+	e.queue.mu.Unlock()
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	return e.team.node.Append(ctx, changes...)
+}
+
+// logged reports whether any node ever wrote to the change log.
+func (e *Engine) logged() bool { return e.shared() && e.team.node.Stats().Position > 0 }
+
+// metaNode names the disk from which an object was stored, in its metadata.
+const metaNode = "node"
+
+// readSelf returns the name of this disk. A copy of the disk in another machine
+// gets another name: it may not have held what the original stored since.
+func (e *Engine) readSelf() string {
+	t := e.trees[0]
+	id := t.DirNote("", local.AttrNode)
+	if id == "" {
+		id = rand.Text()
+		if err := t.SetDirNote("", local.AttrNode, id); err != nil {
+			id = "" // machine and path must do
+		}
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	machine, err := os.ReadFile("/etc/machine-id")
+	if err != nil {
+		machine = nil // not every machine has one
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", id, host, machine, t.Dir()))
+	return hex.EncodeToString(sum[:12])
+}
+
+// leave ends the engine's part, while ctx lasts. What is cut short is found
+// again: names expire, changes are told by the next start.
+func (e *Engine) leave(ctx context.Context) {
+	nodes := []*cluster.Node{e.team.own}
+	if e.team.node != nil {
+		nodes = append(nodes, e.team.node)
+	}
+	for _, n := range nodes {
+		if err := n.Close(ctx); err != nil {
+			e.log().Debug("leaving the other nodes", keyError, err)
+		}
+	}
+}
+
+// gate holds requests back until the names of all media are known.
+type gate struct {
+	mu     sync.Mutex
+	isOpen bool
+	moved  chan struct{} // closed with each change of isOpen or the reason
+}
+
+func (g *gate) init() { g.moved = make(chan struct{}) }
+
+func (g *gate) open() { g.set(true) }
+func (g *gate) shut() { g.set(false) }
+
+// nudge wakes who waits, to look at why the gate is not open.
+func (g *gate) nudge() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.moved)
+	g.moved = make(chan struct{})
+}
+
+func (g *gate) set(open bool) {
+	g.mu.Lock()
+	g.isOpen = open
+	g.mu.Unlock()
+	g.nudge()
+}
+
+func (g *gate) state() (open bool, moved <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isOpen, g.moved
+}
+
+// filled reports whether this disk has all that was in the bucket when the
+// engine started.
+func (e *Engine) filled() bool {
+	open, _ := e.team.names.state()
+	_, active, _ := e.recon.status()
+	return open && !active && e.queue.backgroundLen() == 0
+}
+
+func (q *queue) backgroundLen() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.backgrounds
+}
+
+// clockSlack is more than clocks differ by, wherever stores let requests in.
+const clockSlack = 2 * time.Hour

@@ -1,0 +1,117 @@
+package offload
+
+// fileState is what the disk has of a key, compared with the version of the
+// object that this disk held last (its base).
+type fileState uint8
+
+const (
+	noFile fileState = iota
+	// cleanFile: the file is its base.
+	cleanFile
+	// changedFile: the app changed it since.
+	changedFile
+	// strangeFile: nothing tells of which version it came, if of any.
+	strangeFile
+)
+
+// objectState is what the bucket has of a key.
+type objectState uint8
+
+const (
+	// unseenObject: nobody has looked; a condition of the Put will.
+	unseenObject objectState = iota
+	noObject
+	// baseObject is the version that this disk held last.
+	baseObject
+	// sameObject has the file's content.
+	sameObject
+	// heldObject is another version that was certainly on this disk once.
+	heldObject
+	// otherObject is a version that this disk never held.
+	otherObject
+)
+
+// cause is why a key is looked at.
+type cause uint8
+
+const (
+	// ownChange: this node's app changed it, or a reconcile found it so.
+	ownChange cause = iota
+	// putElsewhere, deletedElsewhere: another node did.
+	putElsewhere
+	deletedElsewhere
+	// otherDeleted: another node deleted a version, but not this one.
+	otherDeleted
+)
+
+// verdict is what has to be done so that disk and bucket agree on a key.
+type verdict uint8
+
+const (
+	// agreed: nothing; what is there is noted.
+	agreed verdict = iota
+	// adopt: nothing but to note that the object is the file's.
+	adopt
+	// putNew, putOver: store the file if there is no object, or over the very
+	// object that was seen.
+	putNew
+	putOver
+	// fetch: bring the object to the disk, in place of a file that is clean.
+	fetch
+	// removeFile: others deleted it, and it is clean.
+	removeFile
+	// keepBoth: the bucket's version takes the name, the file's content is kept
+	// aside in the bucket.
+	keepBoth
+)
+
+// decide is the rule by which disk and bucket are made to agree where several
+// nodes write. It never lets go of content that is not in the bucket, and
+// never writes over an object that this disk has not seen.
+func decide(file fileState, object objectState, why cause) verdict {
+	switch file {
+	case noFile:
+		if object == noObject || object == unseenObject {
+			return agreed
+		}
+		return fetch
+	case cleanFile:
+		return decideClean(object, why)
+	}
+	switch object {
+	case noObject:
+		return putNew
+	case unseenObject:
+		if file == changedFile {
+			return putOver
+		}
+		return putNew
+	case sameObject:
+		return adopt
+	case heldObject:
+		return putOver
+	case baseObject:
+		if file == changedFile {
+			return putOver
+		}
+	}
+	return keepBoth
+}
+
+func decideClean(object objectState, why cause) verdict {
+	switch object {
+	case unseenObject, baseObject:
+		return agreed
+	case sameObject:
+		return adopt
+	case noObject:
+		switch why {
+		case deletedElsewhere:
+			return removeFile
+		case putElsewhere:
+			return agreed // deleted since: the log will say by whom
+		}
+		return putNew
+	}
+	return fetch
+}
