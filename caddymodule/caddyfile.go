@@ -56,6 +56,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		hold          <duration>
 //		hold_buffer   <size>
 //		on_failure    pass|reject
+//		ready_wait    <duration>
 //		deletes       requests|always|never
 //		private       <pattern...>
 //		public        <pattern...>
@@ -116,6 +117,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return sizeArg(d, &h.HoldBuffer)
 	case "on_failure":
 		return wordArg(d, &h.OnFailure, onFailurePass, onFailureReject)
+	case "ready_wait":
+		return durationArg(d, &h.ReadyWait)
 	case "deletes":
 		return wordArg(d, &h.Deletes, "requests", "always", "never")
 	case "private":

@@ -78,6 +78,13 @@ type Handler struct {
 	// way. Default: `pass`.
 	OnFailure string `json:"on_failure,omitempty"`
 
+	// How long a request that may write is kept from the app at most, until this
+	// server knows what others wrote and the names of the request's files are
+	// its own. Then `on_failure` decides: `pass` lets it go on (files that
+	// collide are both kept), `reject` answers an upload with status 503 before
+	// the app runs. Default: `30s`; negative values are refused.
+	ReadyWait caddy.Duration `json:"ready_wait,omitempty"`
+
 	// Which deletes on disk are passed on to the bucket: `requests`, those that
 	// happen while a request that may write is running; `always`; `never`.
 	// Default: `requests`.
@@ -241,6 +248,7 @@ func (h *Handler) setDefaults() {
 	setDefault(&h.Hold, caddy.Duration(10*time.Second))
 	setDefault(&h.HoldBuffer, 1<<20)
 	setDefault(&h.OnFailure, onFailurePass)
+	setDefault(&h.ReadyWait, caddy.Duration(30*time.Second))
 	setDefault(&h.Missing, missing404)
 }
 
@@ -272,6 +280,8 @@ func (h *Handler) check() error {
 	switch {
 	case h.Hold < 0:
 		return errors.New("hold: must be positive, for example 10s")
+	case h.ReadyWait < 0:
+		return errors.New("ready_wait: must be positive, for example 30s")
 	case h.HoldBuffer < 0:
 		return errors.New("hold_buffer: must be positive, for example 1MiB")
 	case h.HoldBuffer > maxHoldBuffer:

@@ -133,6 +133,8 @@ type sharedEngine struct {
 
 	begin sync.Once
 
+	turnout turnout // of the requests that may write
+
 	// requests is the number of requests under way, plus retired.
 	requests atomic.Int64
 	idle     chan struct{} // closed when retired and without requests

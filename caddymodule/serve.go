@@ -29,11 +29,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return next.ServeHTTP(w, r)
 		}
 	}
-	r = h.withLocalURLs(r)
 	p := h.newPage(r, &q)
 	switch {
 	case h.mayWrite(r, &q):
-		return h.serveWrite(w, r, next, engine.engine, p)
+		return h.serveWrite(w, r, next, engine, &q, p)
 	case p != nil:
 		return h.servePage(w, r, next, p)
 	}

@@ -25,17 +25,27 @@ var keptOnReject = []string{"X-Wp-Upload-Attachment-Id"}
 // until what was written is committed. p says how to rewrite the answer (nil:
 // not at all).
 //
-// (Promise 1: "Durable before visible.")
-func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, engine *offload.Engine, p *page) error {
-	req := h.begin(r, engine)
+// (Promise 1: "Durable before visible." Promise 6: "Before PHP runs for an
+// upload, the node has caught up with the change log.")
+func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, engine *sharedEngine, q *requestPaths, p *page) error {
+	req := h.begin(r, engine.engine)
 	defer req.End()
+	g := h.newGate(r, q, engine, req)
+	defer g.close()
+	defer g.note(r)
+	early := !hasBody(r) || g.named()
+	toApp := h.withLocalURLs(g.withNames(r, h.site))
+	if early || g.isContended() {
+		if err := g.pass(); err != nil {
+			return refuse(w, err)
+		}
+	}
+	toApp = g.withHeldEnd(toApp)
+	if p != nil {
+		toApp = withoutAcceptEncoding(toApp)
+	}
 	rw := newResponseWriter(w, int(h.HoldBuffer), p)
 	defer rw.close()
-
-	toApp := r
-	if p != nil {
-		toApp = withoutAcceptEncoding(r)
-	}
 	err := next.ServeHTTP(rw, toApp)
 	if rw.hijacked { // not HTTP any more: nothing to hold
 		return err
@@ -45,6 +55,9 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 		endErr = rw.endBody()
 	}
 	waitErr := h.wait(r, req)
+	if refusal := g.refusal(); refusal != nil {
+		return h.reject(rw, refusal)
+	}
 
 	rejected := waitErr != nil && h.OnFailure == onFailureReject
 	if rejected {
