@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/media-offload/caddy-media-offload/rewrite"
 )
 
 // A page whose media URLs were made public may load them only if its
@@ -12,7 +14,7 @@ import (
 // the page load from the site itself, where the media were before, and no
 // other: what it forbade stays forbidden (W3C, Content Security Policy Level 3).
 //
-// A policy in a meta element is not touched.
+// That goes for policies in the header and for those in meta elements.
 
 // cspFields are the header fields that hold policies.
 var cspFields = [...]string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"}
@@ -65,6 +67,12 @@ func (s *cspSource) extendHeader(hdr http.Header, self string) {
 			hdr[name] = values
 		}
 	}
+}
+
+// extendPolicy is rewrite's hook for a policy in a meta element, which is one
+// alone (HTML standard, "content security policy state").
+func (h *Handler) extendPolicy(policy string, p rewrite.Page) string {
+	return h.csp.extendPolicy(policy, p.Host)
 }
 
 // extend makes each of the policies of a field's value wider. One that allows

@@ -130,6 +130,21 @@ func TestPolicyOfPages(t *testing.T) {
 	}
 }
 
+// TestPolicyInMeta: what stands in a page, be there media in it or not.
+func TestPolicyInMeta(t *testing.T) {
+	const meta = `<head><meta http-equiv="Content-Security-Policy" content="img-src 'self'; script-src 'none'"></head><p>`
+	s := newTestSite(t, html(meta))
+	s.handler["public_url"] = publicTestURL
+	s.start()
+	want := strings.Replace(meta, "'self'", "'self' "+publicTestURL, 1)
+	if a := s.do("GET", "/", ""); a.body != want {
+		t.Errorf("got  %s\nwant %s", a.body, want)
+	}
+	if a := s.do("GET", "/wp-admin/", ""); a.body != meta {
+		t.Errorf("an admin page changes: %s", a.body)
+	}
+}
+
 // FuzzExtendPolicy: no policy makes the parser panic; an extended one begins
 // its directives as before, allows nothing but the public folder besides, and
 // is not extended again.

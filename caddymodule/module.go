@@ -315,6 +315,7 @@ func (h *Handler) provisionRewriter() (err error) {
 		Hosts:    h.SiteHosts,
 		Prefixes: h.site.Prefixes(),
 		Resolve:  h.resolve,
+		Policy:   h.extendPolicy,
 	})
 	if err != nil {
 		return err

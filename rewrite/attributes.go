@@ -2,32 +2,29 @@ package rewrite
 
 import "bytes"
 
-// attributes reads the attributes of the whole tag that ends before end, from
-// i on. n is the position of the next needle.
-func (w *Writer) attributes(src []byte, i, end, n int, t tag, f *finder) {
-	first := i
-	var seen uint64 // a bit for each name, by a hash
-	for {
-		a, next, ok := nextAttribute(src, i, end)
-		if !ok {
-			return
+// attributes reads those of the attributes l of a whole tag, which ends before
+// end, that hold a needle. n is the position of the first one.
+func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *finder) {
+	for i := range l {
+		a := l[i]
+		if n >= a.end {
+			continue
 		}
-		i = next
-		bit := uint64(1) << ((uint(len(a.name))*5 + uint(lower(a.name[0]))) % 64)
-		again := seen&bit != 0
-		seen |= bit
 		if n < a.start { // in a name
 			n = f.next(src, a.start)
 		}
-		if n < 0 || n >= end {
-			return
-		}
-		if n < a.end {
-			k := w.attributeKind(src, first, end, a.name, t)
-			if k != noValue && !(again && isRepeated(src, first, end, a.start, a.name)) {
+		if n < a.end && n >= 0 {
+			name := src[a.name:a.nameEnd]
+			k := w.attributeKind(src, l, name, t)
+			if k != noValue && !l[:i].has(src, name) {
 				w.value(src[a.start:a.end], a.start, k, markup, t.depth)
+			} else if t.el == elMeta && t.depth == 0 {
+				w.policy(src, l, i)
 			}
 			n = f.next(src, a.end)
+		}
+		if n < 0 || n >= end {
+			return
 		}
 	}
 }
@@ -41,8 +38,8 @@ type tag struct {
 }
 
 // baseElement takes over the href of a base element.
-func (w *Writer) baseElement(src []byte, i, end int) {
-	href := findAttribute(src, i, end, "href")
+func (w *Writer) baseElement(src []byte, attrs attributeList) {
+	href := attrs.value(src, "href")
 	if href == nil {
 		return
 	}
@@ -58,7 +55,7 @@ func (w *Writer) baseElement(src []byte, i, end int) {
 const longestAttribute = 64
 
 // attributeKind is as what an attribute is read.
-func (w *Writer) attributeKind(src []byte, first, end int, name []byte, t tag) kind {
+func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t tag) kind {
 	switch string(name) { // most are these
 	case "src", "href":
 		return oneURL
@@ -86,7 +83,7 @@ func (w *Writer) attributeKind(src []byte, first, end int, name []byte, t tag) k
 		if w.rw.skip&ContextMeta != 0 {
 			return noValue
 		}
-		return metaKind(src, first, end)
+		return metaKind(src, l)
 	case bytes.HasPrefix(name, []byte("data-")) && w.rw.skip&ContextData == 0:
 		return dataKind(name[len("data-"):])
 	}
@@ -147,18 +144,18 @@ func dataKind(name []byte) kind {
 }
 
 // metaKind is as what the content of a meta element is read.
-func metaKind(src []byte, i, end int) kind {
-	if equiv := trimSpace(findAttribute(src, i, end, "http-equiv")); len(equiv) > 0 {
+func metaKind(src []byte, l attributeList) kind {
+	if equiv := trimSpace(l.value(src, "http-equiv")); len(equiv) > 0 {
 		if equalFold(equiv, "refresh") {
 			return refresh
 		}
 		return noValue
 	}
-	if findAttribute(src, i, end, "itemprop") != nil {
+	if l.value(src, "itemprop") != nil {
 		return urlOnly
 	}
 	for _, attr := range [...]string{"property", "name"} {
-		v := trimSpace(findAttribute(src, i, end, attr))
+		v := trimSpace(l.value(src, attr))
 		for _, p := range [...]string{"og:", "twitter:", "msapplication-", "article:", "thumbnail", "image"} {
 			if hasPrefixFold(v, p) && !isProse(v[len(p):]) {
 				return urlOnly

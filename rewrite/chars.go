@@ -1,11 +1,5 @@
 package rewrite
 
-import (
-	"bytes"
-	"encoding/binary"
-	"math/bits"
-)
-
 // Classes of bytes, one bit each.
 const (
 	isSpace   = 1 << iota // HTML's ASCII whitespace
@@ -20,6 +14,7 @@ const (
 	isEscape              // '%'
 	endsPath              // begins a query or fragment
 	isHigh                // not ASCII
+	varies                // written in another way in some context
 )
 
 var class = func() (t [256]uint16) {
@@ -37,6 +32,7 @@ var class = func() (t [256]uint16) {
 	set("\\", badPath)
 	set("%", isEscape)
 	set("?#", endsPath)
+	set("&()\\", varies)
 	for c := range 256 {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
@@ -101,27 +97,6 @@ func trimSpace(s []byte) []byte {
 		s = s[:len(s)-1]
 	}
 	return s
-}
-
-// nearSteps is how many words of eight bytes indexNear looks at itself.
-const nearSteps = 4
-
-// indexNear is bytes.IndexByte for where c is expected within a few bytes: a
-// call of that costs as much as looking at some words of eight bytes.
-func indexNear(s []byte, c byte) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	pattern := uint64(c) * ones
-	i := 0
-	for ; i < 8*nearSteps && i+8 <= len(s); i += 8 {
-		v := binary.LittleEndian.Uint64(s[i:]) ^ pattern
-		if zero := (v - ones) &^ v & tops; zero != 0 {
-			return i + bits.TrailingZeros64(zero)/8
-		}
-	}
-	if j := bytes.IndexByte(s[i:], c); j >= 0 {
-		return i + j
-	}
-	return -1
 }
 
 // unhex is the value of a hexadecimal digit, or -1.

@@ -58,6 +58,12 @@ func (d *decoded) decode(src []byte, c codec, final bool) {
 		if i += n; i == len(src) || !final && len(src)-i < longestEscape {
 			break
 		}
+		if mark == '\\' && i+1 < len(src) && src[i+1] == '/' { // most are
+			d.text = append(d.text, '/')
+			i += 2
+			d.points = append(d.points, point{len(d.text), i})
+			continue
+		}
 		r, n := c.escape(src[i:])
 		switch {
 		case n == 0:
@@ -284,7 +290,15 @@ func hexDigits(s []byte, limit int) (v rune, n int) {
 // encode appends repl[from:to] to repl as c escapes it, writing a slash as the
 // original does.
 func encode(repl []byte, from, to int, c codec, slash []byte) []byte {
-	for i := from; i < to; i++ {
+	for from < to {
+		i := from
+		for i < to && repl[i] != '/' && !is(repl[i], varies) {
+			i++
+		}
+		repl = append(repl, repl[from:i]...)
+		if from = i + 1; i == to {
+			break
+		}
 		switch b := repl[i]; {
 		case b == '/':
 			repl = append(repl, slash...)
@@ -307,36 +321,35 @@ var plainSlash = []byte("/")
 // of a text decoded from src, into edits of the text around it, in which src
 // begins at off.
 func (w *Writer) outward(first int, d *decoded, src []byte, off int, c codec) {
-	if first == len(w.edits) {
-		return
-	}
-	same := d == nil && !escapable(w.repl[w.edits[first].from:], c)
 	for i := first; i < len(w.edits); i++ {
 		e := &w.edits[i]
-		if same {
-			e.start += off
-			e.end += off
-			continue
-		}
 		slash := plainSlash
 		if d != nil {
-			j := bytes.IndexByte(d.text[e.start:e.end], '/') + e.start
-			start := d.at(e.start)
-			if j >= e.start {
-				slash = src[d.at(j):d.at(j+1)]
-			}
-			e.start, e.end = start, d.at(e.end)
-			e.literal = false
+			slash = d.outward(e, src)
 		}
 		e.start += off
 		e.end += off
-		if len(slash) == 1 && !escapable(w.repl[e.from:e.to], c) {
+		if len(slash) == 1 && (e.simple || !escapable(w.repl[e.from:e.to], c)) {
 			continue
 		}
 		from := len(w.repl)
 		w.repl = encode(w.repl, e.from, e.to, c, slash)
-		e.from, e.to = from, len(w.repl)
+		e.from, e.to, e.simple = from, len(w.repl), false
 	}
+}
+
+// outward turns e, which is in the coordinates of d.text, into an edit of src,
+// from which that was decoded, and returns how a slash of it is written there.
+func (d *decoded) outward(e *edit, src []byte) (slash []byte) {
+	slash = plainSlash
+	start := d.at(e.start)
+	if j := indexNear(d.text[e.start:e.end], '/'); j >= 0 {
+		j += e.start
+		slash = src[d.at(j):d.at(j+1)]
+	}
+	e.start, e.end = start, d.at(e.end)
+	e.literal = false
+	return slash
 }
 
 // escapable reports whether c writes some byte of s, other than a slash, in

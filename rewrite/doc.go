@@ -36,6 +36,9 @@
 // or escaped; not guid, id and title. What a body is, is seen from its
 // Content-Type and its first bytes.
 //
+// Config.Policy, if set, is asked what is to become of a Content-Security-Policy
+// in a meta element, which might not let the page load the new URLs.
+//
 // A data attribute or a string in a script says nothing of what it is for. It
 // is taken for a URL if all of it is one, and for HTML if there is a tag in it.
 //

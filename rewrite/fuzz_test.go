@@ -14,7 +14,7 @@ import (
 
 // tight is r with limits that a fuzzer's inputs reach.
 func tight(t testing.TB) *Rewriter {
-	r := newTest(t)
+	r := newTest(t, withPolicy)
 	r.maxToken, r.unread = 96, 64
 	return r
 }
@@ -30,7 +30,7 @@ func fuzzFormat(f *testing.F, contentType string, seeds []row) {
 	}
 	p := sitePage
 	p.ContentType = contentType
-	r, none, small := newTest(f), newTest(f, unresolved), tight(f)
+	r, none, small := newTest(f, withPolicy), newTest(f, unresolved), tight(f)
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		in := string(data)
 		if out := rewriteIn(t, none, p, in, random(seed), false); out != in {
@@ -77,7 +77,7 @@ func checkBounds(t *testing.T, r *Rewriter, p Page, data []byte) {
 	}
 }
 
-func FuzzHTML(f *testing.F) { fuzzFormat(f, "text/html", rows(htmlRows)) }
+func FuzzHTML(f *testing.F) { fuzzFormat(f, "text/html", rows(htmlRows+policyRows)) }
 func FuzzCSS(f *testing.F)  { fuzzFormat(f, "text/css", rows(cssRows)) }
 func FuzzJSON(f *testing.F) { fuzzFormat(f, "application/json", rows(jsonRows)) }
 func FuzzXML(f *testing.F) {

@@ -276,10 +276,7 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 		h.state = htmlBogus
 		return pos + 2, true
 	}
-	name := pos + 3
-	for name < len(src) && !is(src[name], endsTag) {
-		name++
-	}
+	name := tagNameEnd(src, pos+3)
 	end := skipAttributes(src, name)
 	if end < 0 || end-pos > h.w.rw.maxToken {
 		return h.unfinishedTag(src, pos, end, final)
@@ -291,27 +288,33 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 	return end, true
 }
 
-// startTag reads a whole start tag, src[pos:end], whose name ends before attrs.
-func (h *htmlScanner) startTag(src []byte, pos, attrs, end, n int, f *finder) {
-	name := src[pos+1 : attrs]
+// startTag reads a whole start tag, src[pos:end], whose name ends at nameEnd.
+func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder) {
+	name := src[pos+1 : nameEnd]
 	el := elementOf(name)
+	if el == elOther && n >= end && h.foreign.n == 0 {
+		return
+	}
+	attrs := readAttributes(h.w.attrs[h.depth][:0], src, nameEnd, end)
+	h.w.attrs[h.depth] = attrs
 	switch {
 	case el == elBase:
 		if h.depth == 0 {
-			h.w.baseElement(src, attrs, end)
+			h.w.baseElement(src, attrs)
 		}
 	case n < end:
 		h.w.attributes(src, attrs, end, n, tag{el: el, depth: h.depth}, f)
 	}
 	if h.foreign.n > 0 || el == elSVG || el == elMath {
 		h.svgStyle = false
-		if h.foreign.open(name, el, selfClosing(src, attrs, end)) {
-			h.svgStyle = el == elStyle && !selfClosing(src, attrs, end) && h.w.rw.skip&ContextStyle == 0
+		closed := attrs.closesItself(src, end)
+		if h.foreign.open(name, el, closed) {
+			h.svgStyle = el == elStyle && !closed && h.w.rw.skip&ContextStyle == 0
 			h.style = cssScanner{w: h.w, depth: h.depth}
 			return
 		}
 	}
 	if el != elOther {
-		h.enter(src, attrs, end, el)
+		h.enter(src, attrs, el)
 	}
 }

@@ -3,10 +3,10 @@ package rewrite
 import "bytes"
 
 // enter sets the state that the start tag of el leaves the tokenizer in.
-func (h *htmlScanner) enter(src []byte, attrs, end int, el element) {
+func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 	switch el {
 	case elScript:
-		k, rel := scriptType(src, attrs, end)
+		k, rel := scriptType(src, attrs)
 		h.enterScript(k, rel)
 	case elStyle:
 		h.state, h.end, h.ahead = htmlRaw, "style", 0

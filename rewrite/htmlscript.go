@@ -3,8 +3,8 @@ package rewrite
 import "bytes"
 
 // scriptType is as what the script element with these attributes is read.
-func scriptType(src []byte, i, end int) (k kind, rel relative) {
-	t := trimSpace(findAttribute(src, i, end, "type"))
+func scriptType(src []byte, attrs attributeList) (k kind, rel relative) {
+	t := trimSpace(attrs.value(src, "type"))
 	var buf [48]byte
 	if len(t) > len(buf) {
 		return scriptText, rootRelative

@@ -1,16 +1,22 @@
 package rewrite
 
-// skipTag is the position after the '>' that ends the tag whose name goes on
-// at i, or -1 if src ends before.
-func skipTag(src []byte, i int) int {
-	for i < len(src) && !is(src[i], endsTag) {
-		i++
-	}
-	return skipAttributes(src, i)
+// attribute is an attribute of a tag, by positions: where its name begins and
+// ends, and what encloses its value.
+type attribute struct {
+	name, nameEnd int
+	start, end    int
 }
 
-// skipAttributes is skipTag from after the name on (HTML standard, 13.2.5.8
-// and 13.2.5.32 ff).
+// attributeList is the attributes of a tag.
+type attributeList []attribute
+
+// maxAttributes bounds the attributes of one tag that are looked at: so many
+// first ones, but for one, and the last.
+const maxAttributes = 512
+
+// skipAttributes is the position after the '>' that ends the tag whose name
+// ends at i, or -1 if src ends before (HTML standard, 13.2.5.8 and 13.2.5.32
+// ff). It goes the way of readAttributes, and is faster for noting nothing.
 func skipAttributes(src []byte, i int) int {
 	for i < len(src) {
 		c := src[i]
@@ -57,75 +63,77 @@ func skipAttributes(src []byte, i int) int {
 	return -1
 }
 
-// attribute is an attribute of a tag; start and end enclose its value.
-type attribute struct {
-	name       []byte
-	start, end int
+// readAttributes reads the attributes of a whole tag, which ends before end,
+// from where its name ends at i, into l.
+func readAttributes(l attributeList, src []byte, i, end int) attributeList {
+	for {
+		for is(src[i], endsTag) {
+			if i++; i == end {
+				return l
+			}
+		}
+		a := attribute{name: i}
+		for i++; !is(src[i], endsName); i++ {
+		}
+		a.nameEnd, a.start, a.end = i, i, i
+		if src[i] != '=' {
+			i = skipSpace(src, i)
+		}
+		if src[i] == '=' {
+			i = a.readValue(src, i+1)
+		}
+		if len(l) == maxAttributes {
+			l = l[:maxAttributes-1]
+		}
+		l = append(l, a)
+	}
 }
 
-// nextAttribute reads the attribute at or after i in a whole tag that ends
-// before end, and returns the position after it; ok is false at the tag's end.
-func nextAttribute(src []byte, i, end int) (a attribute, next int, ok bool) {
-	for is(src[i], endsTag) {
-		if src[i] == '>' {
-			return a, end, false
-		}
-		i++
-	}
-	start := i
-	for i++; !is(src[i], endsName); i++ {
-	}
-	a.name = src[start:i]
-	a.start, a.end = i, i
-	j := skipSpace(src, i)
-	if src[j] != '=' {
-		return a, i, true
-	}
-	i = skipSpace(src, j+1)
-	switch q := src[i]; q {
-	case '"', '\'':
+// readValue reads the value after the '=' before i and returns the position
+// after it.
+func (a *attribute) readValue(src []byte, i int) int {
+	i = skipSpace(src, i)
+	if q := src[i]; q == '"' || q == '\'' {
 		a.start = i + 1
 		a.end = a.start + indexNear(src[a.start:], q)
-		return a, a.end + 1, true
-	case '>':
-		a.start, a.end = i, i
-		return a, i, true
+		return a.end + 1
 	}
 	a.start = i
 	for !is(src[i], isSpace) && src[i] != '>' {
 		i++
 	}
 	a.end = i
-	return a, i, true
+	return i
 }
 
-// findAttribute is the value of the first attribute called name.
-func findAttribute(src []byte, i, end int, name string) []byte {
-	for {
-		a, next, ok := nextAttribute(src, i, end)
-		if !ok {
-			return nil
+// index is the number of the first attribute called name, -1 if there is none.
+func (l attributeList) index(src []byte, name string) int {
+	for i := range l {
+		if a := &l[i]; equalFold(src[a.name:a.nameEnd], name) {
+			return i
 		}
-		if equalFold(a.name, name) {
-			return src[a.start:a.end]
-		}
-		i = next
 	}
+	return -1
 }
 
-// isRepeated reports whether an attribute called name stands between i and the
-// one at limit: browsers take the first of several.
-func isRepeated(src []byte, i, end, limit int, name []byte) bool {
-	for {
-		a, next, ok := nextAttribute(src, i, end)
-		if !ok || a.start >= limit {
-			return false
-		}
-		if len(a.name) == len(name) && sameName(a.name, name) {
+// value is the value of the first attribute called name, nil if there is none.
+func (l attributeList) value(src []byte, name string) []byte {
+	if i := l.index(src, name); i >= 0 {
+		return src[l[i].start:l[i].end]
+	}
+	return nil
+}
+
+// has reports whether there is an attribute called name: browsers take the
+// first of several.
+func (l attributeList) has(src, name []byte) bool {
+	for i := range l {
+		a := &l[i]
+		if a.nameEnd-a.name == len(name) && sameName(src[a.name:a.nameEnd], name) {
 			return true
 		}
-		i = next
 	}
+	return false
 }
 
 func sameName(a, b []byte) bool {
@@ -137,31 +145,10 @@ func sameName(a, b []byte) bool {
 	return true
 }
 
-// tagName is the name that begins at i.
-func tagName(src []byte, i int) []byte {
-	end := i
-	for end < len(src) && !is(src[end], endsTag) {
-		end++
-	}
-	return src[i:end]
-}
-
-// selfClosing reports whether the tag whose attributes are src[i:end] closes
-// itself.
-func selfClosing(src []byte, i, end int) bool {
-	if src[end-2] != '/' {
-		return false
-	}
-	for {
-		a, next, ok := nextAttribute(src, i, end)
-		if !ok {
-			return true
-		}
-		if next == end-1 {
-			return a.end < next // else the slash belongs to an unquoted value
-		}
-		i = next
-	}
+// closesItself reports whether the tag that ends before end and has the
+// attributes l ends with a slash that does not belong to an unquoted value.
+func (l attributeList) closesItself(src []byte, end int) bool {
+	return src[end-2] == '/' && (len(l) == 0 || l[len(l)-1].end < end-1)
 }
 
 // attrState is where in a tag a scan stopped.
@@ -190,7 +177,7 @@ func (h *htmlScanner) unfinishedTag(src []byte, pos, end int, final bool) (int, 
 	h.state, h.long = htmlLongTag, inTagName
 	h.after = elOther
 	if src[pos+1] != '/' {
-		name := tagName(src[:pos+1+longestName], pos+1)
+		name := src[pos+1 : tagNameEnd(src[:pos+1+longestName], pos+1)]
 		h.after = elementOf(name)
 	}
 	return pos + 1, true
@@ -206,7 +193,7 @@ func (h *htmlScanner) longTag(src []byte, pos int, final bool) (int, bool) {
 			if h.foreign.inside() {
 				return i + 1, true
 			}
-			h.enter(src, i, i+1, h.after)
+			h.enter(src, nil, h.after)
 			return i + 1, true
 		}
 		h.long = next

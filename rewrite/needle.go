@@ -190,8 +190,7 @@ func (ns *needles) at(s []byte, from, j int) int {
 }
 
 // prefixNeedles chooses for each prefix what to search for.
-func prefixNeedles(prefixes []string) (*needles, error) {
-	var texts []string
+func prefixNeedles(prefixes []string) (texts []string, err error) {
 	for _, p := range prefixes {
 		for _, t := range needleTexts(p) {
 			if !slices.Contains(texts, t) {
@@ -209,7 +208,7 @@ func prefixNeedles(prefixes []string) (*needles, error) {
 	if len(texts) > maxNeedles {
 		return nil, fmt.Errorf("rewrite: the prefixes have %d different names to search for, more than %d", len(texts), maxNeedles)
 	}
-	return newNeedles(texts), nil
+	return texts, nil
 }
 
 // needleTexts is what a URL below prefix p holds one of. A run of unreserved

@@ -69,10 +69,18 @@ type Config struct {
 	// returns the result and true, or returns false: the URL stays as it is.
 	// The URL is plain, absolute (or protocol-relative: the page's scheme is
 	// added) and percent-encoded, without the query and fragment of the
-	// original, which are kept; escaping for the context is the package's task. Resolve is called for each URL in each page, and by
-	// several goroutines at once. It must answer from memory, must not keep m,
-	// and should answer the same for the same m while a page lasts.
+	// original, which are kept; escaping for the context is the package's task.
+	// Resolve is called for each URL in each page, and by several goroutines
+	// at once. It must answer from memory, must not keep m, and should answer
+	// the same for the same m while a page lasts.
 	Resolve func(dst []byte, m Match) ([]byte, bool)
+
+	// Policy, if not nil, is given each Content-Security-Policy that stands in
+	// a meta element of a page and returns what is to stand there instead: the
+	// same, or one that lets the page load what Resolve returns. A policy whose
+	// content attribute comes before http-equiv is left alone. Policy is called
+	// by several goroutines at once.
+	Policy func(policy string, p Page) string
 
 	// Skip names contexts to leave alone. Default: none.
 	Skip Context
@@ -91,6 +99,7 @@ type Rewriter struct {
 	// nested says that one prefix lies within another.
 	nested   bool
 	resolve  func(dst []byte, m Match) ([]byte, bool)
+	policy   func(policy string, p Page) string
 	skip     Context
 	maxToken int
 	unread   int // how much a Writer keeps unread beyond maxToken
@@ -112,17 +121,21 @@ func New(c Config) (*Rewriter, error) {
 			return nil, err
 		}
 	}
-	ns, err := prefixNeedles(c.Prefixes)
+	texts, err := prefixNeedles(c.Prefixes)
 	if err != nil {
 		return nil, err
+	}
+	if c.Policy != nil {
+		texts = append(texts, policyNeedles...)
 	}
 	r := &Rewriter{
 		prefixes: append([]string(nil), c.Prefixes...),
 		resolve:  c.Resolve,
+		policy:   c.Policy,
 		skip:     c.Skip,
 		maxToken: c.MaxToken,
 		unread:   maxUnread,
-		needles:  ns,
+		needles:  newNeedles(texts),
 	}
 	if r.maxToken == 0 {
 		r.maxToken = DefaultMaxToken

@@ -17,12 +17,13 @@ func TestSplits(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	r, small, none := newTest(t), tight(t), newTest(t, unresolved)
+	r, small, none := newTest(t, withPolicy), tight(t), newTest(t, unresolved)
 	for _, c := range []struct {
 		contentType string
 		rows        []row
 	}{
 		{"text/html", rows(htmlRows)},
+		{"text/html", rows(policyRows)},
 		{"text/html", append(rows(htmlRows), append(rows(jsonRows), rows(cssRows)...)...)},
 		{"text/css", rows(cssRows)},
 		{"application/json", rows(jsonRows)},

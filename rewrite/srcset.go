@@ -22,9 +22,7 @@ func (w *Writer) srcset(text []byte, guessed bool) {
 		if len(w.head) > 0 && bytes.HasPrefix(text[i:], w.head) {
 			i += len(w.head)
 		}
-		for i < len(text) && !is(text[i], isSpace) {
-			i++
-		}
+		i = indexSpace(text, i)
 		end := i
 		for end > start && text[end-1] == ',' {
 			end--

@@ -13,6 +13,9 @@ type edit struct {
 	// literal says that scheme, host and prefix stood there unescaped, so that
 	// nothing that ends a head can be between the start and the needle.
 	literal bool
+	// simple says that the replacement is the same in every context, but for
+	// its slashes.
+	simple bool
 }
 
 // relative says which relative URLs are taken for URLs in some place.
@@ -42,20 +45,28 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 		w.repl = w.repl[:from]
 		return
 	}
-	if bytes.HasPrefix(repl[from:], []byte("//")) {
+	if len(repl) > from+1 && repl[from] == '/' && repl[from+1] == '/' {
 		repl = slices.Insert(repl, from, w.scheme...)
 	}
 	w.repl = repl
-	if bits&unsafeURL != 0 || !w.isKnownBase(repl[from:], rest) {
+	known := bits&unsafeURL == 0 && w.isKnownBase(repl[from:], rest)
+	if !known {
 		w.repl = escapeUnsafe(repl, from)
-		if len(w.repl) == len(repl) && bytes.HasSuffix(repl[from:], rest) {
-			w.safeBase = append(w.safeBase[:0], repl[from:len(repl)-len(rest)]...)
-		}
+		w.learnBase(w.repl[from:], rest)
 	}
-	w.edits = append(w.edits, edit{off, end, from, len(w.repl), literal})
+	w.edits = append(w.edits, edit{off, end, from, len(w.repl), literal, known && bits&varies == 0})
 }
 
-// isKnownBase reports whether repl is rest below the base that the last
+// learnBase takes note of what precedes rest in the URL repl, if that is the
+// same in every context.
+func (w *Writer) learnBase(repl, rest []byte) {
+	base, ok := bytes.CutSuffix(repl, rest)
+	if ok && classesOf(base)&(unsafeURL|varies) == 0 {
+		w.safeBase = append(w.safeBase[:0], base...)
+	}
+}
+
+// isKnownBase reports whether repl is rest below the base that an earlier
 // replacement had, which is known to need no escaping.
 func (w *Writer) isKnownBase(repl, rest []byte) bool {
 	n := len(w.safeBase)
@@ -64,15 +75,25 @@ func (w *Writer) isKnownBase(repl, rest []byte) bool {
 
 // scanPath is s up to its query or fragment, and the classes of its bytes.
 func scanPath(s []byte) ([]byte, uint16) {
-	bits := uint16(0)
-	for i, c := range s {
-		b := class[c]
-		if b&endsPath != 0 {
-			return s[:i], bits
-		}
-		bits |= b
+	bits := classesOf(s)
+	if bits&endsPath == 0 {
+		return s, bits
 	}
-	return s, bits
+	for i, c := range s {
+		if is(c, endsPath) {
+			s = s[:i]
+			break
+		}
+	}
+	return s, classesOf(s)
+}
+
+// classesOf is the classes that the bytes of s have together.
+func classesOf(s []byte) (bits uint16) {
+	for _, c := range s {
+		bits |= class[c]
+	}
+	return bits
 }
 
 // match is the index of the longest prefix that u lies below, or -1, and what

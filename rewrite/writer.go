@@ -22,6 +22,7 @@ type Writer struct {
 	dst io.Writer
 	err error
 
+	page     Page
 	scheme   []byte // of the page, with its colon
 	pageHost string
 	// head is how the last absolute URL of the site's media began, and
@@ -52,6 +53,7 @@ type Writer struct {
 	script scriptScanner
 	xml    xmlScanner
 	levels [maxDepth]level
+	attrs  [maxDepth + 1]attributeList // of the tag in hand at each depth
 }
 
 var errClosed = errors.New("rewrite: write to a closed Writer")
@@ -70,7 +72,7 @@ func (r *Rewriter) NewWriter(dst io.Writer, p Page) *Writer {
 
 // Reset drops what w holds and makes it ready for another body.
 func (w *Writer) Reset(dst io.Writer, p Page) {
-	w.dst, w.err = dst, nil
+	w.dst, w.err, w.page = dst, nil, p
 	w.scheme = w.scheme[:0]
 	if p.Scheme != "" {
 		w.scheme = append(append(w.scheme, p.Scheme...), ':')

@@ -129,7 +129,8 @@ func (x *xmlScanner) tag(src []byte, pos, n int, f *finder, final bool) (int, bo
 	case '!':
 		return x.declaration(src, pos, final)
 	}
-	end := skipTag(src, pos+2)
+	name := tagNameEnd(src, pos+2)
+	end := skipAttributes(src, name)
 	if end < 0 && final {
 		return len(src), true
 	}
@@ -142,7 +143,7 @@ func (x *xmlScanner) tag(src []byte, pos, n int, f *finder, final bool) (int, bo
 	}
 	x.content = noValue
 	if rest[1] != '/' {
-		x.startTag(src, pos, end, n, f)
+		x.startTag(src, pos, name, end, n, f)
 	}
 	return end, true
 }
@@ -183,16 +184,20 @@ func (x *xmlScanner) doctype(src []byte, pos int) (int, bool) {
 	return len(src), true
 }
 
-func (x *xmlScanner) startTag(src []byte, pos, end, n int, f *finder) {
-	name := tagName(src, pos+1)
-	attrs := pos + 1 + len(name)
-	if bytes.Contains(src[attrs:end], []byte("xml:base")) {
+func (x *xmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder) {
+	name := src[pos+1 : nameEnd]
+	if is(src[pos+1], endsTag) { // no name
+		name, nameEnd = nil, end-1
+	}
+	attrs := readAttributes(x.w.attrs[0][:0], src, nameEnd, end)
+	x.w.attrs[0] = attrs
+	if attrs.value(src, "xml:base") != nil {
 		// The scope of xml:base is not followed: relative URLs stay.
 		x.w.base.dir = x.w.base.dir[:0]
 	}
 	switch el := elementOf(name); {
 	case el == elBase && !x.feed:
-		x.w.baseElement(src, attrs, end)
+		x.w.baseElement(src, attrs)
 	case n < end:
 		x.w.attributes(src, attrs, end, n, tag{el: el, feed: x.feed}, f)
 	}
