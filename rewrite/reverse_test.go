@@ -124,6 +124,10 @@ var reverseCases = []struct{ ct, in, out string }{
 	{typeForm, "a=https://cdn.test/site1/media/a.jpg&b=%22%2f%2fcdn.test%2fsite1%2fmedia%2fa", "a=https://www.example.com/wp-content/uploads/a.jpg&b=%22%2f%2fwww.example.com%2fwp-content%2fuploads%2fa"},
 	{typeForm, "a=%7B%22u%22%3A%22https%3A%5C%2F%5C%2Fcdn.test%5C%2Fsite1%5C%2Fmedia%5C%2Fa%22%7D", "a=%7B%22u%22%3A%22https%3A%5C%2F%5C%2Fwww.example.com%5C%2Fwp-content%5C%2Fuploads%5C%2Fa%22%7D"},
 	{typeForm, "a=https%253A%252F%252Fcdn.test%252Fsite1%252Fmedia%252Fa", "a=https%253A%252F%252Fwww.example.com%252Fwp-content%252Fuploads%252Fa"},
+	{typeForm, "a=see+https%3A%2F%2Fcdn.test%2Fsite1%2Fmedia%2Fa+300w%2C+%2F%2Fcdn.test%2Fsite1%2Fmedia%2Fb", "a=see+https%3A%2F%2Fwww.example.com%2Fwp-content%2Fuploads%2Fa+300w%2C+%2F%2Fwww.example.com%2Fwp-content%2Fuploads%2Fb"},
+	{typeForm, "a=svn%2Bhttps%3A%2F%2Fcdn.test%2Fsite1%2Fmedia%2Fa", ""},
+	{typeForm, "a=%7B%22u%22%3A%22%5Cnhttps%3A%5C%2F%5C%2Fcdn.test%5C%2Fsite1%5C%2Fmedia%5C%2Fa%22%7D", "a=%7B%22u%22%3A%22%5Cnhttps%3A%5C%2F%5C%2Fwww.example.com%5C%2Fwp-content%5C%2Fuploads%5C%2Fa%22%7D"},
+	{typeForm, "a=%5Cu003dhttps%3A%2F%2Fcdn.test%2Fsite1%2Fmedia%2Fa", "a=%5Cu003dhttps%3A%2F%2Fwww.example.com%2Fwp-content%2Fuploads%2Fa"},
 	{"text/xml", "<string>&lt;img src=\"https://cdn.test/site1/media/a\"&gt;</string>", "<string>&lt;img src=\"https://www.example.com/wp-content/uploads/a\"&gt;</string>"},
 	{"image/jpeg", "https://cdn.test/site1/media/a", ""},
 	{

@@ -98,10 +98,12 @@ func endsInWord(s []byte) bool {
 		return joinsURL(c)
 	}
 	// \n, \t and \u0022 end no word.
-	if n := len(s); n >= 2 && s[n-2] == '\\' || n >= 6 && s[n-6] == '\\' && s[n-5] == 'u' {
+	if n := len(s); backslashes(s[:n-1]) > 0 || n >= 6 && s[n-5] == 'u' && backslashes(s[:n-5]) > 0 {
 		return false
 	}
-	return joinsURL(s[len(s)-1])
+	// In a form a plus sign is a space; a real one is percent-encoded.
+	c := s[len(s)-1]
+	return c != '+' && joinsURL(c)
 }
 
 func joinsURL(c byte) bool {
