@@ -57,6 +57,24 @@ type engineStatus struct {
 	Reconciling          bool      `json:"reconciling"`
 	IndexSize            int       `json:"index_size"`
 	Watching             string    `json:"watching,omitempty"`
+
+	// What the health answer says, and why.
+	ReadyForReads   bool   `json:"ready_for_reads"`
+	ReadyForUploads bool   `json:"ready_for_uploads"`
+	NotReadyReason  string `json:"not_ready_reason,omitempty"`
+
+	// Of several servers.
+	Nodes            string  `json:"nodes,omitempty"`
+	Conflicts        uint64  `json:"conflicts"`
+	Fetched          uint64  `json:"fetched"`
+	FetchedBytes     uint64  `json:"fetched_bytes"`
+	RemovedFiles     uint64  `json:"removed_files"`
+	FetchBacklog     int     `json:"fetch_backlog"`
+	LogPosition      uint64  `json:"log_position"`
+	LogBehindSeconds float64 `json:"log_behind_seconds"`
+	LogError         string  `json:"log_error,omitempty"`
+	NamesLeased      int64   `json:"names_leased"`
+	NamesWaited      int64   `json:"names_waited"`
 }
 
 func (*adminAPI) status(w http.ResponseWriter, r *http.Request) error {
@@ -95,6 +113,11 @@ func allStatus() []engineStatus {
 
 func (e *sharedEngine) status() engineStatus {
 	s := e.engine.Stats()
+	reads, uploads, reason := e.engine.Ready()
+	logError := ""
+	if s.Log.Error != nil {
+		logError = s.Log.Error.Error()
+	}
 	return engineStatus{
 		Site: e.site, Bucket: e.bucket,
 		State: s.State, Reason: s.Reason,
@@ -103,6 +126,11 @@ func (e *sharedEngine) status() engineStatus {
 		Retries: s.Retries, Refused: s.Refused, Held: s.Held, HoldTimeouts: s.HoldTimeouts,
 		Reconciled: s.Reconciled, Reconciling: s.Reconciling,
 		IndexSize: s.IndexSize, Watching: s.Watching,
+		ReadyForReads: reads, ReadyForUploads: uploads, NotReadyReason: reason,
+		Nodes: s.Nodes, Conflicts: s.Conflicts, Fetched: s.Fetched, FetchedBytes: s.FetchedBytes,
+		RemovedFiles: s.RemovedFiles, FetchBacklog: s.FetchBacklog,
+		LogPosition: s.Log.Position, LogBehindSeconds: s.Log.Behind.Seconds(), LogError: logError,
+		NamesLeased: s.Log.Leased, NamesWaited: s.Log.Waited,
 	}
 }
 

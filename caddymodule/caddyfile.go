@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 )
 
 func init() {
@@ -51,12 +52,14 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //		public_url    <url>
 //		site_hosts    <host...>
+//		local         all|own
 //		serve         proxy|redirect|presign [<ttl>]
 //		missing       404|app
 //		hold          <duration>
 //		hold_buffer   <size>
 //		on_failure    pass|reject
 //		ready_wait    <duration>
+//		health        <path>
 //		deletes       requests|always|never
 //		private       <pattern...>
 //		public        <pattern...>
@@ -107,6 +110,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return oneArg(d, &h.PublicURL)
 	case "site_hosts":
 		return someArgs(d, &h.SiteHosts)
+	case "local":
+		return wordArg(d, &h.Local, string(offload.LocalAll), string(offload.LocalOwn))
+	case "health":
+		return oneArg(d, &h.Health)
 	case "serve":
 		return h.unmarshalServe(d)
 	case "missing":

@@ -39,6 +39,16 @@ var (
 	descHeld           = metric("held_requests_total", "Requests whose answer waited for a commit.")
 	descHoldTimeouts   = metric("hold_timeouts_total", "Those of them that waited in vain.")
 	descIndex          = metric("index_entries", "Files whose state is in memory.")
+	descReady          = metric("ready_for_uploads", "1 if this server can take uploads, 0 if not.")
+	descConflicts      = metric("conflicts_total", "Files of which two contents are kept, because two servers wrote them.")
+	descFetched        = metric("fetched_files_total", "Files brought from other servers.")
+	descFetchedBytes   = metric("fetched_bytes_total", "Bytes of files brought from other servers.")
+	descRemoved        = metric("removed_files_total", "Files removed because another server deleted them.")
+	descBacklog        = metric("fetch_backlog_files", "Changes of other servers that are not on this disk yet.")
+	descLogPosition    = metric("log_position", "Number of the last entry of the change log that was read.")
+	descLogBehind      = metric("log_behind_seconds", "For how long the end of the change log has not been seen.")
+	descLeased         = metric("leased_names_total", "File names that were leased.")
+	descWaited         = metric("waited_names_total", "Those of them that another server or request had first.")
 )
 
 // Describe implements prometheus.Collector.
@@ -46,6 +56,8 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		descUp, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
 		descRetries, descRefused, descHeld, descHoldTimeouts, descIndex,
+		descReady, descConflicts, descFetched, descFetchedBytes, descRemoved, descBacklog,
+		descLogPosition, descLogBehind, descLeased, descWaited,
 	} {
 		ch <- desc
 	}
@@ -72,11 +84,9 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	counter := func(desc *prometheus.Desc, v uint64) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), labels...)
 	}
-	up := 0.0
-	if s.State == "running" {
-		up = 1
-	}
-	gauge(descUp, up)
+	_, uploads, _ := e.engine.Ready()
+	gauge(descUp, oneIf(s.State == "running"))
+	gauge(descReady, oneIf(uploads))
 	gauge(descPending, float64(s.Pending))
 	gauge(descOldest, s.OldestPending.Seconds())
 	gauge(descIndex, float64(s.IndexSize))
@@ -87,6 +97,22 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	counter(descRefused, s.Refused)
 	counter(descHeld, s.Held)
 	counter(descHoldTimeouts, s.HoldTimeouts)
+	gauge(descBacklog, float64(s.FetchBacklog))
+	gauge(descLogPosition, float64(s.Log.Position))
+	gauge(descLogBehind, s.Log.Behind.Seconds())
+	counter(descConflicts, s.Conflicts)
+	counter(descFetched, s.Fetched)
+	counter(descFetchedBytes, s.FetchedBytes)
+	counter(descRemoved, s.RemovedFiles)
+	counter(descLeased, uint64(s.Log.Leased))
+	counter(descWaited, uint64(s.Log.Waited))
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 var _ prometheus.Collector = collector{}

@@ -49,6 +49,17 @@ type Handler struct {
 	// in pages are the site's own, too. Ports are ignored. Default: none.
 	SiteHosts []string `json:"site_hosts,omitempty"`
 
+	// Whose media are on this server's disk: `all`, those of every server that
+	// shares the bucket, so that each has a full copy and no two let the app
+	// give one name to two files; `own`, what this server's app wrote, for one
+	// server, or several on one shared directory. Default: `all`.
+	Local string `json:"local,omitempty"`
+
+	// The URL path that tells a load balancer whether this server is ready:
+	// status 200 or 503, by whether it can serve media and, with the query
+	// `for=uploads`, whether it can take uploads. Default: empty, none.
+	Health string `json:"health,omitempty"`
+
 	// How a media file is served that is in the bucket but not on disk:
 	// `proxy` streams it, `redirect` sends the client to the public URL,
 	// `presign` sends it to a URL that expires. Default: `proxy`.
@@ -243,6 +254,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 func (h *Handler) setDefaults() {
+	setDefault(&h.Local, string(offload.LocalAll))
 	setDefault(&h.Serve, serveProxy)
 	setDefault(&h.PresignTTL, caddy.Duration(15*time.Minute))
 	setDefault(&h.Hold, caddy.Duration(10*time.Second))
@@ -267,6 +279,11 @@ func (h *Handler) check() error {
 	default:
 		return fmt.Errorf("serve: %q is none of proxy, redirect, presign", h.Serve)
 	}
+	switch offload.LocalPolicy(h.Local) {
+	case offload.LocalAll, offload.LocalOwn:
+	default:
+		return fmt.Errorf("local: %q is neither all nor own", h.Local)
+	}
 	switch h.OnFailure {
 	case onFailurePass, onFailureReject:
 	default:
@@ -290,6 +307,8 @@ func (h *Handler) check() error {
 		return errors.New("serve presign: the time must be between 1s and 7d")
 	case h.Workers < 0 || h.IndexSize < 0:
 		return errors.New("workers and index_size must be positive")
+	case h.Health != "" && (h.Health[0] != '/' || strings.ContainsAny(h.Health, "?#{")):
+		return fmt.Errorf("health: %q is not a URL path, as /media-offload/health", h.Health)
 	case h.Serve == serveRedirect && h.PublicURL == "":
 		return errors.New("serve redirect needs a public_url to redirect to")
 	case h.Bucket == nil || h.Bucket.URL == "":

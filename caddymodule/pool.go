@@ -41,6 +41,7 @@ const (
 type engineSettings struct {
 	Media     media.Config
 	Bucket    BucketConfig
+	Local     string
 	Deletes   string
 	Workers   int
 	IndexSize int
@@ -53,7 +54,7 @@ type engineSettings struct {
 // engineSettings returns the settings with placeholders replaced.
 func (h *Handler) engineSettings() (engineSettings, error) {
 	s := engineSettings{
-		Deletes: h.Deletes, Workers: h.Workers, IndexSize: h.IndexSize,
+		Local: h.Local, Deletes: h.Deletes, Workers: h.Workers, IndexSize: h.IndexSize,
 		CacheControl: h.CacheControl, CacheControlPrivate: h.CacheControlPrivate, CacheControlRules: h.CacheControlRules,
 		Media: media.Config{
 			Public: h.Public, Private: h.Private, Ignore: h.Ignore,
@@ -109,6 +110,7 @@ func (s *engineSettings) newEngine(site *media.Site, logger *slog.Logger) (*offl
 		PublicPrefix:  prefix + s.Bucket.PublicPrefix,
 		PrivatePrefix: prefix + s.Bucket.PrivatePrefix,
 		ControlPrefix: prefix + s.Bucket.ControlPrefix,
+		Local:         offload.LocalPolicy(s.Local),
 		Workers:       s.Workers,
 		Deletes:       offload.DeletePolicy(s.Deletes),
 		IndexSize:     s.IndexSize,

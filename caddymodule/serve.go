@@ -10,6 +10,9 @@ import (
 // ServeHTTP sends a request one of four ways: media read, may write, page, or
 // straight to the next handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.isHealth(r) {
+		return h.serveHealth(w, r)
+	}
 	if isTunnel(r) {
 		return next.ServeHTTP(w, r)
 	}
