@@ -37,7 +37,7 @@ var shared struct {
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
-	if err := env.Setup("site", "servers", "caddy", "browser"); err != nil {
+	if err := env.Setup("site", "wiki", "servers", "caddy", "browser"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

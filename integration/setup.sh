@@ -10,7 +10,8 @@ usage: integration/setup.sh [--check] [part ...]
 
 parts (default: all)
   site      PHP-FPM with the extensions WordPress needs, MariaDB, WordPress
-  browser   Chromium, for the browser test
+  wiki      MediaWiki
+  browser   Chromium, for the browser tests
   servers   versitygw and MinIO, the S3 servers of the tests
   caddy     a Caddy without this module, to compare with
   lint      golangci-lint
@@ -30,6 +31,8 @@ site_packages=(
 	php8.2-fpm php8.2-cli php8.2-mysql php8.2-gd php8.2-curl php8.2-xml php8.2-mbstring php8.2-zip
 	mariadb-server wordpress wordpress-theme-twentytwentythree attr
 )
+# nginx, or the package would bring Apache along: it wants some web server.
+wiki_packages=(php8.2-fpm php8.2-gd mariadb-server nginx-light mediawiki)
 browser_packages=(chromium)
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -108,16 +111,17 @@ for argument in "$@"; do
 	case $argument in
 	--check) check=1 ;;
 	-h | --help) usage && exit 0 ;;
-	site | browser | servers | caddy | lint) parts+=("$argument") ;;
-	all) parts=(site browser servers caddy lint) ;;
+	site | wiki | browser | servers | caddy | lint) parts+=("$argument") ;;
+	all) parts=(site wiki browser servers caddy lint) ;;
 	*) usage >&2 && exit 2 ;;
 	esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(site browser servers caddy lint)
+[ ${#parts[@]} -gt 0 ] || parts=(site wiki browser servers caddy lint)
 
 for part in "${parts[@]}"; do
 	case $part in
 	site) install_packages "${site_packages[@]}" ;;
+	wiki) install_packages "${wiki_packages[@]}" ;;
 	browser) install_packages "${browser_packages[@]}" ;;
 	servers)
 		build_tool versitygw github.com/versity/versitygw/cmd/versitygw

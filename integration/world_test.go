@@ -44,6 +44,8 @@ type worldOptions struct {
 	faults bool
 	// options are further lines of the media_offload block.
 	options []string
+	// directives are further lines of the site's block.
+	directives []string
 	// sameURL leaves public_url out.
 	sameURL bool
 	// https serves the site at an https address too.
@@ -141,7 +143,7 @@ func (w *world) sites(opts worldOptions) string {
 	if opts.sameURL {
 		w.publicURL = ""
 	}
-	directive := w.app.MediaOffload(w.bucket, w.publicURL, opts.options...)
+	directive := w.app.MediaOffload(w.bucket, w.publicURL, opts.options...) + strings.Join(opts.directives, "\n")
 	sites := w.app.Serve(directive, w.app.URL)
 	if opts.https {
 		w.secure = strings.Replace(address(w.t), "http:", "https:", 1)

@@ -2,7 +2,9 @@ package env
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +22,9 @@ type App struct {
 	Preset string
 	// PresetOptions are the lines of the block of the option app.
 	PresetOptions []string
+
+	// Environ are variables that the scripts are given.
+	Environ map[string]string
 
 	PHP *PHP
 	DB  *MariaDB
@@ -39,8 +44,15 @@ func (e *Env) App(db *MariaDB, php *PHP, tree, name, url string) (*App, error) {
 // Serve is the part of a Caddyfile that serves the app at the given
 // addresses. directives are put before PHP, for example those of MediaOffload.
 func (a *App) Serve(directives string, addresses ...string) string {
-	return block(strings.Join(addresses, ", "),
-		"bind 127.0.0.1", "root * "+a.Dir, directives, "php_fastcgi unix/"+a.PHP.Socket, "file_server")
+	php := "php_fastcgi unix/" + a.PHP.Socket
+	if len(a.Environ) > 0 {
+		var lines []string
+		for _, name := range slices.Sorted(maps.Keys(a.Environ)) {
+			lines = append(lines, "env "+name+" "+a.Environ[name])
+		}
+		php = block(php, lines...)
+	}
+	return block(strings.Join(addresses, ", "), "bind 127.0.0.1", "root * "+a.Dir, directives, php, "file_server")
 }
 
 // MediaOffload is the app's media_offload directive. publicURL may be empty;

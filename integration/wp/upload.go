@@ -6,10 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"path"
 	"regexp"
@@ -50,7 +47,7 @@ func (c *Client) UploadToPost(ctx context.Context, file sample.File, post int) (
 	if post != 0 {
 		fields = append(fields, [2]string{"post_id", strconv.Itoa(post)})
 	}
-	resp, err := c.postMultipart(ctx, "/wp-admin/async-upload.php", nil, fields, "async-upload", file, http.StatusOK)
+	resp, err := c.PostFile(ctx, "/wp-admin/async-upload.php", nil, fields, "async-upload", file, http.StatusOK)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +59,7 @@ func (c *Client) UploadToPost(ctx context.Context, file sample.File, post int) (
 // UploadMultiFile uploads like the multi-file uploader of media-new.php, which
 // then asks for the new item's row.
 func (c *Client) UploadMultiFile(ctx context.Context, file sample.File) (int, error) {
-	resp, err := c.postMultipart(ctx, "/wp-admin/async-upload.php", nil, [][2]string{
+	resp, err := c.PostFile(ctx, "/wp-admin/async-upload.php", nil, [][2]string{
 		{"name", file.Name}, {"post_id", "0"}, {"_wpnonce", c.nonces().form}, {"type", ""}, {"tab", ""}, {"short", "1"},
 	}, "async-upload", file, http.StatusOK)
 	if err != nil {
@@ -78,7 +75,7 @@ func (c *Client) UploadMultiFile(ctx context.Context, file sample.File) (int, er
 
 // UploadForm uploads like the form for browsers without JavaScript.
 func (c *Client) UploadForm(ctx context.Context, file sample.File) (int, error) {
-	if _, err := c.postMultipart(ctx, "/wp-admin/media-new.php?browser-uploader", nil, [][2]string{
+	if _, err := c.PostFile(ctx, "/wp-admin/media-new.php?browser-uploader", nil, [][2]string{
 		{"post_id", "0"}, {"_wpnonce", c.nonces().form}, {"_wp_http_referer", "/wp-admin/media-new.php?browser-uploader"}, {"html-upload", "Upload"},
 	}, "async-upload", file, http.StatusFound); err != nil {
 		return 0, err
@@ -97,7 +94,7 @@ func (c *Client) UploadForm(ctx context.Context, file sample.File) (int, error) 
 // UploadREST uploads like the block editor.
 func (c *Client) UploadREST(ctx context.Context, file sample.File) (int, error) {
 	header := http.Header{"X-Wp-Nonce": {c.nonces().rest}}
-	resp, err := c.postMultipart(ctx, "/wp-json/wp/v2/media?_locale=user", header, nil, "file", file, http.StatusCreated)
+	resp, err := c.PostFile(ctx, "/wp-json/wp/v2/media?_locale=user", header, nil, "file", file, http.StatusCreated)
 	if err != nil {
 		return 0, err
 	}
@@ -153,43 +150,4 @@ func (c *Client) UploadXMLRPC(ctx context.Context, file sample.File) (int, error
 		return 0, fmt.Errorf("uploading %s by XML-RPC: answer %.500s", file.Name, resp.Body)
 	}
 	return strconv.Atoi(string(match[1]))
-}
-
-// postMultipart sends fields and one file as browsers do: the file name is
-// UTF-8 as it is, only quotes and line ends are escaped (HTML standard,
-// "multipart/form-data encoding algorithm").
-func (c *Client) postMultipart(ctx context.Context, path string, header http.Header, fields [][2]string, field string, file sample.File, want int) (*web.Response, error) {
-	var head bytes.Buffer
-	form := multipart.NewWriter(&head)
-	for _, f := range fields {
-		if err := form.WriteField(f[0], f[1]); err != nil {
-			return nil, fmt.Errorf("uploading %s: %w", file.Name, err)
-		}
-	}
-	escaped := strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A").Replace(file.Name)
-	if _, err := form.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {`form-data; name="` + field + `"; filename="` + escaped + `"`},
-		"Content-Type":        {file.Type},
-	}); err != nil {
-		return nil, fmt.Errorf("uploading %s: %w", file.Name, err)
-	}
-	before := head.Len()
-	if err := form.Close(); err != nil {
-		return nil, fmt.Errorf("uploading %s: %w", file.Name, err)
-	}
-	header = header.Clone()
-	if header == nil {
-		header = http.Header{}
-	}
-	header.Set("Content-Type", form.FormDataContentType())
-	start, end := head.Bytes()[:before], head.Bytes()[before:]
-	length := len(start) + len(file.Content) + len(end)
-	// PHP wants to know the length; a MultiReader alone would be sent chunked.
-	header.Set("Content-Length", strconv.Itoa(length))
-	body := io.MultiReader(bytes.NewReader(start), bytes.NewReader(file.Content), bytes.NewReader(end))
-	resp, err := c.Do(ctx, http.MethodPost, path, header, body, want)
-	if err != nil {
-		return resp, fmt.Errorf("uploading %s: %w", file.Name, err)
-	}
-	return resp, nil
 }
