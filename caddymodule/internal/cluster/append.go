@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -24,10 +23,17 @@ type appendCall struct {
 
 // batch is the entry that is being appended.
 type batch struct {
-	calls  []*appendCall
-	nonce  string
-	data   []byte
-	number uint64 // where it was found to stand; 0: not yet
+	calls []*appendCall
+	nonce string
+	data  []byte
+	// Of the last write: where it went, and after how many jumps of the cursor.
+	number uint64
+	jumps  int
+	// unknown: what came of a write is not known.
+	unknown bool
+	// found: it was read from the log. Under changeLog.mu.
+	found            bool
+	losses, failures int
 }
 
 // Append writes changes to the log; those of one call in its order. Changes
@@ -105,7 +111,7 @@ func (l *changeLog) append(ctx context.Context, calls []*appendCall) error {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.withdraw(calls)
-			return because(ctx.Err(), l.lastErr)
+			return because(ctx.Err(), l.writeErr)
 		}
 	}
 	return nil
@@ -182,45 +188,117 @@ func (l *changeLog) takeBatch() *batch {
 // the cursor: while it is unknown what came of a write, the same bytes go to
 // the same number again, until that is found to hold them or another's.
 func (l *changeLog) commit(b *batch) error {
-	unknown := false
-	for losses, failures := 0, 0; ; {
-		if err := l.node.ctx.Err(); err != nil {
+	for {
+		if l.node.ctx.Err() != nil {
 			return ErrClosed
 		}
-		l.mu.Lock()
-		number, stale, found := l.next, atMost(l.synced, l.node.now()) > fresh, b.number
-		l.mu.Unlock()
-		if found != 0 {
+		a := l.attempt(b)
+		if a.done {
 			return nil
 		}
-		if stale {
-			if err := l.read(l.node.ctx, 0); err != nil {
+		if a.stale {
+			if err := l.read(l.node.ctx, 0, l.node.goOn); err != nil {
 				return err
 			}
 			continue
 		}
-		began := l.node.now()
-		_, err := l.node.put(l.entryKey(number), b.data, callTimeout, bucket.PutOptions{IfNoneMatch: true})
+		if b.unknown && a.jumps != b.jumps {
+			if err := l.resolve(b); err != nil {
+				l.failed(b, err)
+				continue
+			}
+			b.unknown = false
+			continue
+		}
+		b.number, b.jumps = a.number, a.jumps
+		_, err := l.node.put(l.entryKey(a.number), b.data, callTimeout, bucket.PutOptions{IfNoneMatch: true})
 		switch {
 		case err == nil:
-			l.wrote(number, began)
-			return nil
+			if void, err := l.wrote(b, a); err != nil {
+				b.unknown = true
+				l.failed(b, err)
+			} else if !void {
+				return nil
+			}
 		case errors.Is(err, bucket.ErrExists):
-			l.node.count.collisions.Add(1)
-			if err := l.read(l.node.ctx, number); err != nil {
+			if err := l.outrun(b, a.number); err != nil {
 				return err
 			}
-			losses++
-			pause(l.node.ctx.Done(), rand.N(time.Duration(min(losses, 8))*(l.roundTrip+time.Millisecond)))
-		case isFinal(err) && !unknown:
+		case isFinal(err) && !b.unknown:
 			return err
 		default:
-			unknown = true
-			failures++
+			b.unknown = true
 			l.node.count.retries.Add(1)
-			pause(l.node.ctx.Done(), backoff(failures, retryMin, retryMax))
+			l.failed(b, err)
 		}
 	}
+}
+
+// attempt is the state of the log before a write.
+type attempt struct {
+	number uint64
+	jumps  int
+	began  instant
+	synced instant
+	stale  bool
+	done   bool // the entry was found in the log
+}
+
+func (l *changeLog) attempt(b *batch) attempt {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return attempt{
+		number: l.next, jumps: l.jumps, began: l.node.now(), synced: l.synced,
+		stale: l.stale() || l.doubted, done: b.found,
+	}
+}
+
+// failed waits a while after an error of the store.
+func (l *changeLog) failed(b *batch, err error) {
+	l.mu.Lock()
+	l.writeErr = err
+	l.mu.Unlock()
+	b.failures++
+	pause(l.node.ctx.Done(), l.node.backoff(b.failures, retryMin, retryMax))
+}
+
+// outrun reads what stands at a number that was not free, and then lets others
+// go first, the longer the more often it happened.
+func (l *changeLog) outrun(b *batch, number uint64) error {
+	l.node.count.collisions.Add(1)
+	if err := l.read(l.node.ctx, number, l.node.goOn); err != nil {
+		return err
+	}
+	if b.losses++; b.losses > 1 {
+		l.mu.Lock()
+		limit := time.Duration(min(b.losses, 8)) * l.roundTrip / 2
+		l.mu.Unlock()
+		pause(l.node.ctx.Done(), l.node.jitter(limit))
+	}
+	return nil
+}
+
+// resolve finds out, after the cursor jumped, whether the last write of the
+// entry was in time.
+func (l *changeLog) resolve(b *batch) error {
+	data, _, err := l.node.get(l.entryKey(b.number), maxEntry, callTimeout)
+	if errors.Is(err, bucket.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e, _, err := decodeEntry(data)
+	if err != nil || e.Writer != l.node.id || e.Nonce != b.nonce {
+		return nil // another's
+	}
+	void, err := l.isVoid(b.number)
+	if err == nil && !void {
+		l.mu.Lock()
+		b.found = true
+		l.mu.Unlock()
+	}
+	return err
 }
 
 // isFinal reports errors after which nothing was stored and trying again is of
@@ -236,14 +314,38 @@ func isFinal(err error) bool {
 	return false
 }
 
-// wrote notes that the entry of this number is this node's.
-func (l *changeLog) wrote(number uint64, began instant) {
+// wrote notes that the entry stands at the number of the attempt, unless that
+// took so long that the log may have been trimmed beyond it meanwhile, and was.
+func (l *changeLog) wrote(b *batch, a attempt) (void bool, err error) {
+	if atMost(a.synced, l.node.now()) > l.node.cfg.fresh {
+		if void, err = l.isVoid(a.number); void || err != nil {
+			return void, err
+		}
+	}
 	l.node.count.entries.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.roundTrip = (3*l.roundTrip + atLeast(began, l.node.now())) / 4
-	if l.next == number {
-		l.next, l.synced = number+1, began
+	l.writeErr = nil
+	l.roundTrip = (3*l.roundTrip + atMost(a.began, l.node.now())) / 4
+	if l.next == a.number {
+		l.next++
+		l.synced = a.began
 	}
 	l.answer(0)
+	return false, nil
+}
+
+// isVoid reports whether an entry of this node's stands below the beginning of
+// the log, where nobody reads it, and removes it there.
+func (l *changeLog) isVoid(number uint64) (bool, error) {
+	ctx, cancel := context.WithTimeout(l.node.ctx, callTimeout)
+	defer cancel()
+	follows, err := l.follows(ctx, number)
+	if err != nil || follows {
+		return false, err
+	}
+	l.mu.Lock()
+	l.doubted = true
+	l.mu.Unlock()
+	return true, l.node.cfg.Store.Delete(ctx, l.entryKey(number))
 }

@@ -50,9 +50,10 @@ func (l *changeLog) readToEnd(asked uint64) error {
 			return err
 		}
 		if found < count {
-			l.reachedEnd(from+found, asked, began)
+			l.reachedEnd(asked, began)
 			return nil
 		}
+		l.progressed()
 		behind++
 	}
 }
@@ -69,12 +70,21 @@ func (l *changeLog) behind() int {
 	return 0
 }
 
-// reachedEnd notes that entry end was absent in a look that began at began.
-func (l *changeLog) reachedEnd(end, asked uint64, began instant) {
+// reachedEnd notes that an entry was absent in a look that began at began.
+func (l *changeLog) reachedEnd(asked uint64, began instant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.synced = began
+	if atLeast(l.synced, began) > 0 {
+		l.synced = began
+	}
 	l.answer(asked)
+}
+
+// progressed answers those who wait for an entry that was read.
+func (l *changeLog) progressed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answer(0)
 }
 
 // readEntries reads count entries, several at once, and applies those that are
@@ -146,48 +156,61 @@ func (l *changeLog) took(number uint64, data []byte) {
 	}
 	l.next++
 	if foreign {
-		l.foreign = l.node.now()
+		l.rival = l.node.now()
 	}
 	if b := l.batch; b != nil && err == nil && !foreign && e.Nonce == b.nonce {
-		b.number = number
+		b.found = true
 	}
-	l.answer(0)
 }
 
 // refresh makes sure by a listing, if the end of the log was last seen long
 // ago, that the entry to be read next was not trimmed.
 func (l *changeLog) refresh() error {
 	l.mu.Lock()
-	next, stale := l.next, atMost(l.synced, l.node.now()) > fresh
+	next, doubted := l.next, l.doubted || l.stale()
 	l.mu.Unlock()
-	if !stale {
+	if !doubted {
 		return nil
 	}
-	return l.audit(next)
-}
-
-// audit looks by a listing whether the log goes on where the cursor stands. If
-// not, entries were missed: the cursor is set to the end, and Lost called.
-func (l *changeLog) audit(next uint64) error {
 	ctx, cancel := context.WithTimeout(l.node.ctx, 6*callTimeout)
 	defer cancel()
-	after := ""
-	if next > 2 {
-		after = l.entryKey(next - 2)
+	follows, err := l.follows(ctx, next)
+	if err == nil && !follows {
+		err = l.jump(ctx, next)
 	}
-	for number, err := range l.numbers(ctx, after) {
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubted = false
+	return nil
+}
+
+// stale reports whether it was long ago that the end of the log was seen. The
+// caller holds mu.
+func (l *changeLog) stale() bool { return atMost(l.synced, l.node.now()) > l.node.cfg.fresh }
+
+// follows reports whether an entry of this number continues, or would continue,
+// the log as it stands in the bucket: the one before is there, and if one of
+// this number is not, there is none above it either.
+func (l *changeLog) follows(ctx context.Context, number uint64) (bool, error) {
+	after := ""
+	if number > 2 {
+		after = l.entryKey(number - 2)
+	}
+	before := number == 1
+	for found, err := range l.numbers(ctx, after) {
 		if err != nil {
-			return err
+			return false, err
 		}
-		if number == next-1 {
+		if found == number-1 {
+			before = true
 			continue
 		}
-		if number == next {
-			return nil
-		}
-		return l.jump(ctx, next)
+		return before && found == number, nil
 	}
-	return nil
+	return before, nil
 }
 
 // jump sets the cursor to the end of the log, because it does not go on at

@@ -27,18 +27,21 @@ type changeLog struct {
 	synced instant
 	// jumps counts how often the cursor was set to the log's end.
 	jumps int
-	// foreign is when another node's entry was last read.
-	foreign instant
+	// doubted: a listing is to show that the log goes on at next.
+	doubted bool
+	// rival is when another node's entry was last read.
+	rival instant
 
 	following bool // the follower's goroutine runs
 	waiters   []*waiter
 	asked     uint64 // counts waiters
-	lastErr   error  // of reading the log; nil when it went well
+	readErr   error  // of the last try; nil when it went well
 	failures  int    // in a row
 
 	pending   []*appendCall
 	flushing  bool   // the flusher's goroutine runs
 	batch     *batch // being appended
+	writeErr  error  // of the last try
 	roundTrip time.Duration
 }
 
@@ -83,12 +86,12 @@ func (n *Node) CatchUp(ctx context.Context) error {
 	if n.static {
 		return ctx.Err()
 	}
-	return n.log.read(ctx, 0)
+	return n.log.read(ctx, 0, n.begin)
 }
 
 // read waits until the log was read to the end that it had at the call, or
-// until the entry past was read, if that is not 0.
-func (l *changeLog) read(ctx context.Context, past uint64) error {
+// until the entry past was read, if that is not 0. begin starts the follower.
+func (l *changeLog) read(ctx context.Context, past uint64, begin func(func()) bool) error {
 	const doing = "catching up with the change log"
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -102,7 +105,7 @@ func (l *changeLog) read(ctx context.Context, past uint64) error {
 	w := &waiter{asked: l.asked, past: past, done: make(chan error, 1)}
 	l.waiters = append(l.waiters, w)
 	if !l.following {
-		l.following = l.node.begin(l.follow)
+		l.following = begin(l.follow)
 	}
 	following := l.following
 	if !following {
@@ -123,7 +126,7 @@ func (l *changeLog) read(ctx context.Context, past uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leave(w)
-	return fmt.Errorf("%s: %w", doing, because(ctx.Err(), l.lastErr))
+	return fmt.Errorf("%s: %w", doing, because(ctx.Err(), l.readErr))
 }
 
 // because adds to the error of an ended wait what was waited for.
@@ -182,7 +185,7 @@ func (l *changeLog) follow() {
 		if l.note(err) {
 			continue
 		}
-		if !pause(l.node.ctx.Done(), backoff(l.failureCount(), retryMin, retryMax)) {
+		if !pause(l.node.ctx.Done(), l.node.backoff(l.failureCount(), retryMin, retryMax)) {
 			l.mu.Lock()
 			l.following = false
 			l.fail(ErrClosed)
@@ -204,7 +207,7 @@ func (l *changeLog) note(err error) bool {
 	l.mu.Lock()
 	ended := l.failures >= outage && err == nil
 	lasts := l.failures+1 == outage && err != nil
-	l.lastErr = err
+	l.readErr = err
 	if err != nil {
 		l.failures++
 	} else {

@@ -63,10 +63,13 @@ type Config struct {
 	// least 3s.
 	LeaseTTL time.Duration
 
-	// For tests. Defaults: keepEntries, keepAge, systemClock.
+	// For tests. Defaults: keepEntries, keepAge, fresh, systemClock and the
+	// program's random numbers.
 	keepEntries uint64
 	keepAge     time.Duration
+	fresh       time.Duration
 	clock       func() instant
+	random      func(n int64) int64
 }
 
 func (c *Config) complete() error {
@@ -80,6 +83,7 @@ func (c *Config) complete() error {
 	setDefault(&c.LeaseTTL, 10*time.Second)
 	setDefault(&c.keepEntries, keepEntries)
 	setDefault(&c.keepAge, keepAge)
+	setDefault(&c.fresh, fresh)
 	if c.Poll < 0 || c.LeaseTTL < minTTL || c.LeaseTTL > maxTTL {
 		return fmt.Errorf("the poll interval must be positive, a lease's time to live between %s and %s", minTTL, maxTTL)
 	}
@@ -88,6 +92,9 @@ func (c *Config) complete() error {
 	}
 	if c.clock == nil {
 		c.clock = systemClock
+	}
+	if c.random == nil {
+		c.random = mathrand.Int64N
 	}
 	return nil
 }
@@ -200,6 +207,13 @@ func (n *Node) begin(task func()) bool {
 	return true
 }
 
+// goOn is begin for goroutines that the node has already: what they do may end
+// in peace.
+func (n *Node) goOn(task func()) bool {
+	n.tasks.Go(task)
+	return true
+}
+
 func (n *Node) isClosing() bool {
 	select {
 	case <-n.closing:
@@ -244,13 +258,19 @@ func (n *Node) get(key string, limit int64, timeout time.Duration) (data []byte,
 // newNonce returns a random text of 26 characters.
 func newNonce() string { return rand.Text() }
 
-// backoff returns a random time below low·2ⁿ⁻¹, at most high ("full jitter").
-func backoff(n int, low, high time.Duration) time.Duration {
+// jitter returns a random time below limit.
+func (n *Node) jitter(limit time.Duration) time.Duration {
+	return time.Duration(n.cfg.random(int64(max(limit, 1))))
+}
+
+// backoff returns a random time below low·2ⁿ⁻¹, at most high ("full jitter"),
+// but not so little that it were none.
+func (n *Node) backoff(tries int, low, high time.Duration) time.Duration {
 	limit := high
-	if n < 20 {
-		limit = min(high, low<<max(0, n-1))
+	if tries < 20 {
+		limit = min(high, low<<max(0, tries-1))
 	}
-	return limit/8 + mathrand.N(limit-limit/8)
+	return limit/8 + n.jitter(limit-limit/8)
 }
 
 // pause waits; false if done was closed meanwhile.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -97,7 +96,7 @@ func (s *slot) plan(now instant) (action, instant) {
 	switch {
 	case s.unsure, s.mode == unseen && (s.asked || l.known > 0.5):
 		return read, now
-	case s.mode == other && now.before(s.seen.add(s.ttl+margin(s.ttl))):
+	case s.mode == other && atLeast(s.seen, now) < s.ttl+margin(s.ttl):
 		return read, now
 	}
 	return take, now
@@ -137,6 +136,11 @@ func (s *slot) write(state string) {
 	l.mu.Lock()
 	etag, sent := s.etag, n.now()
 	s.nonce, s.sent = record.Nonce, sent
+	if state == stateFree {
+		// From now on it may be free, even long after an error: who wants it
+		// again has to write it again.
+		s.deadline = instant{}
+	}
 	l.mu.Unlock()
 
 	info, err := n.put(s.key(), record.encode(), n.cfg.LeaseTTL, bucket.PutOptions{IfNoneMatch: etag == "", IfMatch: etag})
@@ -281,7 +285,7 @@ func (s *slot) foundOther(found *lease, etag string, bad error) {
 	}
 	s.unsure, s.err = false, nil
 	s.tries++
-	s.tryAt = now.add(pollMin/2 + rand.N(min(pollMax, pollMin<<min(s.tries, 10))))
+	s.tryAt = now.add(pollMin/2 + n.jitter(min(pollMax, pollMin<<min(s.tries, 10))))
 	s.unsettleQueue()
 }
 
@@ -289,7 +293,7 @@ func (s *slot) foundOther(found *lease, etag string, bad error) {
 func (s *slot) trouble(err error) {
 	s.err = err
 	s.tries++
-	s.tryAt = s.leases.node.now().add(backoff(s.tries, retryMin, time.Second))
+	s.tryAt = s.leases.node.now().add(s.leases.node.backoff(s.tries, retryMin, time.Second))
 	s.unsettleQueue()
 }
 

@@ -51,7 +51,7 @@ func (n *Node) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.joined {
-		s.Position, s.Behind, s.Error = l.next-1, atMost(l.synced, n.now()), l.lastErr
+		s.Position, s.Behind, s.Error = l.next-1, atMost(l.synced, n.now()), l.readErr
 	}
 	return s
 }

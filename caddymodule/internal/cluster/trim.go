@@ -2,8 +2,12 @@ package cluster
 
 import (
 	"context"
-	"math/rand/v2"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
 // What the log keeps (DESIGN 7: "The newest 1,000 entries, and all of the last
@@ -11,27 +15,51 @@ import (
 const (
 	keepEntries = 1000
 	keepAge     = 24 * time.Hour
-	trimEvery   = time.Hour
+)
+
+const (
+	// trimEvery is about how often a node trims.
+	trimEvery = time.Hour
+	// auditEvery is about how often a listing shows that the log is whole.
+	auditEvery = 10 * time.Minute
+	// trimTime bounds one trimming; the next one goes on.
+	trimTime = 5 * time.Minute
+	// deleteBatch is how many objects one request removes (S3: at most 1,000).
+	deleteBatch = 1000
 )
 
 // run polls and trims until ctx ends.
 func (l *changeLog) run(ctx context.Context) {
 	n := l.node
-	trimAt := n.now().add(rand.N(trimEvery))
-	for {
-		if !pause(ctx.Done(), l.pollIn()) {
-			return
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(n.ctx, cancel)()
+	trimAt, auditAt := n.now().add(n.jitter(trimEvery)), n.now().add(n.jitter(auditEvery))
+	for pause(ctx.Done(), l.pollIn()) && !n.isClosing() {
+		if atLeast(trimAt, n.now()) > 0 {
+			trimAt = n.now().add(trimEvery/2 + n.jitter(trimEvery))
+			if err := l.trim(ctx); err != nil && ctx.Err() == nil {
+				n.cfg.Log().Warn("old entries of the change log could not be removed; it is tried again later", keyError, err)
+			}
 		}
-		if atLeast(n.now(), trimAt) <= 0 {
-			l.trim(ctx)
-			trimAt = n.now().add(trimEvery/2 + rand.N(trimEvery))
+		if atLeast(auditAt, n.now()) > 0 {
+			auditAt = n.now().add(auditEvery/2 + n.jitter(auditEvery))
+			l.doubt()
 		}
 		if l.pollIn() > 0 {
 			continue // somebody else has looked
 		}
-		// What fails is logged by who reads, and tried again with backoff.
-		_ = l.read(ctx, 0)
+		// The follower tries until it succeeds, and logs what is in its way.
+		_ = l.read(ctx, 0, n.begin)
 	}
+}
+
+// doubt has the next look at the log begin with a listing.
+func (l *changeLog) doubt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubted = true
+	l.synced.mono -= l.node.cfg.Poll
 }
 
 // pollIn returns how long it is to the next look.
@@ -45,6 +73,65 @@ func (l *changeLog) pollIn() time.Duration {
 	return n.cfg.Poll - atLeast(l.synced, n.now())
 }
 
-func (l *changeLog) trim(ctx context.Context) {
-	_ = ctx
+// trim removes the entries that need not be kept, oldest first, so that what is
+// left has no hole. Ages are differences between times of the store's clock.
+func (l *changeLog) trim(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, trimTime)
+	defer cancel()
+	newest, err := l.newest(ctx)
+	if err != nil || newest.number <= l.node.cfg.keepEntries {
+		return err
+	}
+	var names []string
+	remove := func() error {
+		if len(names) == 0 {
+			return nil
+		}
+		if err := l.node.cfg.Store.Delete(ctx, names...); err != nil {
+			return fmt.Errorf("removing entries up to %s: %w", names[len(names)-1], err)
+		}
+		l.node.count.trimmed.Add(int64(len(names)))
+		names = names[:0]
+		return nil
+	}
+	for info, err := range l.node.cfg.Store.List(ctx, l.prefix, "") {
+		if err != nil {
+			return err
+		}
+		number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
+		if !ok {
+			continue
+		}
+		if number+l.node.cfg.keepEntries > newest.number || newest.stored.Sub(info.Stored) <= l.node.cfg.keepAge {
+			break
+		}
+		if names = append(names, info.Key); len(names) == deleteBatch {
+			if err := remove(); err != nil {
+				return err
+			}
+		}
+	}
+	return remove()
+}
+
+// end is the last entry that this node knows of.
+type end struct {
+	number uint64
+	stored time.Time
+}
+
+// newest looks at the last entry that this node has read or written: what is
+// younger does not matter. Zero if it is gone.
+func (l *changeLog) newest(ctx context.Context) (end, error) {
+	l.mu.Lock()
+	number := l.next - 1
+	l.mu.Unlock()
+	if number < 1 {
+		return end{}, nil
+	}
+	info, err := l.node.cfg.Store.Head(ctx, l.entryKey(number))
+	if errors.Is(err, bucket.ErrNotFound) {
+		return end{}, nil
+	}
+	return end{number: number, stored: info.Stored}, err
 }

@@ -1,0 +1,286 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// memStore is a store in memory. Time is that of the bubble it is used in.
+type memStore struct {
+	mu      sync.Mutex
+	objects map[string]memObject
+	calls   map[bucket.Op]int
+	onPut   func(key string, data []byte) // under mu
+}
+
+type memObject struct {
+	data   []byte
+	stored time.Time
+}
+
+func newMemStore() *memStore {
+	return &memStore{objects: map[string]memObject{}, calls: map[bucket.Op]int{}}
+}
+
+func (o memObject) info(key string) bucket.Info {
+	sum := md5.Sum(o.data)
+	return bucket.Info{Key: key, Size: int64(len(o.data)), ETag: hex.EncodeToString(sum[:]), Stored: o.stored}
+}
+
+// The four requests as they take effect, at one moment each.
+
+func (m *memStore) put(key string, data []byte, opts bucket.PutOptions) (bucket.Info, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls[bucket.OpPut]++
+	old, exists := m.objects[key]
+	switch {
+	case opts.IfNoneMatch && exists:
+		return bucket.Info{}, bucket.ErrExists
+	case opts.IfMatch != "" && (!exists || old.info(key).ETag != opts.IfMatch):
+		return bucket.Info{}, bucket.ErrChanged
+	}
+	o := memObject{data: data, stored: time.Now().Truncate(time.Second)}
+	m.objects[key] = o
+	if m.onPut != nil {
+		m.onPut(key, data)
+	}
+	return o.info(key), nil
+}
+
+func (m *memStore) get(key string) (*bucket.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls[bucket.OpGet]++
+	o, exists := m.objects[key]
+	if !exists {
+		return nil, bucket.ErrNotFound
+	}
+	return &bucket.Object{Info: o.info(key), Body: io.NopCloser(bytes.NewReader(o.data))}, nil
+}
+
+func (m *memStore) remove(keys []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls[bucket.OpDelete]++
+	for _, key := range keys {
+		delete(m.objects, key)
+	}
+}
+
+// list returns one page of 1,000.
+func (m *memStore) list(prefix, after string) (page []bucket.Info) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls[bucket.OpList]++
+	for key, o := range m.objects {
+		if strings.HasPrefix(key, prefix) && key > after {
+			page = append(page, o.info(key))
+		}
+	}
+	slices.SortFunc(page, func(a, b bucket.Info) int { return strings.Compare(a.Key, b.Key) })
+	return page[:min(len(page), 1000)]
+}
+
+func (m *memStore) total() (sum int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range m.calls {
+		sum += n
+	}
+	return sum
+}
+
+// errLost is what a caller sees whose answer, or request, was lost.
+var errLost = errors.New("connection reset")
+
+// link is one node's way to the store: requests and answers take time, get
+// lost, arrive long after the caller has gone, or stand still.
+type link struct {
+	store *memStore
+
+	mu      sync.Mutex
+	random  *rand.Rand
+	latency time.Duration
+	lost    float64       // share of requests, and of answers, that are lost
+	slow    float64       // share of requests that arrive up to minutes late
+	cut     bool          // no request arrives
+	dead    bool          // as cut, and the caller hears nothing
+	paused  chan struct{} // closed when the node goes on; nil: it runs
+}
+
+// fate is what happens to a call.
+type fate struct {
+	there, back         time.Duration
+	lostThere, lostBack bool
+}
+
+func (l *link) fate() fate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.latency == 0 {
+		return fate{}
+	}
+	f := fate{
+		there: l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency))),
+		back:  l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency))),
+	}
+	if l.random.Float64() < l.slow {
+		f.there += time.Duration(l.random.Int64N(int64(2 * time.Minute)))
+	}
+	f.lostThere = l.cut || l.dead || l.random.Float64() < l.lost
+	f.lostBack = l.random.Float64() < l.lost
+	return f
+}
+
+// stand waits while the node is paused.
+func (l *link) stand() {
+	l.mu.Lock()
+	paused := l.paused
+	l.mu.Unlock()
+	if paused != nil {
+		<-paused
+	}
+}
+
+func (l *link) set(change func(*link)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l)
+}
+
+// call carries a request out: once sent, it takes effect whether the caller
+// still waits or not.
+func (l *link) call(ctx context.Context, effect func()) error {
+	l.stand()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f := l.fate()
+	answer := make(chan error, 1)
+	go func() {
+		time.Sleep(f.there)
+		if f.lostThere {
+			answer <- errLost
+			return
+		}
+		effect()
+		time.Sleep(f.back)
+		if f.lostBack {
+			answer <- errLost
+			return
+		}
+		answer <- nil
+	}()
+	var err error
+	select {
+	case err = <-answer:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	l.stand()
+	return err
+}
+
+func (l *link) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
+	data := make([]byte, size)
+	if _, err := body.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
+		return bucket.Info{}, err
+	}
+	type result struct {
+		info bucket.Info
+		err  error
+	}
+	done := make(chan result, 1)
+	if err := l.call(ctx, func() {
+		info, err := l.store.put(key, data, opts)
+		done <- result{info, err}
+	}); err != nil {
+		return bucket.Info{}, fmt.Errorf("storing %s: %w", key, err)
+	}
+	r := <-done
+	return r.info, r.err
+}
+
+func (l *link) Get(ctx context.Context, key string, _ bucket.GetOptions) (*bucket.Object, error) {
+	type result struct {
+		object *bucket.Object
+		err    error
+	}
+	done := make(chan result, 1)
+	if err := l.call(ctx, func() {
+		object, err := l.store.get(key)
+		done <- result{object, err}
+	}); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	r := <-done
+	return r.object, r.err
+}
+
+func (l *link) Head(ctx context.Context, key string) (bucket.Info, error) {
+	object, err := l.Get(ctx, key, bucket.GetOptions{})
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	return object.Info, nil
+}
+
+func (l *link) Delete(ctx context.Context, keys ...string) error {
+	keys = slices.Clone(keys)
+	return l.call(ctx, func() { l.store.remove(keys) })
+}
+
+func (l *link) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
+	return func(yield func(bucket.Info, error) bool) {
+		for {
+			done := make(chan []bucket.Info, 1)
+			if err := l.call(ctx, func() { done <- l.store.list(prefix, after) }); err != nil {
+				yield(bucket.Info{}, fmt.Errorf("listing %s: %w", prefix, err))
+				return
+			}
+			page := <-done
+			for _, info := range page {
+				if !yield(info, nil) {
+					return
+				}
+				after = info.Key
+			}
+			if len(page) < 1000 {
+				return
+			}
+		}
+	}
+}
+
+func (l *link) PresignGet(context.Context, string, time.Duration) (string, error) {
+	return "", bucket.ErrUnsupported
+}
+
+func (l *link) AbortUploads(context.Context, string, time.Duration) (int, error) { return 0, nil }
+
+func (l *link) Probe(context.Context, string) (bucket.Capabilities, error) {
+	return bucket.Capabilities{CreateOnly: true, CompareAndSwap: true}, nil
+}
+
+func (l *link) String() string { return "memory" }
+
+func (l *link) Close() error { return nil }
+
+var (
+	putAnyway = bucket.PutOptions{}
+	putOnce   = bucket.PutOptions{IfNoneMatch: true}
+)

@@ -1,0 +1,565 @@
+package cluster
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+var (
+	simSeed  = flag.Uint64("sim.seed", 0, "seed of the first simulated history; 0: a random one")
+	simRuns  = flag.Int("sim.runs", 200, "number of simulated histories")
+	simNodes = flag.Int("sim.nodes", 0, "number of nodes; 0: 2 to 6, now and then up to 50")
+)
+
+// TestSimulation plays histories of several nodes on one store: appends,
+// catch-ups and claims, while requests and answers are delayed and lost, nodes
+// are cut off, stand still for minutes, crash and come back, clocks differ, run
+// at different speed and are set, the log is trimmed and others write into it.
+//
+// What must hold, whatever happens:
+//
+//   - One total order: the log has no hole; each node is given the others'
+//     entries in its order, each once and none left out, or is told by Lost.
+//   - An acknowledged append stands in the log once, one that was not at most
+//     once (an entry that was in the log and trimmed before its writer learnt
+//     of it may be written again).
+//   - When CatchUp returns nil, all that was in the log at the call was given
+//     to Apply.
+//   - A slot has at most one claim, of all nodes, whose Held is true.
+//   - No wedge: once the faults end, every node can append, catch up and lease
+//     every name within the expiry of what crashed nodes left.
+//   - An idle node sends one request per poll.
+//
+// A seed decides faults and work, which are spread over virtual time so finely
+// that hardly ever two goroutines can run at the same moment: a failure nearly
+// always comes again with its seed:
+//
+//	go test -run TestSimulation -sim.seed 42 -sim.runs 1 ./caddymodule/internal/cluster
+func TestSimulation(t *testing.T) {
+	seed := *simSeed
+	if seed == 0 {
+		seed = rand.Uint64N(1 << 40)
+	}
+	t.Logf("%d histories from -sim.seed %d", *simRuns, seed)
+	for i := range *simRuns {
+		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { newWorld(t, seed+uint64(i)).run() })
+		})
+	}
+}
+
+// world is one history.
+type world struct {
+	t      *testing.T
+	random *rand.Rand // of the main goroutine
+	store  *memStore
+	names  []string
+	ends   time.Time // of work and faults
+
+	mu        sync.Mutex
+	written   map[uint64]written  // the log as it was ever written
+	positions map[string][]uint64 // of each change's key
+	head      uint64
+	writers   map[string]*member // of each change's key
+	holders   map[uint16][]*Claim
+
+	members []*member
+	crashed sync.WaitGroup
+}
+
+// written is an entry of the log.
+type written struct {
+	writer string
+	keys   []string
+}
+
+// member is a node with what it was told and what its requests do.
+type member struct {
+	world      *world
+	name       string
+	node       *Node
+	link       *link
+	clock      *simClock
+	work       sync.WaitGroup
+	background sync.WaitGroup
+	stop       context.CancelFunc
+	ctx        context.Context
+
+	mu       sync.Mutex
+	position uint64 // of the last entry that it was given, or has jumped to
+	jumps    int
+	appended int
+}
+
+// simClock is the clock of one machine.
+type simClock struct {
+	mu     sync.Mutex
+	origin time.Time
+	speed  float64
+	wall   time.Duration // off by
+}
+
+func (c *simClock) now() instant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	real := time.Since(c.origin)
+	mono := time.Duration(float64(real) * c.speed)
+	return instant{mono: mono, wall: c.origin.Add(mono + c.wall).Round(0)}
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{
+		t: t, random: rand.New(rand.NewPCG(seed, 1)), store: newMemStore(),
+		written: map[uint64]written{}, positions: map[string][]uint64{},
+		writers: map[string]*member{}, holders: map[uint16][]*Claim{},
+	}
+	w.store.onPut = w.wrote
+	for i := range 1 + w.random.IntN(6) {
+		w.names = append(w.names, fmt.Sprint("name", i))
+	}
+	return w
+}
+
+func (w *world) run() {
+	count := 2 + w.random.IntN(5)
+	if w.random.IntN(40) == 0 {
+		count = 10 + w.random.IntN(41)
+	}
+	if *simNodes > 0 {
+		count = *simNodes
+	}
+	w.ends = time.Now().Add(30*time.Second + time.Duration(w.random.Int64N(int64(90*time.Second))))
+	for i := range count {
+		w.members = append(w.members, w.start(i, 0))
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for time.Now().Before(w.ends) {
+			time.Sleep(337 * time.Millisecond)
+			w.checkHolders()
+		}
+	}()
+	for time.Now().Before(w.ends) && !w.t.Failed() {
+		time.Sleep(time.Duration(w.random.Int64N(int64(10 * time.Second))))
+		w.disturb()
+	}
+	<-watched
+	w.heal()
+	for _, m := range w.members {
+		m.work.Wait()
+	}
+	if !w.t.Failed() {
+		w.checkEnd()
+	}
+	for _, m := range w.members {
+		m.end()
+	}
+	w.crashed.Wait()
+	time.Sleep(5 * time.Minute) // requests that are still under way
+}
+
+// start brings a node up that takes part until it is ended.
+func (w *world) start(i, life int) *member {
+	m := &member{
+		world: w, name: fmt.Sprintf("node%d-%d", i, life),
+		link: &link{store: w.store, random: rand.New(rand.NewPCG(w.random.Uint64(), 2))},
+		clock: &simClock{
+			origin: time.Now().Add(-time.Hour), speed: 0.97 + 0.06*w.random.Float64(),
+			wall: time.Duration(w.random.Int64N(int64(2*time.Hour))) - time.Hour,
+		},
+	}
+	m.link.latency = time.Duration(1+w.random.IntN(60)) * time.Millisecond
+	if w.random.IntN(3) == 0 {
+		m.link.lost = w.random.Float64() / 5
+	}
+	if w.random.IntN(5) == 0 {
+		m.link.slow = 0.02
+	}
+	random := rand.New(rand.NewPCG(w.random.Uint64(), 3))
+	var lock sync.Mutex
+	node, err := New(Config{
+		Store: m.link, Prefix: "offload/", Apply: m.apply, Lost: m.lost,
+		Log:         func() *slog.Logger { return slog.New(slog.DiscardHandler) },
+		keepEntries: 10, keepAge: 40 * time.Second, fresh: 8 * time.Second,
+		clock: m.clock.now,
+		random: func(n int64) int64 {
+			lock.Lock()
+			defer lock.Unlock()
+			return random.Int64N(n)
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m.node = node
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	seeds := []uint64{w.random.Uint64(), w.random.Uint64(), w.random.Uint64()}
+	m.work.Go(func() {
+		for node.Join(m.ctx) != nil {
+			if m.ctx.Err() != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+		m.mu.Lock()
+		m.position = m.cursor() - 1
+		m.mu.Unlock()
+		m.background.Go(func() { node.Run(m.ctx) })
+		for _, seed := range seeds {
+			m.work.Go(func() { m.requests(rand.New(rand.NewPCG(seed, 4))) })
+		}
+	})
+	return m
+}
+
+func (m *member) cursor() uint64 {
+	m.node.log.mu.Lock()
+	defer m.node.log.mu.Unlock()
+	return m.node.log.next
+}
+
+// requests does what the requests of a site do, one after the other.
+func (m *member) requests(random *rand.Rand) {
+	for time.Now().Before(m.world.ends) && m.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(m.ctx, time.Duration(1+random.Int64N(int64(time.Minute))))
+		switch random.IntN(4) {
+		case 0:
+			m.append(ctx, random)
+		case 1:
+			m.catchUp(ctx)
+		default:
+			m.upload(ctx, random)
+		}
+		cancel()
+		time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
+	}
+}
+
+func (m *member) append(ctx context.Context, random *rand.Rand) bool {
+	var changes []Change
+	m.mu.Lock()
+	for range 1 + random.IntN(3) {
+		m.appended++
+		changes = append(changes, Change{Op: Put, Key: fmt.Sprintf("%s.%d", m.name, m.appended), Class: media.Public})
+	}
+	m.mu.Unlock()
+	m.world.mu.Lock()
+	for _, c := range changes {
+		m.world.writers[c.Key] = m
+	}
+	m.world.mu.Unlock()
+	if m.node.Append(ctx, changes...) != nil {
+		return false
+	}
+	m.world.mu.Lock()
+	defer m.world.mu.Unlock()
+	for _, c := range changes {
+		if len(m.world.positions[c.Key]) == 0 {
+			m.world.t.Errorf("%s was acknowledged and is not in the log", c.Key)
+		}
+	}
+	return true
+}
+
+func (m *member) catchUp(ctx context.Context) bool {
+	m.world.mu.Lock()
+	head := m.world.head
+	m.world.mu.Unlock()
+	if m.node.CatchUp(ctx) != nil {
+		return false
+	}
+	if at := m.cursor() - 1; at < head {
+		m.world.t.Errorf("%s has caught up to %d, but the log had %d entries at the call", m.name, at, head)
+	}
+	return true
+}
+
+func (m *member) upload(ctx context.Context, random *rand.Rand) {
+	c := m.node.Claim()
+	defer c.Release()
+	for range 1 + random.IntN(3) {
+		c.Add(m.world.names[random.IntN(len(m.world.names))])
+		time.Sleep(time.Duration(random.Int64N(int64(100 * time.Millisecond))))
+	}
+	if c.Wait(ctx) != nil {
+		return
+	}
+	numbers := c.numbers()
+	m.world.hold(c, numbers)
+	defer m.world.unhold(c, numbers)
+	held := time.Duration(random.Int64N(int64(time.Second)))
+	if random.IntN(10) == 0 {
+		held *= 20
+	}
+	time.Sleep(held)
+	m.world.checkHolders()
+	if random.IntN(2) == 0 {
+		m.append(ctx, random)
+	}
+}
+
+func (c *Claim) numbers() (numbers []uint16) {
+	c.leases.mu.Lock()
+	defer c.leases.mu.Unlock()
+	for _, s := range c.wants {
+		numbers = append(numbers, s.number)
+	}
+	return numbers
+}
+
+func (w *world) hold(c *Claim, numbers []uint16) {
+	w.mu.Lock()
+	for _, n := range numbers {
+		w.holders[n] = append(w.holders[n], c)
+	}
+	w.mu.Unlock()
+	w.checkHolders()
+}
+
+func (w *world) unhold(c *Claim, numbers []uint16) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range numbers {
+		w.holders[n] = slices.DeleteFunc(w.holders[n], func(other *Claim) bool { return other == c })
+	}
+}
+
+func (w *world) checkHolders() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for number, claims := range w.holders {
+		held := 0
+		for _, c := range claims {
+			if c.Held() {
+				held++
+			}
+		}
+		if held > 1 {
+			w.t.Errorf("%d claims hold slot %04x", held, number)
+			for _, c := range claims {
+				c.leases.mu.Lock()
+				s := c.leases.slots[number]
+				w.t.Logf("held %v by %.4s: owner is c %v promised %v mode %d etag %.4s deadline in %v, sent %v ago, unsure %v tries %d turn in %v", c.released, c.leases.node.id, s.owner == c, s.promised, s.mode, s.etag,
+					s.deadline.mono-c.leases.node.now().mono, c.leases.node.now().mono-s.sent.mono, s.unsure, s.tries, s.turnEnds.mono-c.leases.node.now().mono)
+				c.leases.mu.Unlock()
+			}
+			o := w.store.objects[fmt.Sprintf("offload/lease/%04x", number)]
+			w.t.Logf("%s %s %v ago", o.info("").ETag, o.data, time.Since(o.stored))
+		}
+	}
+}
+
+// wrote notes an entry at the moment it comes into being. An entry below the
+// trimmed log is none: nobody reads there.
+func (w *world) wrote(key string, data []byte) {
+	name, ok := strings.CutPrefix(key, "offload/log/")
+	if !ok {
+		return
+	}
+	number, ok := entryNumber(name)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, twice := w.written[number]; twice {
+		return // trimmed: below the log
+	}
+	if number != w.head+1 {
+		w.t.Errorf("entry %d was written when the log had %d", number, w.head)
+		return
+	}
+	w.head = number
+	e, _, err := decodeEntry(data)
+	if err != nil {
+		w.written[number] = written{}
+		return
+	}
+	entry := written{writer: e.Writer}
+	for _, c := range e.Changes {
+		entry.keys = append(entry.keys, c.Key)
+		w.positions[c.Key] = append(w.positions[c.Key], number)
+	}
+	w.written[number] = entry
+}
+
+// apply checks that a node was given the next entry that is not its own.
+func (m *member) apply(changes []Change) {
+	var keys []string
+	for _, c := range changes {
+		keys = append(keys, c.Key)
+	}
+	w := m.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	number := m.position + 1
+	for number <= w.head && (w.written[number].writer == m.node.id || len(w.written[number].keys) == 0) {
+		number++
+	}
+	if want := w.written[number].keys; !slices.Equal(keys, want) {
+		w.t.Errorf("%s, at %d, was given %q, next in the log is %d: %q", m.name, m.position, keys, number, want)
+	}
+	m.position = number
+}
+
+func (m *member) lost() {
+	at := m.cursor() - 1
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.jumps++
+	m.position = at
+}
+
+// disturb does one thing to the world.
+func (w *world) disturb() {
+	m := w.members[w.random.IntN(len(w.members))]
+	lasts := time.Duration(w.random.Int64N(int64(20 * time.Second)))
+	switch w.random.IntN(9) {
+	case 0:
+		m.during(lasts, func(l *link) { l.cut = true }, func(l *link) { l.cut = false })
+	case 1, 2:
+		if w.random.IntN(2) == 0 {
+			lasts *= 6
+		}
+		goOn := make(chan struct{})
+		m.during(lasts, func(l *link) {
+			if l.paused == nil {
+				l.paused = goOn
+			}
+		}, func(l *link) {
+			if l.paused == goOn {
+				l.paused = nil
+			}
+			close(goOn)
+		})
+	case 3:
+		w.crash(m)
+	case 4:
+		m.clock.mu.Lock()
+		m.clock.wall += time.Duration(w.random.Int64N(int64(2*time.Hour))) - time.Hour
+		m.clock.mu.Unlock()
+	case 5, 6:
+		m.work.Go(func() { _ = m.node.log.trim(m.ctx) })
+	case 7:
+		m.during(lasts, func(l *link) { l.lost += 0.3 }, func(l *link) { l.lost -= 0.3 })
+	case 8:
+		w.intrude()
+	}
+}
+
+func (m *member) during(lasts time.Duration, from, to func(*link)) {
+	m.link.set(from)
+	m.world.crashed.Go(func() {
+		time.Sleep(lasts)
+		m.link.set(to)
+	})
+}
+
+// crash ends a node at once, so that nothing it sends from now on arrives, and
+// starts another in its place.
+func (w *world) crash(m *member) {
+	m.link.set(func(l *link) { l.cut = true })
+	w.crashed.Go(m.end)
+	at := slices.Index(w.members, m)
+	w.members[at] = w.start(at, int(w.random.Uint32()))
+}
+
+func (m *member) end() {
+	m.stop()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = m.node.Close(ended)
+	m.work.Wait()
+	m.background.Wait()
+}
+
+// intrude writes what no node writes.
+func (w *world) intrude() {
+	junk := []string{"", "{}", "null", "[1,2", `{"v":1,"w":"0123456789012345","n":"0123456789012345","changes":[{"op":"put","key":"../../etc/passwd","class":"public"}]}`}
+	data := fmt.Appendf(nil, "%s%*s", junk[w.random.IntN(len(junk))], w.random.IntN(10000), "")
+	switch w.random.IntN(3) {
+	case 0:
+		_, _ = w.store.put("offload/log/README", data, putAnyway)
+	case 1:
+		_, _ = w.store.put(fmt.Sprintf("offload/lease/%04x", slotOf(w.names[0])), data, putAnyway)
+	case 2:
+		w.mu.Lock()
+		number := w.head + 1
+		w.mu.Unlock()
+		_, _ = w.store.put("offload/log/"+entryName(number), data, putOnce)
+	}
+}
+
+// heal ends all faults.
+func (w *world) heal() {
+	for _, m := range w.members {
+		m.link.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+	}
+	time.Sleep(2 * time.Minute) // pauses and slow requests end
+	for _, m := range w.members {
+		m.link.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+	}
+}
+
+func (w *world) checkEnd() {
+	for _, m := range w.members {
+		for i := range 2 {
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			if !m.append(ctx, w.random) || !m.catchUp(ctx) {
+				w.t.Errorf("%s cannot append or catch up though nothing hinders it: %+v", m.name, m.node.Stats())
+			}
+			c := m.node.Claim()
+			for _, name := range w.names {
+				c.Add(name)
+			}
+			if err := c.Wait(ctx); err != nil || !c.Held() {
+				w.t.Errorf("%s, round %d: %v", m.name, i, err)
+			}
+			c.Release()
+			cancel()
+		}
+	}
+	for _, m := range w.members {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		m.catchUp(ctx)
+		cancel()
+		m.mu.Lock()
+		for number := m.position + 1; number <= w.head; number++ {
+			if e := w.written[number]; e.writer != m.node.id && len(e.keys) > 0 {
+				w.t.Errorf("%s was never given entry %d", m.name, number)
+			}
+		}
+		m.mu.Unlock()
+	}
+	for key, numbers := range w.positions {
+		if m := w.writers[key]; len(numbers) != 1 && m.jumps == 0 {
+			w.t.Errorf("%s stands in the log at %d", key, numbers)
+		}
+	}
+	w.checkIdle()
+}
+
+// checkIdle counts the requests of a minute in which nothing happens.
+func (w *world) checkIdle() {
+	time.Sleep(20 * time.Second)
+	before := w.store.total()
+	time.Sleep(time.Minute)
+	if sent := w.store.total() - before; sent > len(w.members)*66 {
+		w.t.Errorf("%d nodes sent %d requests in an idle minute", len(w.members), sent)
+	}
+}
