@@ -21,6 +21,7 @@ import (
 type options struct {
 	dir             string
 	port, mediaPort int
+	nodes           int
 	fresh           bool
 }
 
@@ -47,6 +48,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", cmp.Or(os.Getenv("DEMO_DIR"), ".demo"), "folder of the site ($DEMO_DIR)")
 	flags.IntVar(&o.port, "port", envInt("DEMO_PORT", 8080), "port of the site ($DEMO_PORT)")
 	flags.IntVar(&o.mediaPort, "media-port", envInt("DEMO_MEDIA_PORT", 8081), "port of the public bucket URL ($DEMO_MEDIA_PORT)")
+	flags.IntVar(&o.nodes, "nodes", 1, "web servers; with several, each has a port of its own after the site's, and MinIO is the bucket")
 	flags.BoolVar(&o.fresh, "fresh", false, "remove the site of an earlier run first")
 	return o, flags.Parse(args)
 }
@@ -116,8 +118,8 @@ func prepare(opts options) (*env.Env, error) {
 		}
 		opts.fresh, opts.dir = false, e.Dir
 		return prepare(opts)
-	case err == nil && string(made) != opts.siteURL():
-		return nil, fmt.Errorf("the site in %s was made for %s; use that port, or -fresh to start over", e.Dir, made)
+	case err == nil && string(made) != opts.note():
+		return nil, fmt.Errorf("the site in %s was made for %s; use that port and number of servers, or -fresh to start over", e.Dir, made)
 	case err == nil:
 		return e, nil
 	case !os.IsNotExist(err):
@@ -130,7 +132,7 @@ func prepare(opts options) (*env.Env, error) {
 	if len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty and not of this demo; choose another folder by -dir", e.Dir)
 	}
-	if err := os.WriteFile(note, []byte(opts.siteURL()), 0o644); err != nil {
+	if err := os.WriteFile(note, []byte(opts.note()), 0o644); err != nil {
 		return nil, fmt.Errorf("making the site's folder: %w", err)
 	}
 	return e, nil
@@ -138,3 +140,23 @@ func prepare(opts options) (*env.Env, error) {
 
 func (o options) siteURL() string  { return fmt.Sprintf("http://127.0.0.1:%d", o.port) }
 func (o options) mediaURL() string { return fmt.Sprintf("http://127.0.0.1:%d", o.mediaPort) }
+
+// note is what noteFile says.
+func (o options) note() string {
+	if o.nodes == 1 {
+		return o.siteURL()
+	}
+	return fmt.Sprintf("%s on %d servers", o.siteURL(), o.nodes)
+}
+
+// ports are those that the user knows.
+func (o options) ports() []int {
+	if o.nodes == 1 {
+		return []int{o.port, o.mediaPort}
+	}
+	ports := []int{o.port}
+	for i := range o.nodes {
+		ports = append(ports, o.port+1+i)
+	}
+	return ports
+}

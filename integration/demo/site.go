@@ -19,20 +19,42 @@ import (
 // site is the running demo.
 type site struct {
 	*env.Site
-	caddy    *env.Caddy
-	bucket   *env.DirBucket
+	dir      string // of everything
+	servers  []server
 	mediaURL string
 	post     string // address of the article with the gallery
+	explain  func() // tells the user what there is
+}
+
+// server is one of the web servers.
+type server struct {
+	caddy   *env.Caddy
+	php     *env.PHP
+	uploads string
 }
 
 // start starts the programs, one after the other; ctx ends the wait.
-func start(ctx context.Context, e *env.Env, opts options) (*site, error) {
-	for _, port := range []int{opts.port, opts.mediaPort} {
+func start(ctx context.Context, e *env.Env, opts options) (s *site, err error) {
+	for _, port := range opts.ports() {
 		if err := portFree(port); err != nil {
 			return nil, err
 		}
 	}
 	fmt.Println("building Caddy with the module ...")
+	if opts.nodes > 1 {
+		s, err = startNodes(ctx, e, opts)
+	} else {
+		s, err = startOne(ctx, e, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.dir = e.Dir
+	return s, nil
+}
+
+// startOne starts a site on one web server, with a file:// bucket.
+func startOne(ctx context.Context, e *env.Env, opts options) (*site, error) {
 	binary, err := new(env.Builder).Build()
 	if err != nil {
 		return nil, err
@@ -65,7 +87,9 @@ func start(ctx context.Context, e *env.Env, opts options) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &site{Site: wordpress, caddy: caddy, bucket: bucket, mediaURL: opts.mediaURL()}, nil
+	s := &site{Site: wordpress, mediaURL: opts.mediaURL(), servers: []server{{caddy, php, wordpress.Uploads()}}}
+	s.explain = func() { s.explainOne(bucket) }
+	return s, nil
 }
 
 func portFree(port int) error {
@@ -82,7 +106,7 @@ const seedFile = "demo-post"
 // seed uploads pictures as a visitor of the admin screens would, and publishes
 // an article with a gallery of them.
 func (s *site) seed(ctx context.Context) error {
-	note := filepath.Join(filepath.Dir(s.bucket.Dir), seedFile)
+	note := filepath.Join(s.dir, seedFile)
 	if made, err := os.ReadFile(note); err == nil {
 		s.post = string(made)
 		return nil
@@ -119,7 +143,7 @@ func (s *site) seed(ctx context.Context) error {
 	return nil
 }
 
-func (s *site) explain() {
+func (s *site) explainOne(bucket *env.DirBucket) {
 	fmt.Printf(`
   site       %s/
   article    %s
@@ -141,24 +165,54 @@ What to try
 
 Ctrl-C stops everything. The site stays in its folder for the next run.
 
-`, s.URL, s.post, s.URL, s.User, s.Password, s.bucket.Dir, s.mediaURL, s.mediaURL,
-		filepath.Join(s.bucket.Dir, "media"), s.Uploads(), s.caddy.PID(),
-		filepath.Join(filepath.Dir(s.bucket.Dir), "caddy", "Caddyfile"), filepath.Join(filepath.Dir(s.bucket.Dir), "*.log"))
+`, s.URL, s.post, s.URL, s.User, s.Password, bucket.Dir, s.mediaURL, s.mediaURL,
+		filepath.Join(bucket.Dir, "media"), s.Uploads(), s.servers[0].caddy.PID(),
+		filepath.Join(s.dir, "caddy", "Caddyfile"), filepath.Join(s.dir, "*.log"))
 }
 
-// supervise starts Caddy again when it is killed, until ctx ends.
+// supervise starts a server's Caddy again when it is killed, until ctx ends or
+// another program does.
 func (s *site) supervise(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error)
+	watch := func(f func() error) {
+		go func() {
+			ended <- f()
+		}()
+	}
+	watch(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.DB.Done():
+			return errors.New("MariaDB ended:\n" + strings.TrimSpace(s.DB.Log()))
+		}
+	})
+	for i, server := range s.servers {
+		watch(func() error { return server.supervise(ctx, i+1) })
+	}
+	var errs []error
+	for range len(s.servers) + 1 {
+		errs = append(errs, <-ended)
+		cancel()
+	}
+	return errors.Join(errs...)
+}
+
+func (s server) supervise(ctx context.Context, number int) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.PHP.Done():
-			return errors.New("PHP-FPM ended:\n" + strings.TrimSpace(s.PHP.Log()))
-		case <-s.DB.Done():
-			return errors.New("MariaDB ended:\n" + strings.TrimSpace(s.DB.Log()))
+		case <-s.php.Done():
+			return errors.New("PHP-FPM ended:\n" + strings.TrimSpace(s.php.Log()))
 		case <-s.caddy.Done():
 		}
-		fmt.Println("Caddy ended; starting it again ...")
+		if ctx.Err() != nil {
+			return nil
+		}
+		fmt.Printf("Caddy of server %d ended; starting it again ...\n", number)
 		if err := s.caddy.Start(); err != nil {
 			return err
 		}

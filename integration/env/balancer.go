@@ -10,6 +10,9 @@ type BalancerOptions struct {
 	URL string
 	// Servers are the addresses of the web servers, "127.0.0.1:1234". Required.
 	Servers []string
+	// Direct are further addresses to listen at, one for each server, that lead
+	// to this server alone: to see what it serves as the site.
+	Direct []string
 	// Health is the path that each server is asked for twice a second; one that
 	// does not answer 2xx gets no requests. Empty: nobody asks.
 	Health string
@@ -26,7 +29,11 @@ func (o BalancerOptions) sites() string {
 	if o.Health != "" {
 		lines = append(lines, "health_uri "+o.Health, "health_interval 500ms", "health_timeout 2s")
 	}
-	return block(o.URL, "bind 127.0.0.1", block("reverse_proxy "+strings.Join(o.Servers, " "), lines...))
+	sites := block(o.URL, "bind 127.0.0.1", block("reverse_proxy "+strings.Join(o.Servers, " "), lines...))
+	for i, address := range o.Direct {
+		sites += "\n" + block(address, "bind 127.0.0.1", block("reverse_proxy "+o.Servers[i], "header_up Host "+hostOf(o.URL)))
+	}
+	return sites
 }
 
 // SetServers has the balancer hand requests to these servers from now on.

@@ -2,6 +2,7 @@ package env
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // S3Server is an S3 server that keeps its objects in a folder.
@@ -90,12 +92,13 @@ func (s *S3Server) Start() error {
 	return s.waitReady(s.ready)
 }
 
-// NewBucket creates an empty bucket; the module is to use prefix in it, which
-// is empty or ends with a slash.
+// NewBucket creates a bucket, unless an earlier run of the server has made it;
+// the module is to use prefix in it, which is empty or ends with a slash.
 func (s *S3Server) NewBucket(name, prefix string) (*S3Bucket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := s.client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
+	var exists *types.BucketAlreadyOwnedByYou
+	if _, err := s.client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil && !errors.As(err, &exists) {
 		return nil, fmt.Errorf("creating bucket %s: %w", name, err)
 	}
 	return &S3Bucket{Server: s, Name: name, Prefix: prefix, Endpoint: s.Endpoint}, nil

@@ -1,0 +1,292 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/integration/check"
+	"github.com/media-offload/caddy-media-offload/integration/env"
+	"github.com/media-offload/caddy-media-offload/integration/sample"
+	"github.com/media-offload/caddy-media-offload/integration/wp"
+)
+
+// leaseExpiry is when a name is free again whose node is gone: the lease's ten
+// seconds with their margin, and the upload itself on a busy machine.
+const leaseExpiry = 15 * time.Second
+
+// TestNodesFailures has servers and their networks fail while others upload
+// files of the same name. Each part ends with all disks equal, and with a file
+// of its own for each upload that a client was told of.
+func TestNodesFailures(t *testing.T) {
+	ctx := within(t, time.Duration(length(5, 60))*time.Minute)
+	c := newCluster(t, clusterOptions{store: onVersitygw, options: []string{"hold 5s"}})
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, context.Context, *cluster)
+	}{
+		{"killed", testKilledNode},
+		{"stopped", testStoppedNode},
+		{"cut off", testCutOffNode},
+		{"answers lost", testLostAnswers},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.test(t, ctx, c) })
+	}
+}
+
+// load are clients that upload files of one name again and again.
+type load struct {
+	uploadLog
+	gap   time.Duration // the longest time without a success
+	since time.Time     // of the last success
+	stop  func()        // ends the clients and waits for them
+}
+
+// keepUploading starts two clients for each of the nodes.
+func (c *cluster) keepUploading(ctx context.Context, name string, nodes ...*node) *load {
+	c.t.Helper()
+	l := &load{uploadLog: uploadLog{content: map[int]sum{}}, since: time.Now()}
+	ctx, cancel := context.WithCancel(ctx)
+	var clients sync.WaitGroup
+	for i := range 2 * len(nodes) {
+		client := c.login(ctx, nodes[i/2].direct)
+		way := []wp.Way{{Upload: (*wp.Client).UploadGrid}, {Upload: (*wp.Client).UploadREST}}[i%2]
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				// Three files each: the picture and two sizes.
+				file := sample.JPEG(name, 0.3, rand.Uint64())
+				// What is under way at the end is waited for.
+				id, err := way.Upload(client, context.WithoutCancel(ctx), file)
+				l.note(id, file, err)
+			}
+		})
+	}
+	l.stop = sync.OnceFunc(func() {
+		cancel()
+		clients.Wait()
+	})
+	c.t.Cleanup(l.stop)
+	return l
+}
+
+func (l *load) note(id int, file sample.File, err error) {
+	if err != nil {
+		l.fail()
+		// There is no next server to turn to: a client would wait, too.
+		time.Sleep(50 * time.Millisecond)
+		return
+	}
+	l.add(id, file.Content)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.gap, l.since = max(l.gap, now.Sub(l.since)), now
+}
+
+// goesOn waits for n further successes.
+func (l *load) goesOn(t *testing.T, n int) {
+	t.Helper()
+	want := l.done() + n
+	waitFor(t, 2*leaseExpiry, fmt.Sprintf("%d further uploads", n), func() bool { return l.done() >= want })
+}
+
+// noWedge fails the test if there was a time of more than leaseExpiry without a
+// success.
+func (l *load) noWedge(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Logf("%d uploads, %d failed, %s without a success at most", len(l.content), l.failed, l.gap.Round(time.Millisecond))
+	if l.gap > leaseExpiry {
+		t.Errorf("for %s no upload succeeded", l.gap)
+	}
+}
+
+// isPutOfSize reports whether a request stores one of the smaller sizes of a
+// picture: the picture itself is stored, the whole is half committed.
+func isPutOfSize(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/"+objectPrefix) && strings.Contains(r.URL.Path, "-150x150")
+}
+
+// testKilledNode kills a server that holds leases and has half committed what
+// an upload wrote.
+//
+// Promise 2: "No failure of the bucket, the network or the node (kill -9 at any
+// point) loses a file that the app has on disk: it is committed after recovery,
+// without anyone's help."
+func testKilledNode(t *testing.T, ctx context.Context, c *cluster) {
+	victim := c.nodes[0]
+	for kill := range length(1, 30) {
+		name := fmt.Sprintf("killed %d.jpg", kill)
+		doomed := c.keepUploading(ctx, name, victim)
+		others := c.keepUploading(ctx, name, c.nodes[1:]...)
+		others.goesOn(t, 3)
+
+		half := make(chan struct{})
+		once := sync.OnceFunc(func() { close(half) })
+		must(t, victim.faults.SetFor(env.Hanging, func(r *http.Request) bool {
+			if isPutOfSize(r) {
+				once()
+				return true
+			}
+			return false
+		}))
+		<-half
+		must(t, victim.caddy.Kill())
+		doomed.stop()
+		phpIdle(t, victim.php)
+		onDisk := contents(t, victim)
+		must(t, victim.faults.Set(env.Healthy))
+		others.goesOn(t, 3)
+
+		must(t, victim.caddy.Start())
+		others.goesOn(t, 3)
+		others.stop()
+		others.noWedge(t)
+		c.equalWithin(ctx, "after the kill", leaseExpiry)
+		c.kept(ctx, t, &doomed.uploadLog)
+		c.kept(ctx, t, &others.uploadLog)
+		c.keptSomewhere(ctx, t, onDisk)
+	}
+}
+
+// contents are the files on a node's disk, by their content.
+func contents(t *testing.T, n *node) map[sum]string {
+	t.Helper()
+	files := map[sum]string{}
+	for _, key := range must1(check.Files(n.media))(t) {
+		f := must1(os.Open(filepath.Join(n.media, filepath.FromSlash(key))))(t)
+		files[must1(sumOf(f))(t)] = key
+		f.Close()
+	}
+	return files
+}
+
+// keptSomewhere fails the test unless the bucket has each content, be it as the
+// loser of a collision.
+func (c *cluster) keptSomewhere(ctx context.Context, t *testing.T, files map[sum]string) {
+	t.Helper()
+	for object := range must1(c.bucket.Objects(ctx))(t) {
+		if strings.HasPrefix(object, objectPrefix) || strings.HasPrefix(object, "offload/conflict/") {
+			delete(files, must1(c.stored(ctx, object))(t))
+		}
+	}
+	for _, key := range files {
+		t.Errorf("lost: what the server had as %s", key)
+	}
+}
+
+// testStoppedNode stops a server in the middle of a commit for longer than its
+// leases last, and lets it go on: it must notice that its names may be others'.
+func testStoppedNode(t *testing.T, ctx context.Context, c *cluster) {
+	const name = "stopped.jpg"
+	victim := c.nodes[1]
+	victims := c.keepUploading(ctx, name, victim)
+	others := c.keepUploading(ctx, name, c.nodes[0], c.nodes[2])
+	others.goesOn(t, 3)
+
+	stopped := make(chan error, 1)
+	once := sync.OnceFunc(func() { stopped <- victim.caddy.Signal(syscall.SIGSTOP) })
+	must(t, victim.faults.SetFor(env.Hanging, func(r *http.Request) bool {
+		if isPutOfSize(r) {
+			once()
+		}
+		return false
+	}))
+	must(t, <-stopped)
+	// As long as this: the time itself is what the test is about.
+	pause := time.NewTimer(time.Duration(length(14, 120)) * time.Second)
+	others.goesOn(t, 3)
+	<-pause.C
+	must(t, victim.caddy.Signal(syscall.SIGCONT))
+	must(t, victim.faults.Set(env.Healthy))
+	victims.goesOn(t, 3)
+	victims.stop()
+	others.goesOn(t, 3)
+	others.stop()
+	others.noWedge(t)
+	c.equalWithin(ctx, "after the stop", leaseExpiry)
+	c.kept(ctx, t, &victims.uploadLog)
+	c.kept(ctx, t, &others.uploadLog)
+}
+
+// testCutOffNode separates a server from the bucket, while uploads go on
+// elsewhere, and heals it. The cut-off server serves what it has; what it takes
+// nonetheless is everywhere after the healing.
+func testCutOffNode(t *testing.T, ctx context.Context, c *cluster) {
+	victim := c.nodes[2]
+	client := c.login(ctx, victim.direct)
+	for _, fault := range []env.Fault{env.Refusing, env.Hanging} {
+		t.Run(fault.String(), func(t *testing.T) {
+			name := "cut off " + fault.String()
+			local := must1(client.UploadGrid(ctx, sample.JPEG(name+" before.jpg", 0.3, 1)))(t)
+			before := &uploadLog{content: map[int]sum{}}
+			before.add(local, sample.JPEG(name+" before.jpg", 0.3, 1).Content)
+			others := c.keepUploading(ctx, name+".jpg", c.nodes[:2]...)
+			others.goesOn(t, 3)
+
+			must(t, victim.faults.Set(fault))
+			defer func() { must(t, victim.faults.Set(env.Healthy)) }()
+			cutOff := &uploadLog{content: map[int]sum{}}
+			for i := range 2 {
+				file := sample.JPEG(fmt.Sprintf("%s alone %d.jpg", name, i), 0.3, uint64(i))
+				if id, err := client.UploadGrid(ctx, file); err != nil {
+					t.Logf("an upload to the server that is cut off: %.300v", err)
+					cutOff.fail()
+				} else {
+					cutOff.add(id, file.Content)
+				}
+			}
+			for id, content := range before.content {
+				if err := c.serves(ctx, victim, c.attachedFiles(ctx, t)[id], &content); err != nil {
+					t.Errorf("cut off: %v", err)
+				}
+			}
+			onDisk := contents(t, victim)
+			others.goesOn(t, 5)
+			must(t, victim.faults.Set(env.Healthy))
+			healed := time.Now()
+			others.stop()
+			others.noWedge(t)
+			c.equalWithin(ctx, "after the healing", recoveryTime)
+			t.Logf("equal %s after the healing; the server that was cut off took %d uploads", time.Since(healed).Round(time.Millisecond), cutOff.done())
+			c.kept(ctx, t, before)
+			c.kept(ctx, t, cutOff)
+			c.kept(ctx, t, &others.uploadLog)
+			c.keptSomewhere(ctx, t, onDisk)
+		})
+	}
+}
+
+// testLostAnswers loses the answers to one write in seven on all servers: the
+// write is done, and the server does not know.
+func testLostAnswers(t *testing.T, ctx context.Context, c *cluster) {
+	for _, n := range c.nodes {
+		var writes atomic.Int64
+		must(t, n.faults.SetFor(env.LosingAnswers, func(r *http.Request) bool {
+			return r.Method != http.MethodGet && r.Method != http.MethodHead && writes.Add(1)%7 == 0
+		}))
+	}
+	uploads := c.keepUploading(ctx, "lost.jpg", c.nodes...)
+	want := length(20, 1000)
+	waitFor(t, time.Duration(want)*time.Second, "uploads", func() bool { return uploads.done() >= want })
+	uploads.stop()
+	uploads.noWedge(t)
+	for _, n := range c.nodes {
+		must(t, n.faults.Set(env.Healthy))
+	}
+	c.equalWithin(ctx, "after the losses", recoveryTime)
+	c.kept(ctx, t, &uploads.uploadLog)
+	c.noConflicts(ctx)
+}
