@@ -35,7 +35,7 @@ func (t *Tree) Place(rel string, p Placement) error {
 			return &fs.PathError{Op: "place", Path: rel, Err: fs.ErrExist}
 		}
 		dir := path.Dir(rel)
-		if err := makeDirs(root, dir); err != nil {
+		if err := t.makeDirs(root, dir); err != nil {
 			return fmt.Errorf("making directory %s: %w", dir, err)
 		}
 		temp := path.Join(dir, tempName(time.Now()))
@@ -139,7 +139,13 @@ func writePlacedMark(f *os.File, p Placement) error {
 // MakeDir makes the directory at rel and what is missing above it, like what
 // they are made in.
 func (t *Tree) MakeDir(rel string) error {
-	return t.do(func(root *os.Root) error { return makeDirs(root, name(rel)) })
+	return t.do(func(root *os.Root) error { return t.makeDirs(root, name(rel)) })
+}
+
+func (t *Tree) makeDirs(root *os.Root, dir string) error {
+	t.making.Lock()
+	defer t.making.Unlock()
+	return makeDirs(root, dir)
 }
 
 // makeDirs makes dir and what is missing above it, like what they are made in.

@@ -2,10 +2,12 @@ package local
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -100,5 +102,44 @@ func TestLeftover(t *testing.T) {
 		if Leftover(other, now) {
 			t.Errorf("Leftover(%q)", other)
 		}
+	}
+}
+
+// Many files arrive at once in directories that are not there yet: all belong
+// to whom the tree belongs to.
+func TestPlaceTogether(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("owners can be changed by root only")
+	}
+	tree := newTree(t)
+	if err := os.Chown(tree.Dir(), 33, 33); err != nil {
+		t.Fatal(err)
+	}
+	var placing sync.WaitGroup
+	for i := range 200 {
+		// Four at a time meet in each directory.
+		rel := fmt.Sprintf("%d/deep/down/%d.jpg", i/4, i)
+		placing.Go(func() {
+			if err := tree.Place(rel, Placement{Content: strings.NewReader("abc"), Size: 3}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	placing.Wait()
+	err := filepath.WalkDir(tree.Dir(), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != 33 || st.Gid != 33 {
+			t.Errorf("%s belongs to %d:%d", path, st.Uid, st.Gid)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

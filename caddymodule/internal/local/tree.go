@@ -23,6 +23,10 @@ type Tree struct {
 
 	mu   sync.RWMutex
 	root *os.Root
+
+	// making is held while directories are made: another that is to be like
+	// one of them must not find it without its owner and mode.
+	making sync.Mutex
 }
 
 // NewTree returns the tree at dir, an absolute path. It does no I/O.
