@@ -168,7 +168,7 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 		for name < len(src) && !is(src[name], endsTag) {
 			name++
 		}
-		end := skipAttributes(src, name)
+		attrs, end := h.tagEnd(src, name, n)
 		if end < 0 || end-pos > limit {
 			return h.unfinishedTag(src, pos, end, final)
 		}
@@ -176,13 +176,28 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 			pos = end
 			continue
 		}
-		h.startTag(src, pos, name, end, n, f)
+		h.startTag(src, pos, name, end, attrs, n, f)
 		pos = end
 		if h.state != htmlData {
 			return pos, true
 		}
 	}
 	return pos, true
+}
+
+// nearNeedle is how many bytes after a tag's name a needle is likely one of the
+// tag's. (To look at such tags once takes a tenth off pages full of media.)
+const nearNeedle = 256
+
+// tagEnd is the position after the tag whose name ends at i, or -1 if src ends
+// before, and its attributes, or nil if they were not worth noting.
+func (h *htmlScanner) tagEnd(src []byte, i, n int) (attributeList, int) {
+	if n-i > nearNeedle {
+		return nil, skipAttributes(src, i)
+	}
+	attrs, end := readAttributes(h.w.attrs[h.depth][:0], src, i)
+	h.w.attrs[h.depth] = attrs
+	return attrs, end
 }
 
 // plainEndTag is the position after the end tag at pos if it is nothing but a
@@ -289,14 +304,17 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 }
 
 // startTag reads a whole start tag, src[pos:end], whose name ends at nameEnd.
-func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder) {
+// Its attributes are read if attrs is nil.
+func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attributeList, n int, f *finder) {
 	name := src[pos+1 : nameEnd]
 	el := elementOf(name)
 	if el == elOther && n >= end && h.foreign.n == 0 {
 		return
 	}
-	attrs := readAttributes(h.w.attrs[h.depth][:0], src, nameEnd, end)
-	h.w.attrs[h.depth] = attrs
+	if attrs == nil {
+		attrs, _ = readAttributes(h.w.attrs[h.depth][:0], src, nameEnd)
+		h.w.attrs[h.depth] = attrs
+	}
 	switch {
 	case el == elBase:
 		if h.depth == 0 {

@@ -16,7 +16,7 @@ const maxAttributes = 512
 
 // skipAttributes is the position after the '>' that ends the tag whose name
 // ends at i, or -1 if src ends before (HTML standard, 13.2.5.8 and 13.2.5.32
-// ff). It goes the way of readAttributes, and is faster for noting nothing.
+// ff).
 func skipAttributes(src []byte, i int) int {
 	for i < len(src) {
 		c := src[i]
@@ -63,43 +63,57 @@ func skipAttributes(src []byte, i int) int {
 	return -1
 }
 
-// readAttributes reads the attributes of a whole tag, which ends before end,
-// from where its name ends at i, into l.
-func readAttributes(l attributeList, src []byte, i, end int) attributeList {
-	for {
-		for is(src[i], endsTag) {
-			if i++; i == end {
-				return l
+// readAttributes is skipAttributes that notes the attributes in l.
+func readAttributes(l attributeList, src []byte, i int) (attributeList, int) {
+	for i < len(src) {
+		c := src[i]
+		if is(c, endsTag) {
+			if c == '>' {
+				return l, i + 1
 			}
+			i++
+			continue
 		}
 		a := attribute{name: i}
-		for i++; !is(src[i], endsName); i++ {
+		for i++; i < len(src) && !is(src[i], endsName); i++ {
 		}
 		a.nameEnd, a.start, a.end = i, i, i
-		if src[i] != '=' {
+		if i < len(src) && src[i] != '=' {
 			i = skipSpace(src, i)
 		}
-		if src[i] == '=' {
+		if i < len(src) && src[i] == '=' {
 			i = a.readValue(src, i+1)
+		}
+		if i < 0 || i == len(src) {
+			return l, -1
 		}
 		if len(l) == maxAttributes {
 			l = l[:maxAttributes-1]
 		}
 		l = append(l, a)
 	}
+	return l, -1
 }
 
 // readValue reads the value after the '=' before i and returns the position
-// after it.
+// after it, or -1 if src ends before.
 func (a *attribute) readValue(src []byte, i int) int {
-	i = skipSpace(src, i)
+	if i < len(src) && src[i] != '"' {
+		i = skipSpace(src, i)
+	}
+	if i == len(src) {
+		return -1
+	}
 	if q := src[i]; q == '"' || q == '\'' {
-		a.start = i + 1
-		a.end = a.start + indexNear(src[a.start:], q)
+		j := indexNear(src[i+1:], q)
+		if j < 0 {
+			return -1
+		}
+		a.start, a.end = i+1, i+1+j
 		return a.end + 1
 	}
 	a.start = i
-	for !is(src[i], isSpace) && src[i] != '>' {
+	for i < len(src) && !is(src[i], isSpace) && src[i] != '>' {
 		i++
 	}
 	a.end = i

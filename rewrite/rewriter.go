@@ -15,8 +15,8 @@ const DefaultMaxToken = 64 << 10
 const minMaxToken = 1 << 10
 
 // maxUnread is how much of a page without media is kept in case that some
-// comes: with DefaultMaxToken, pages of up to 128 KiB are never read.
-const maxUnread = 64 << 10
+// comes: with DefaultMaxToken, pages of up to 256 KiB are never read.
+const maxUnread = 192 << 10
 
 // maxPrefix bounds the length of one prefix in bytes.
 const maxPrefix = 512
@@ -87,7 +87,7 @@ type Config struct {
 
 	// MaxToken is the size in bytes above which a tag, a string or a URL is
 	// passed through unchanged rather than held back. A Writer keeps at most
-	// this and 96 KiB of a body, and its buffers are of that order. Default
+	// this and 224 KiB of a body, and its buffers are of that order. Default
 	// (0): DefaultMaxToken; smaller values than 1024 count as 1024.
 	MaxToken int
 }

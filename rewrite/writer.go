@@ -155,7 +155,7 @@ func (w *Writer) Close() error {
 
 // shrink lets go of buffers that an unusual body has made large.
 func (w *Writer) shrink() {
-	limit := 4 * w.rw.maxToken
+	limit := 2 * w.windowLimit()
 	for _, b := range [...]*[]byte{&w.win, &w.out, &w.repl, &w.path} {
 		if cap(*b) > limit {
 			*b = nil

@@ -189,7 +189,7 @@ func (x *xmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder) {
 	if is(src[pos+1], endsTag) { // no name
 		name, nameEnd = nil, end-1
 	}
-	attrs := readAttributes(x.w.attrs[0][:0], src, nameEnd, end)
+	attrs, _ := readAttributes(x.w.attrs[0][:0], src, nameEnd)
 	x.w.attrs[0] = attrs
 	if attrs.value(src, "xml:base") != nil {
 		// The scope of xml:base is not followed: relative URLs stay.
