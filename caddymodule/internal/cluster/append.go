@@ -136,8 +136,11 @@ func (l *changeLog) withdraw(calls []*appendCall) {
 
 // flush appends one entry after the other while there are changes.
 func (l *changeLog) flush() {
-	for {
+	for count := 0; ; count++ {
 		pause(l.node.ctx.Done(), gather)
+		if count > 0 {
+			l.giveWay(count)
+		}
 		b := l.takeBatch()
 		if b == nil {
 			return
@@ -151,6 +154,27 @@ func (l *changeLog) flush() {
 		}
 	}
 }
+
+// giveWay waits a little before the next entry if other nodes write too: the
+// one that has just written is the first to know of it, and would always be the
+// next as long as it has changes. It hears of others only by their entries, so
+// now and then it makes room for one. count is that of entries without a rest.
+func (l *changeLog) giveWay(count int) {
+	l.mu.Lock()
+	var limit time.Duration
+	switch {
+	case l.rival != (instant{}) && atLeast(l.rival, l.node.now()) < 100*l.roundTrip:
+		limit = l.node.jitter(2 * l.roundTrip)
+	case count%giveWayEvery == 0:
+		limit = 3 * l.roundTrip / 2
+	}
+	l.mu.Unlock()
+	pause(l.node.ctx.Done(), min(limit, time.Second))
+}
+
+// giveWayEvery is after how many entries without a rest a node makes room for
+// others that it does not know of.
+const giveWayEvery = 8
 
 // takeBatch makes an entry of what is pending, or ends the flusher.
 func (l *changeLog) takeBatch() *batch {
@@ -262,8 +286,9 @@ func (l *changeLog) failed(b *batch, err error) {
 	pause(l.node.ctx.Done(), l.node.backoff(b.failures, retryMin, retryMax))
 }
 
-// outrun reads what stands at a number that was not free, and then lets others
-// go first, the longer the more often it happened.
+// outrun reads what stands at a number that was not free. After the first
+// time it rests a little, so that those who were outrun do not meet again. It
+// must not rest for long: who has just written does not.
 func (l *changeLog) outrun(b *batch, number uint64) error {
 	l.node.count.collisions.Add(1)
 	if err := l.read(l.node.ctx, number, l.node.goOn); err != nil {
@@ -271,7 +296,7 @@ func (l *changeLog) outrun(b *batch, number uint64) error {
 	}
 	if b.losses++; b.losses > 1 {
 		l.mu.Lock()
-		limit := time.Duration(min(b.losses, 8)) * l.roundTrip / 2
+		limit := l.roundTrip / 2
 		l.mu.Unlock()
 		pause(l.node.ctx.Done(), l.node.jitter(limit))
 	}

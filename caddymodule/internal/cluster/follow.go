@@ -13,7 +13,7 @@ const (
 	window = 4
 	// parallel is how many entries are read at once when it is known how many
 	// there are.
-	parallel = 16
+	parallel = 32
 	// page is about how many entries one listing names.
 	page = 1000
 )
