@@ -112,8 +112,11 @@ func charRef(s []byte) (r rune, n int) {
 	if len(s) < 3 {
 		return 0, 0
 	}
-	if s[1] == '#' {
+	switch {
+	case s[1] == '#':
 		return numericRef(s)
+	case s[1] == 'q' && len(s) >= 6 && string(s[:6]) == "&quot;": // most are
+		return '"', 6
 	}
 	end := 1
 	for end < len(s) && end < longestEscape && is(s[end], isWordy) && s[end] < 0x80 {

@@ -132,15 +132,8 @@ func hasTag(s []byte) bool {
 // fragment (some apps keep notes of their own there).
 func hasInnerSpace(s []byte) bool {
 	s = trimSpace(s)
-	for _, c := range s {
-		if c == '#' {
-			return false
-		}
-		if is(c, isSpace) {
-			return true
-		}
-	}
-	return false
+	i := indexSpace(s, 0)
+	return i < len(s) && bytes.IndexByte(s[:i], '#') < 0
 }
 
 func (w *Writer) trimmedURL(text []byte, rel relative) {
