@@ -36,24 +36,11 @@ func testBrowser(t *testing.T, store store) {
 	must(t, os.WriteFile(photo, sample.JPEG("", 2, 1).Content, 0o644))
 
 	const (
-		emptyParagraph = chromedp.CSS(".block-editor-default-block-appender")
-		openPublish    = chromedp.CSS(".editor-post-publish-panel__toggle")
-		publish        = chromedp.CSS(".editor-post-publish-panel .editor-post-publish-button")
+		openPublish = chromedp.CSS(".editor-post-publish-panel__toggle")
+		publish     = chromedp.CSS(".editor-post-publish-panel .editor-post-publish-button")
 	)
-	author := w.browser(ctx)
-	must(t, chromedp.Do(author,
-		chromedp.Navigate(w.site.URL+"/wp-login.php"),
-		// A script of the page moves the focus while one types.
-		chromedp.SetValue(chromedp.CSS("#user_login"), w.site.User),
-		chromedp.SetValue(chromedp.CSS("#user_pass"), w.site.Password),
-		chromedp.Click(chromedp.CSS("#wp-submit")),
-		chromedp.WaitVisible(chromedp.CSS("#wpadminbar")),
-		chromedp.Navigate(w.site.URL+"/wp-admin/post-new.php"),
-		eventually(`window.wp && wp.data && wp.data.select('core/editor') && wp.data.select('core/editor').getCurrentPostId() > 0`),
-	))
-	must1(chromedp.Run(author, chromedp.Evaluate[bool](
-		`wp.data.dispatch('core/preferences').set('core/edit-post', 'welcomeGuide', false); wp.data.dispatch('core/editor').editPost({title: 'Dropped'}); true`)))(t)
-	must(t, chromedp.Do(author, chromedp.WaitVisible(emptyParagraph)))
+	author := w.authorsBrowser(ctx)
+	w.newBlockPost(author, "Dropped")
 	dropFile(t, author, emptyParagraph, photo)
 	must(t, chromedp.Do(author,
 		eventually(`wp.data.select('core/block-editor').getBlocks().some(b => b.name == 'core/image' && b.attributes.id > 0)`),
@@ -66,6 +53,37 @@ func testBrowser(t *testing.T, store store) {
 	w.visit(ctx, link)
 	w.databaseIsLocal(ctx, w.site.MediaURL())
 	w.diskIsCommitted(ctx)
+}
+
+// emptyParagraph is what a new article in the block editor has.
+const emptyParagraph = chromedp.CSS(".block-editor-default-block-appender")
+
+// authorsBrowser starts a browser in which the site's author is logged in.
+func (w *world) authorsBrowser(ctx context.Context) context.Context {
+	w.t.Helper()
+	author := w.browser(ctx)
+	must(w.t, chromedp.Do(author,
+		chromedp.Navigate(w.site.URL+"/wp-login.php"),
+		// A script of the page moves the focus while one types.
+		chromedp.SetValue(chromedp.CSS("#user_login"), w.site.User),
+		chromedp.SetValue(chromedp.CSS("#user_pass"), w.site.Password),
+		chromedp.Click(chromedp.CSS("#wp-submit")),
+		chromedp.WaitVisible(chromedp.CSS("#wpadminbar")),
+	))
+	return author
+}
+
+// newBlockPost opens a new article in the block editor.
+func (w *world) newBlockPost(author context.Context, title string) {
+	w.t.Helper()
+	must(w.t, chromedp.Do(author,
+		chromedp.Navigate(w.site.URL+"/wp-admin/post-new.php"),
+		eventually(`window.wp && wp.data && wp.data.select('core/editor') && wp.data.select('core/editor').getCurrentPostId() > 0`),
+	))
+	must(w.t, chromedp.Do(author,
+		execute(fmt.Sprintf(`wp.data.dispatch('core/preferences').set('core/edit-post', 'welcomeGuide', false); wp.data.dispatch('core/editor').editPost({title: %q})`, title)),
+		chromedp.WaitVisible(emptyParagraph),
+	))
 }
 
 // browser starts a browser with a profile of its own.
