@@ -1,0 +1,449 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// meeting is an app whose requests tell when they arrive and when they have read
+// their body, and stay until they are let go. The query's id tells them apart.
+type meeting struct {
+	arrived, read chan string
+	leave         map[string]chan struct{}
+}
+
+func newMeeting(ids ...string) *meeting {
+	m := &meeting{arrived: make(chan string, 100), read: make(chan string, 100), leave: make(map[string]chan struct{})}
+	for _, id := range ids {
+		m.leave[id] = make(chan struct{})
+	}
+	return m
+}
+
+func (m *meeting) serve(w http.ResponseWriter, r *http.Request) error {
+	id := r.URL.Query().Get("id")
+	m.arrived <- id
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		return err
+	}
+	m.read <- id
+	if leave, ok := m.leave[id]; ok {
+		<-leave
+	}
+	_, err = fmt.Fprintf(w, "%d bytes", n)
+	return err
+}
+
+// ServeHTTP serves as an app of its own, behind a proxy.
+func (m *meeting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := m.serve(w, r); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+}
+
+// wantNext waits for a request to come, and wants it to be this one.
+func wantNext(t *testing.T, what string, ch <-chan string, want string) {
+	t.Helper()
+	select {
+	case got := <-ch:
+		if got != want {
+			t.Errorf("%s: request %s, want %s", what, got, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s: no request %s", what, want)
+	}
+}
+
+// upload is a request that brings a name.
+type upload struct {
+	name                string
+	method, path, query string
+	header              []string
+	body                string
+	unknownLength       bool
+	preset              string
+	inTime              bool // forwarded at once, but for the end
+}
+
+func multipartUpload(t testing.TB, before string, size int) (contentType, body string) {
+	t.Helper()
+	var buf bytes.Buffer
+	w := multipart.NewWriter(&buf)
+	if before != "" {
+		if err := w.WriteField("text", before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	part, err := w.CreateFormFile("async-upload", "Photo (1).JPG")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := part.Write([]byte(repeat("content", size))); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	return w.FormDataContentType(), buf.String()
+}
+
+// uploads are the ways in which apps get a file that may be named photo.jpg.
+func uploads(t testing.TB) []upload {
+	goType, goBody := multipartUpload(t, "", 300_000)
+	_, small := multipartUpload(t, "", 10)
+	lateType, late := multipartUpload(t, repeat("x", 2*namesHead), 300_000)
+	const browser = "------WebKitFormBoundaryABC\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nphoto.jpg\r\n" +
+		"------WebKitFormBoundaryABC\r\nContent-Disposition: form-data; name=\"async-upload\"; filename=\"blob\"\r\nContent-Type: image/jpeg\r\n\r\nx\r\n------WebKitFormBoundaryABC--\r\n"
+	smallType := "multipart/form-data; boundary=" + small[2:strings.Index(small, "\r\n")]
+	return []upload{
+		{name: "Go's multipart", method: "POST", path: "/up", header: []string{"Content-Type", goType}, body: goBody},
+		{name: "small", method: "POST", path: "/up", header: []string{"Content-Type", smallType}, body: small},
+		{name: "unknown length", method: "POST", path: "/up", header: []string{"Content-Type", goType}, body: goBody, unknownLength: true},
+		{name: "expecting 100", method: "POST", path: "/up", header: []string{"Content-Type", goType, "Expect", "100-continue"}, body: goBody},
+		{name: "a browser's chunk", method: "POST", path: "/up", header: []string{"Content-Type", "multipart/form-data; boundary=----WebKitFormBoundaryABC"}, body: browser},
+		{name: "name far behind", method: "POST", path: "/up", header: []string{"Content-Type", lateType}, body: late, inTime: true},
+		{name: "raw", method: "POST", path: "/wp-json/wp/v2/media", header: []string{"Content-Type", "image/jpeg", "Content-Disposition", `attachment; filename="photo.jpg"`}, body: repeat("x", 100_000)},
+		{name: "XML-RPC", method: "POST", path: "/xmlrpc.php", header: []string{"Content-Type", "text/xml"}, body: "<member><name>name</name><value><string>photo-1.jpg</string></value></member><base64>" + repeat("AAAA", 100_000)},
+		{name: "PUT", method: "PUT", path: "/files/photo.jpg", body: "x"},
+		{name: "DELETE without body", method: "DELETE", path: "/files/PHOTO.jpg"},
+		{name: "Joomla", preset: "joomla", method: "POST", path: "/administrator/index.php", header: []string{"Content-Type", "application/json"}, body: `{"0":"1","name":"photo.jpg","content":"` + repeat("AAAA", 300_000) + `"}`},
+		{name: "Joomla's rename", preset: "joomla", method: "PUT", path: "/administrator/index.php", query: "path=local-images:/photo.png", header: []string{"Content-Type", "application/json"}, body: `{"move":1}`},
+	}
+}
+
+// send sends an upload and returns the answer on a channel.
+func (s *testSite) send(client *http.Client, u upload, id string) <-chan answer {
+	s.t.Helper()
+	var body io.Reader
+	if u.body != "" {
+		body = strings.NewReader(u.body)
+	}
+	if u.unknownLength {
+		body = struct{ io.Reader }{body}
+	}
+	r, err := http.NewRequestWithContext(s.t.Context(), u.method, s.url(u.path)+"?id="+id+"&"+u.query, body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i < len(u.header); i += 2 {
+		r.Header.Set(u.header[i], u.header[i+1])
+	}
+	result := make(chan answer, 1)
+	go func() {
+		response, err := client.Do(r)
+		if err != nil {
+			result <- answer{Response: &http.Response{}, err: err}
+			return
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		result <- answer{Response: response, body: string(text), err: err}
+	}()
+	return result
+}
+
+// usePreset changes the app.
+func (s *testSite) usePreset(name string) {
+	if name != "" {
+		s.handler["app"] = map[string]any{"preset": name, "docroot": s.docRoot}
+	}
+}
+
+// TestNamesOneAfterAnother sends every kind of upload while another request with
+// that name runs: the app must not have the whole of it before that one has
+// ended. One with another name does not wait.
+//
+// Promise 6: "Before PHP runs for an upload, the node has caught up with the
+// change log, so that the app's own "is this name taken?" check (file_exists,
+// scandir) is right."
+func TestNamesOneAfterAnother(t *testing.T) {
+	for _, u := range uploads(t) {
+		t.Run(u.name, func(t *testing.T) {
+			m := newMeeting()
+			s := newTestSite(t, m.serve)
+			s.usePreset(u.preset)
+			if u.name == "small" || u.name == "expecting 100" {
+				s.handler["public_url"] = publicTestURL // reads the head itself
+			}
+			clients := s.useTLS(t)
+			s.start()
+			for version, client := range clients {
+				m.leave["1"] = make(chan struct{})
+				first := s.send(client, upload{method: "PUT", path: "/files/photo.jpg", body: "x"}, "1")
+				wantNext(t, version, m.arrived, "1")
+				wantNext(t, version, m.read, "1")
+				second := s.send(client, u, "2")
+				if u.inTime {
+					wantNext(t, version, m.arrived, "2")
+				}
+				other := s.send(client, upload{method: "PUT", path: "/files/other.jpg", body: "x"}, "3")
+				wantNext(t, version, m.arrived, "3")
+				wantNext(t, version, m.read, "3")
+				if a := <-other; a.StatusCode != http.StatusOK {
+					t.Errorf("%s: other name: %d, %v", version, a.StatusCode, a.err)
+				}
+				select {
+				case <-m.arrived:
+					t.Errorf("%s: forwarded while the first still ran", version)
+				case <-m.read:
+					t.Errorf("%s: the app had the whole of it while the first still ran", version)
+				case a := <-second:
+					t.Fatalf("%s: answered %d %q, %v", version, a.StatusCode, a.body, a.err)
+				case <-time.After(100 * time.Millisecond): // nothing tells that something does not happen
+				}
+				close(m.leave["1"])
+				if a := <-first; a.StatusCode != http.StatusOK {
+					t.Errorf("%s: first: %d, %v", version, a.StatusCode, a.err)
+				}
+				if !u.inTime {
+					wantNext(t, version, m.arrived, "2")
+				}
+				wantNext(t, version, m.read, "2")
+				if a := <-second; a.StatusCode != http.StatusOK || a.err != nil || a.body != fmt.Sprintf("%d bytes", len(u.body)) {
+					t.Errorf("%s: second: %d %q, %v", version, a.StatusCode, a.body, a.err)
+				}
+			}
+		})
+	}
+}
+
+// TestNotReady: another request keeps the name for longer than an upload may
+// wait. By on_failure it goes on, or is refused before the app has all of it,
+// whatever leads to the app.
+func TestNotReady(t *testing.T) {
+	lateType, late := multipartUpload(t, repeat("x", 2*namesHead), 300_000)
+	first := upload{method: "PUT", path: "/files/photo.jpg", body: "x"}
+	for _, u := range []upload{
+		{name: "end held", method: "POST", path: "/up", header: []string{"Content-Type", lateType}, body: late},
+		{name: "not forwarded", method: "DELETE", path: "/files/photo.jpg"},
+	} {
+		for _, way := range []string{"handler", "reverse_proxy", "php_fastcgi"} {
+			for _, onFailure := range []string{onFailurePass, onFailureReject} {
+				t.Run(u.name+"/"+way+"/"+onFailure, func(t *testing.T) {
+					m := newMeeting("1")
+					s := newTestSite(t, m.serve)
+					s.after = upstream(t, way, m)
+					s.handler["on_failure"] = onFailure
+					s.handler["ready_wait"] = "1s"
+					s.handler["local"] = "own" // nothing but the other request is waited for
+					s.start()
+					holder := s.send(s.client, first, "1")
+					wantNext(t, "first", m.read, "1")
+					for range 2 { // the second time on a connection that has seen it
+						a := <-s.send(s.client, u, "2")
+						if onFailure == onFailurePass {
+							if a.StatusCode != http.StatusOK || a.body != fmt.Sprintf("%d bytes", len(u.body)) {
+								t.Errorf("%d %q, %v", a.StatusCode, a.body, a.err)
+							}
+							wantNext(t, "passed", m.read, "2")
+							continue
+						}
+						if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") != "5" || a.err != nil {
+							t.Errorf("%d %v %q, %v", a.StatusCode, a.Header, a.body, a.err)
+						}
+						if len(m.read) > 0 {
+							t.Error("the app had all of it")
+						}
+					}
+					close(m.leave["1"])
+					if a := <-holder; a.StatusCode != http.StatusOK {
+						t.Errorf("first: %d %q", a.StatusCode, a.body)
+					}
+					if a := <-s.send(s.client, u, "2"); a.StatusCode != http.StatusOK {
+						t.Errorf("after that: %d %q, %v", a.StatusCode, a.body, a.err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// upstream returns the handlers that lead to m as an app of its own.
+func upstream(t *testing.T, way string, m *meeting) []map[string]any {
+	t.Helper()
+	var address string
+	proxy := map[string]any{
+		"handler": "reverse_proxy",
+		// A failure that counts would make the upstream be left alone.
+		"health_checks": map[string]any{"passive": map[string]any{"fail_duration": "1m", "max_fails": 1}},
+	}
+	switch way {
+	case "handler":
+		return nil
+	case "reverse_proxy":
+		server := httptest.NewServer(m)
+		t.Cleanup(server.Close)
+		address = server.Listener.Addr().String()
+		proxy["transport"] = map[string]any{"protocol": "http", "keep_alive": map[string]any{"enabled": false}}
+	case "php_fastcgi":
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { listener.Close() })
+		go func() { _ = fcgi.Serve(listener, m) }()
+		address = listener.Addr().String()
+		proxy["transport"] = map[string]any{"protocol": "fastcgi", "root": t.TempDir(), "split_path": []string{".php"}}
+	}
+	proxy["upstreams"] = []any{map[string]any{"dial": address}}
+	return []map[string]any{proxy}
+}
+
+// TestOrdinaryRequestsGoOn: what brings no file is not refused, however the
+// bucket is: admin pages, logins, comments.
+func TestOrdinaryRequestsGoOn(t *testing.T) {
+	var s *testSite
+	s = newTestSite(t, uploadApp(&s, html("<p>page</p>")))
+	s.handler["on_failure"] = onFailureReject
+	s.handler["ready_wait"] = "300ms"
+	s.start()
+	s.upload(map[string]string{"a.jpg": "content"})
+	mend := s.breakBucket()
+	defer mend()
+	for _, r := range [][2]string{{"GET", "/wp-admin/upload.php"}, {"POST", "/wp-login.php"}, {"POST", "/wp-comments-post.php"}} {
+		body := ""
+		if r[0] == "POST" {
+			body = "log=admin"
+		}
+		if a := s.do(r[0], r[1], body, "Content-Type", formType); a.StatusCode != http.StatusOK {
+			t.Errorf("%s %s: %d", r[0], r[1], a.StatusCode)
+		}
+	}
+}
+
+// TestClientGoneWhileWaiting: the app never sees an upload whose client left
+// while it waited.
+func TestClientGoneWhileWaiting(t *testing.T) {
+	m := newMeeting("1")
+	s := newTestSite(t, m.serve)
+	s.start()
+	first := s.send(s.client, upload{method: "PUT", path: "/files/photo.jpg", body: "x"}, "1")
+	wantNext(t, "first", m.read, "1")
+	client := &http.Client{Timeout: 200 * time.Millisecond}
+	contentType, body := multipartUpload(t, "", 100)
+	if a := <-s.send(client, upload{method: "POST", path: "/up", header: []string{"Content-Type", contentType}, body: body}, "2"); a.err == nil {
+		t.Errorf("%d", a.StatusCode)
+	}
+	client.CloseIdleConnections()
+	eventually(t, "the end of waiting", func() bool {
+		turn := &theEngine(t).turnout
+		turn.mu.Lock()
+		defer turn.mu.Unlock()
+		return turn.stems["photo"] == 1
+	})
+	close(m.leave["1"])
+	if a := <-first; a.StatusCode != http.StatusOK {
+		t.Errorf("%d", a.StatusCode)
+	}
+	if a := <-s.send(s.client, upload{method: "PUT", path: "/files/photo.jpg", body: "x"}, "3"); a.StatusCode != http.StatusOK {
+		t.Errorf("after that: %d", a.StatusCode)
+	}
+	if len(m.arrived) != 2 {
+		t.Errorf("%d requests reached the app", len(m.arrived))
+	}
+}
+
+// TestTurnout counts the log lines: one for each change of state.
+func TestTurnout(t *testing.T) {
+	var out bytes.Buffer
+	log := newSwitchedLog(slog.New(slog.NewTextHandler(&out, nil)))
+	var turn turnout
+	for range 3 {
+		turn.inTime(log)
+		turn.late(log, errors.New("bucket away"))
+		turn.late(log, errors.New("bucket away"))
+		turn.warnOver(log)
+	}
+	if warned, info := strings.Count(out.String(), "not ready for a request in time"), strings.Count(out.String(), "ready for uploads again"); warned != 3 || info != 2 {
+		t.Errorf("%d warnings, %d times over\n%s", warned, info, out.String())
+	}
+	if strings.Count(out.String(), "longer file names") != 1 {
+		t.Errorf("%s", out.String())
+	}
+	if turn.enter("a") || !turn.enter("a") || turn.enter("b") {
+		t.Error("who is alone with a name")
+	}
+	turn.leave([]string{"a", "b"})
+	if !turn.enter("a") || turn.enter("b") {
+		t.Error("who is alone with a name after others left")
+	}
+}
+
+// TestReadyInAccessLog: the wait is in the access log.
+func TestReadyInAccessLog(t *testing.T) {
+	m := newMeeting("1")
+	s := newTestSite(t, m.serve)
+	s.handler["ready_wait"] = "100ms"
+	s.logFile = t.TempDir() + "/access.log"
+	s.server["logs"] = map[string]any{}
+	s.start()
+	first := s.send(s.client, upload{method: "PUT", path: "/files/photo.jpg", body: "x"}, "1")
+	wantNext(t, "first", m.read, "1")
+	<-s.send(s.client, upload{method: "PUT", path: "/files/photo.jpg", body: "x"}, "2")
+	close(m.leave["1"])
+	<-first
+	if err := caddy.Stop(); err != nil { // writes the log out
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(s.logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"media_offload_ready":0.1`) {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestHealth: what a load balancer is told.
+func TestHealth(t *testing.T) {
+	var s *testSite
+	s = newTestSite(t, uploadApp(&s, notFound))
+	s.handler["health"] = "/media-offload/health"
+	s.start()
+	s.upload(map[string]string{"a.jpg": "content"})
+	ask := func(query string) (int, readiness) {
+		a := s.get("/media-offload/health" + query)
+		var ready readiness
+		if err := json.Unmarshal([]byte(a.body), &ready); err != nil || a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %q, %v, %v", query, a.body, a.Header, err)
+		}
+		return a.StatusCode, ready
+	}
+	want := func(query string, status int, uploads bool) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("%d for %q", status, query), func() bool {
+			got, ready := ask(query)
+			return got == status && ready == readiness{Reads: true, Uploads: uploads}
+		})
+	}
+	want("", http.StatusOK, true)
+	want("?for=uploads", http.StatusOK, true)
+	mend := s.breakBucket()
+	s.writeUpload("b.jpg", "content")
+	want("?for=uploads", http.StatusServiceUnavailable, false)
+	want("?for=reads", http.StatusOK, false)
+	mend()
+	want("?for=uploads", http.StatusOK, true)
+	if a := s.do(http.MethodHead, "/media-offload/health", ""); a.StatusCode != http.StatusOK || a.body != "" {
+		t.Errorf("HEAD: %d %q", a.StatusCode, a.body)
+	}
+	for _, r := range [][2]string{{"POST", "/media-offload/health"}, {"GET", "/media-offload/health/"}, {"GET", "/media-offload"}} {
+		if a := s.do(r[0], r[1], ""); a.StatusCode != http.StatusNotFound {
+			t.Errorf("%s %s: %d", r[0], r[1], a.StatusCode)
+		}
+	}
+}
