@@ -47,7 +47,7 @@ func (b *backlog) add(key string) {
 		b.dirs = append(b.dirs, dir)
 		b.index[dir] = at
 	}
-	x := nameInDir{stemHash(nameStem(name)), at}
+	x := nameInDir{stemHash(media.NameStem(name)), at}
 	if n := len(b.names); n > 0 && b.names[n-1] == x {
 		return // sizes of one image follow one another
 	}

@@ -32,6 +32,7 @@ type sight struct {
 	unheld  bool   // it held none
 	doubt   bool   // the base has to be confirmed by a look
 	content string // MD5 in hex, once asked for
+	over    string // the version that was replaced by storing the file
 
 	object objectState
 	stored bucket.Info // the object, if one was seen
@@ -84,6 +85,10 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	if x.file != noFile && x.class == media.Private && !e.removeMisplaced(s, x.class) {
 		return false
 	}
+	if s.why == putElsewhere && s.version != "" && x.file == cleanFile && x.base == s.version && !s.unannounced {
+		e.settle(s, x.entry(x.base), x.f) // this very version is here
+		return false
+	}
 	if look || x.doubt || s.attempts > 0 || (x.info != nil && x.info.Size() > largePut) {
 		if err := e.seeObject(s, x); err != nil {
 			e.retry(s, err)
@@ -96,6 +101,10 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 			return false
 		}
 		return true
+	}
+	if x.file == noFile && s.inRequest && e.holds(s.key, x.stored.ETag) {
+		e.queue.again(s, true, time.Now()) // it is this node's app that deleted it
+		return false
 	}
 	switch decide(x.file, x.object, s.why) {
 	case agreed:
@@ -245,6 +254,18 @@ func (e *Engine) wasHere(info bucket.Info) bool {
 	return e.isOwn(info) || (!info.Stored.IsZero() && info.Stored.Before(e.began.Add(-clockSlack)) && e.filled())
 }
 
+// holds reports whether a version is the one that this disk held last.
+func (e *Engine) holds(key, etag string) bool {
+	known, ok := e.index.get(key)
+	if !ok || etag == "" {
+		return false
+	}
+	if known.state == announced || known.state == removed {
+		return known.base == etag
+	}
+	return known.etag == etag && !known.unheld && (known.state == committed || known.state == dirty)
+}
+
 // hasContent reports whether an object has the file's content.
 func (x *sight) hasContent(info bucket.Info) bool {
 	if x.f == nil || info.Size != x.info.Size() || info.ContentMD5() == "" {
@@ -288,6 +309,7 @@ func (e *Engine) agree(s snapshot, x *sight) {
 // the bucket holds the file as it is.
 func (e *Engine) settleShared(s snapshot, x *sight, etag string, tell bool) (again bool) {
 	now := x.entry(etag)
+	now.over = x.over
 	if !unchanged(e, s, x.f, now) {
 		e.changedMeanwhile(s, now, nil)
 		return false
@@ -350,6 +372,7 @@ func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
 	e.count.committed.Add(1)
 	e.count.bytes.Add(uint64(x.info.Size()))
 	e.recovered()
+	x.over = over
 	return e.settleShared(s, x, stored.ETag, true)
 }
 

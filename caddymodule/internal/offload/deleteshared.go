@@ -105,7 +105,7 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 	case s.fresh && !known.object() && !s.elsewhere:
 		e.drop(s) // it came and went, and the bucket never saw it
 		return departed{}
-	case known.unheld || known.state == removed || known.state == announced:
+	case known.unheld || (known.state == removed || known.state == announced) && known.base == "":
 		// Not the app's delete, but this engine's, or of what was never here.
 		if s.elsewhere {
 			e.queue.lookAgain(s, time.Now())
@@ -113,18 +113,25 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 		}
 		e.drop(s)
 		return departed{}
-	case !e.passOn(s):
+	case !e.passOn(s) && !s.elsewhere:
 		e.keepObject(s, known)
 		return departed{}
 	}
 	info, class, err := e.headAny(s.key, known.class, true)
 	switch {
+	case errors.Is(err, bucket.ErrNotFound) && !e.passOn(s):
+		e.drop(s)
+		return departed{}
 	case errors.Is(err, bucket.ErrNotFound):
 		return departed{s: s, known: known, etag: known.etag, tell: true}
 	case err != nil:
 		e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
 		return departed{}
-	case known.object() && info.ETag == known.etag, e.wasHere(info) && (!known.object() || e.isOwn(info)):
+	case e.holds(s.key, info.ETag), !known.object() && e.wasHere(info), e.isOwn(info):
+		if !e.passOn(s) {
+			e.keepObject(s, known)
+			return departed{}
+		}
 		return departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, tell: true}
 	}
 	// Another node has written it since: this delete was of an older version.
@@ -135,33 +142,35 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 // deleteDirShared deletes what the bucket holds below a directory that is gone,
 // as far as it was on this disk, and tells the other nodes.
 func (e *Engine) deleteDirShared(s snapshot) error {
+	deleted := 0
 	for _, class := range []media.Class{media.Public, media.Private} {
-		if err := e.deleteBelowShared(s, class); err != nil {
+		n, err := e.deleteBelowShared(s, class)
+		if err != nil {
 			return err
 		}
+		deleted += n
 	}
-	if s.key == "" {
-		return nil
-	}
-	if _, err := e.trees[s.root].StatDir(s.rel); err == nil {
+	_, err := e.trees[s.root].StatDir(s.rel)
+	if s.key == "" || (err == nil && deleted == 0 && !s.unannounced) {
 		return nil // it is there again
 	}
-	return e.announce([]cluster.Change{{Op: cluster.DeleteBelow, Key: s.key}})
+	return e.announce([]cluster.Change{{Op: cluster.DeleteBelow, Key: s.key}}, s)
 }
 
-func (e *Engine) deleteBelowShared(s snapshot, class media.Class) error {
+func (e *Engine) deleteBelowShared(s snapshot, class media.Class) (deleted int, err error) {
 	prefix := e.objectName("", class)
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
 	var found []bucket.Info
 	flush := func() error {
-		err := e.deleteListed(found, prefix)
+		n, err := e.deleteListed(s, found, prefix)
 		found = found[:0]
+		deleted += n
 		return err
 	}
 	for info, err := range e.store.List(ctx, prefix+s.key+"/", "") {
 		if err != nil {
-			return err
+			return deleted, err
 		}
 		root, rel, ok := e.site.Locate(strings.TrimPrefix(info.Key, prefix))
 		if !ok || root != s.root {
@@ -172,23 +181,23 @@ func (e *Engine) deleteBelowShared(s snapshot, class media.Class) error {
 		}
 		if found = append(found, info); len(found) == deleteBatch {
 			if err := flush(); err != nil {
-				return err
+				return deleted, err
 			}
 		}
 	}
-	return flush()
+	return deleted, flush()
 }
 
 // deleteListed deletes those of the objects that were on this disk, and has the
 // others fetched.
-func (e *Engine) deleteListed(found []bucket.Info, prefix string) error {
+func (e *Engine) deleteListed(s snapshot, found []bucket.Info, prefix string) (deleted int, err error) {
 	var names []string
 	var changes []cluster.Change
 	for _, info := range found {
 		key := strings.TrimPrefix(info.Key, prefix)
 		was, err := e.wasOnDisk(key, info)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if !was {
 			e.look(key, putElsewhere)
@@ -198,25 +207,28 @@ func (e *Engine) deleteListed(found []bucket.Info, prefix string) error {
 		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: key, ETag: info.ETag})
 	}
 	if len(names) == 0 {
-		return nil
+		return 0, nil
 	}
+	e.markUnannounced(s) // a second try would not find what the first one deleted
 	if err := e.deleteNames(names); err != nil {
-		return err
+		return 0, err
 	}
-	if err := e.announce(changes); err != nil {
-		return err
+	if err := e.announce(changes, s); err != nil {
+		return 0, err
 	}
 	for _, c := range changes {
 		e.count.deleted.Add(1)
 		e.forgetDeleted(c.Key)
 	}
-	return nil
+	return len(changes), nil
 }
 
 // wasOnDisk reports whether a listed object is a version that this disk held.
 func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 	known, ok := e.index.get(key)
 	switch {
+	case ok && (known.state == removed || known.state == announced) && known.base != "":
+		return known.base == info.ETag, nil
 	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly):
 		return false, nil
 	case known.object():

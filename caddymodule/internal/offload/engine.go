@@ -47,6 +47,9 @@ type Config struct {
 	CacheControl func(key string, class media.Class) string
 	// Poll is the time between two looks for other nodes' changes. Default: 1s.
 	Poll time.Duration
+	// LeaseTTL is how long a node that was killed keeps the names that its
+	// requests had claimed. Default: 10s, at least 3s.
+	LeaseTTL time.Duration
 	// ScanInterval is the time between two looks at the disk where inotify is
 	// not to be had. Default: 1s.
 	ScanInterval time.Duration

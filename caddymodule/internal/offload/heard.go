@@ -16,6 +16,10 @@ const maxHeard = 50_000
 // another node only if its name resembles one of the request's.
 const largeFetch = 32 << 20
 
+// everyDir stands in the change log for all media roots: no app's directory has
+// this name, because what begins with a dot is no media.
+const everyDir = ".media-offload"
+
 // apply puts others' changes into the queue.
 func (e *Engine) apply(changes []cluster.Change) {
 	now := time.Now()
@@ -29,6 +33,10 @@ func (e *Engine) apply(changes []cluster.Change) {
 // hear puts one change of another node into the queue, whose lock the caller
 // holds. What a foreign program may have written there is checked again.
 func (e *Engine) hear(c *cluster.Change, now time.Time) {
+	if c.Op == cluster.DeleteBelow && c.Key == everyDir {
+		e.recon.want(everything, window{})
+		return
+	}
 	root, rel, ok := e.site.Locate(c.Key)
 	if !ok || rel == "" || media.CheckKey(c.Key) != nil {
 		return
@@ -42,22 +50,26 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 		return
 	}
 	known, _ := e.index.cache.Peek(c.Key)
-	x := entry{state: removed}
-	it := elsewhere{why: deletedElsewhere, removed: c.ETag}
+	x := entry{state: removed, class: known.class}
+	it := elsewhere{why: deletedElsewhere, version: c.ETag}
+	if c.Op == cluster.Delete && c.ETag != "" && known.over == c.ETag && known.etag != c.ETag {
+		// The other node deleted what this one had just replaced, and may have
+		// hit the new version.
+		it.why = otherDeleted
+	}
 	if c.Op == cluster.Put {
-		if known.state == committed && known.etag == c.ETag && known.class == c.Class {
-			return // this very version is here
-		}
 		x = entry{state: announced, class: c.Class, size: c.Size, etag: c.ETag}
 		if !c.ModTime.IsZero() {
 			x.modTime = c.ModTime.UnixNano()
 		}
-		it = elsewhere{why: putElsewhere, size: c.Size}
+		it = elsewhere{why: putElsewhere, version: c.ETag, size: c.Size}
 		e.keepDirs(c.Key)
-	} else if known.state == committed && c.ETag != "" && known.etag != c.ETag {
-		it.why = otherDeleted
 	}
-	if known.state != dirty {
+	if x.base = known.base; known.state == committed {
+		x.base = known.etag
+	}
+	here := known.state == committed && known.etag == c.ETag && c.Op == cluster.Put
+	if known.state != dirty && !here {
 		e.index.set(c.Key, x)
 	}
 	if len(e.queue.heard) >= maxHeard {
@@ -90,7 +102,7 @@ func splitLast(key string) (dir, name string) {
 // elsewhere is what is known of another node's change.
 type elsewhere struct {
 	why     cause
-	removed string
+	version string // ETag of what was stored or deleted; "" unknown
 	size    int64
 }
 
@@ -110,7 +122,7 @@ func (q *queue) hear(key string, root int, rel string, c elsewhere, now time.Tim
 		q.freeBackground()
 	}
 	it.gen, it.heard = q.gen, q.gen
-	it.elsewhere, it.why, it.removed, it.size = true, c.why, c.removed, c.size
+	it.elsewhere, it.why, it.version, it.size = true, c.why, c.version, c.size
 	q.heard[it] = struct{}{}
 	return it
 }
@@ -120,7 +132,7 @@ func (q *queue) unhear(it *item, gen uint64) {
 	if it.heard > gen {
 		return
 	}
-	it.elsewhere, it.hurried, it.removed, it.size = false, false, "", 0
+	it.elsewhere, it.hurried, it.version, it.size = false, false, "", 0
 	it.why = ownChange
 	delete(q.heard, it)
 }
@@ -132,7 +144,7 @@ func (q *queue) lookAgain(s snapshot, due time.Time) {
 	it := s.item
 	it.heapIndex = -1
 	if !it.elsewhere {
-		it.why = putElsewhere
+		it.why, it.version = putElsewhere, ""
 	}
 	it.elsewhere, it.heard = true, it.gen
 	if it.gen == s.gen {

@@ -38,7 +38,13 @@ type entry struct {
 	modTime int64 // Unix nanoseconds; 0: unknown
 	etag    string
 	until   time.Time
-	unheld  bool // dirty, and this disk holds no version of the object
+	// Where several nodes write: base is the ETag of the version on this disk if
+	// another node has changed the object since; unheld, of a dirty key, says
+	// that this disk holds no version of it; over is the version that this
+	// node's last Put replaced.
+	base   string
+	unheld bool
+	over   string
 }
 
 // object reports whether there is an object, be it an old one.
@@ -85,7 +91,7 @@ func (x *index) soil(key string) {
 	if x.shared && ok && e.state != committed {
 		// What the bucket has is not what was on this disk: it must not be
 		// written over unseen.
-		e = entry{unheld: true}
+		e = entry{etag: e.base, class: e.class, size: -1, unheld: e.base == ""}
 	}
 	e.state = dirty
 	x.cache.Add(key, e)

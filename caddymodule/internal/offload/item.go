@@ -64,11 +64,11 @@ type item struct {
 
 	// Of others' changes. fetching: it is about nothing else; hurried: a request
 	// waits for it; elsewhere: the object has to be looked at, because of why,
-	// the last time at change heard. removed is the version that was deleted, ""
-	// for any; size that of the announced object.
+	// the last time at change heard. version is the ETag of what was stored or
+	// deleted, "" if unknown; size that of the announced object.
 	fetching, hurried, elsewhere bool
 	why                          cause
-	removed                      string
+	version                      string
 	size                         int64
 	heard                        uint64
 	// unannounced: the bucket has the change, the change log not yet.
@@ -120,14 +120,14 @@ type snapshot struct {
 	background, elsewhere   bool
 	unannounced             bool
 	why                     cause
-	removed                 string
+	version                 string
 }
 
 func (it *item) snapshot() snapshot {
 	return snapshot{
 		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
 		gone: it.gone, told: it.told, background: it.background,
-		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, removed: it.removed,
+		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version,
 	}
 }
 

@@ -17,7 +17,7 @@ func newNodes(t *testing.T, n int, change ...func(*Config)) nodes {
 	bucket := t.TempDir()
 	var all nodes
 	for range n {
-		s := newSite(t, func(c *Config) { c.Local, c.Poll = LocalAll, 20*time.Millisecond })
+		s := newSite(t, func(c *Config) { c.Local, c.Poll, c.LeaseTTL = LocalAll, 20*time.Millisecond, 3*time.Second })
 		for _, f := range change {
 			f(&s.cfg)
 		}

@@ -35,9 +35,13 @@ func (p *pass) dir(root int, rel string) {
 	}
 	key := e.site.Key(root, rel)
 	info, err := e.trees[root].StatDir(rel)
-	if err == nil && key != "" && p.during.holds(info.ModTime()) && media.CheckKey(key) == nil {
-		p.touched = append(p.touched, key)
+	if err != nil || !p.during.holds(info.ModTime()) {
+		return
 	}
+	if key == "" || media.CheckKey(key) != nil {
+		key = everyDir
+	}
+	p.touched = append(p.touched, key)
 }
 
 // isClean reports whether a file is marked as committed and was not changed
@@ -149,9 +153,7 @@ func (p *pass) passOnRemovals() {
 	}
 	e.log().Info("removing files that other nodes deleted", keyDeletes, len(p.removals))
 	for _, key := range p.removals {
-		if !e.recon.touched(key) && !e.queue.has(key) {
-			e.look(key, deletedElsewhere)
-		}
+		e.look(key, deletedElsewhere)
 	}
 }
 

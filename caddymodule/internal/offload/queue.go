@@ -101,11 +101,15 @@ func (q *queue) changedBelow(dir string) {
 // toUrgent makes a background item, or one of others' changes, one that an
 // event is about.
 func (q *queue) toUrgent(it *item) {
+	scheduled := it.scheduled()
 	q.unschedule(it)
 	it.fetching = false
 	if it.background {
 		it.background = false
 		q.freeBackground()
+	}
+	if scheduled {
+		q.schedule(it, it.due)
 	}
 }
 

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // requestNames are the names that a request brings.
@@ -29,10 +28,10 @@ type requestNames struct {
 // with one, requests of the same name follow one another. It never blocks and
 // may be called from one goroutine while another calls Ready.
 func (r *Request) Name(name string) {
-	stem := nameStem(name)
-	if stem == "" {
+	if name == "" {
 		return
 	}
+	stem := media.NameStem(name)
 	n := &r.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -50,12 +49,6 @@ func (r *Request) Name(name string) {
 		n.claim = r.e.claimer().Claim()
 	}
 	n.claim.Add(stem)
-}
-
-// nameStem returns what names have in common that an app might take for one.
-func nameStem(name string) string {
-	name = path.Base(strings.ToLower(strings.ReplaceAll(name, `\`, "/")))
-	return strings.TrimSuffix(name, path.Ext(name))
 }
 
 // claimer is the node whose claims count.
@@ -163,7 +156,7 @@ func (r *Request) resembles() (stems []string, test func(key string) bool) {
 	defer r.names.mu.Unlock()
 	set := maps.Clone(r.names.stems)
 	return slices.Collect(maps.Keys(set)), func(key string) bool {
-		_, ok := set[nameStem(key)]
+		_, ok := set[media.NameStem(key)]
 		return ok
 	}
 }

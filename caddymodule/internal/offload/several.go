@@ -42,7 +42,7 @@ func (e *Engine) joinTeam() error {
 	e.index.shared = true
 	node, err := cluster.New(cluster.Config{
 		Store: e.store, Prefix: e.cfg.ControlPrefix, Log: e.log,
-		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll,
+		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll, LeaseTTL: e.cfg.LeaseTTL,
 	})
 	t.node = node
 	return err

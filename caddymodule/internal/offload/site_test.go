@@ -37,6 +37,7 @@ type site struct {
 	logs   *logBuffer
 	cfg    Config
 	calls  *calls
+	faults *bucket.Faulty
 	e      *Engine
 }
 
@@ -59,7 +60,8 @@ func (s *site) start() *Engine {
 		s.t.Fatal(err)
 	}
 	s.calls.mu.Lock()
-	s.calls.Store = store
+	s.faults = bucket.NewFaulty(store, nil)
+	s.calls.Store = s.faults
 	s.calls.mu.Unlock()
 	m, err := media.New(media.Config{Preset: "generic", Roots: []media.Root{{Dir: s.dir, URL: "/uploads/"}}})
 	if err != nil {
