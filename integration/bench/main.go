@@ -28,6 +28,7 @@ var parts = []part{
 	{"pages", (*bench).pages},
 	{"reads", (*bench).reads},
 	{"upload", (*bench).upload},
+	{"nodes", (*bench).nodes},
 }
 
 func partNames() []string {
@@ -42,6 +43,7 @@ type options struct {
 	parts   []string
 	quick   bool
 	profile string
+	keys    int
 }
 
 func main() {
@@ -68,6 +70,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&names, "parts", strings.Join(partNames(), ","), "which comparisons")
 	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under two minutes")
 	flags.StringVar(&o.profile, "profile", "", "folder for processor profiles of the module (pprof); takes longer")
+	flags.IntVar(&o.keys, "keys", 20000, "files of the site that a server joins")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // wordpressPair are two WordPress sites of one PHP-FPM pool: one behind a plain
-// Caddy, one behind this one with a bucket that can be made a distant one.
+// Caddy, one behind this one with a bucket that can be made a distant one, as a
+// single server.
 type wordpressPair struct {
 	php         *env.PHP
 	plain, this *wordpressSite
@@ -77,7 +78,7 @@ func (b *bench) wordpressPair() (*wordpressPair, error) {
 		return nil, err
 	}
 	p.this, err = b.wordpressSite(db, p.php, "this", b.thisCaddy, func(dir string) string {
-		return fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\t%s\tpublic_url %s\n}\n", dir, bucket.Caddyfile(), p.publicURL)
+		return fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\tlocal own\n\t%s\tpublic_url %s\n}\n", dir, bucket.Caddyfile(), p.publicURL)
 	})
 	b.wordpress = p
 	return p, err

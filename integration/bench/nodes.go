@@ -1,0 +1,363 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/integration/env"
+	"github.com/media-offload/caddy-media-offload/integration/sample"
+)
+
+const (
+	nodesBudget = 60 * time.Second
+	// idleTime is how long requests are counted while nothing happens.
+	idleTime = 30 * time.Second
+	// arrival is how long the others may take to fetch what one stored.
+	arrival = 20 * time.Second
+
+	nodeRoundTrips = 3.0
+	mediaPath      = "/wp-content/uploads/"
+)
+
+// nodeCounts are the numbers of servers that are compared.
+var nodeCounts = []int{1, 3, 10}
+
+// team is a WordPress server and others that follow it: Caddy processes with a
+// media folder each, and no PHP.
+type team struct {
+	*bench
+	plain, this *wordpressSite
+	bucket      *env.S3Bucket
+	publicURL   string
+	// store and othersStore stand between the WordPress server, the others, and
+	// the bucket.
+	store, othersStore *env.DelayProxy
+	others             []follower
+}
+
+type follower struct {
+	url     string
+	uploads string
+}
+
+// nodesCell is what was measured with a number of servers at a delay.
+type nodesCell struct {
+	servers int
+	delay   time.Duration
+
+	plain, this series // ms until the last byte of the answer
+	// served is when the last of the others had served every file, stored when
+	// the last had them on disk; ms after the answer.
+	served, stored series
+	requests       map[string]int // of the WordPress server
+	fetches        map[string]int // of the others
+}
+
+func (c *nodesCell) added() series { return c.this.minus(c.plain) }
+
+// nodes is what several servers cost: each upload, and the time in between.
+func (b *bench) nodes() error {
+	t, err := b.newTeam()
+	if err != nil {
+		return err
+	}
+	var cells []*nodesCell
+	for _, servers := range nodeCounts {
+		for len(t.others)+1 < servers {
+			if err := t.addFollower(); err != nil {
+				return err
+			}
+		}
+		if err := b.until("all servers are ready", t.ready); err != nil {
+			return err
+		}
+		pair := []*nodesCell{{servers: servers}, {servers: servers, delay: longestDelay}}
+		cells = append(cells, pair...)
+		err := b.rounds(nodesBudget/time.Duration(len(nodeCounts)), func() error {
+			for _, i := range b.random.Perm(len(pair)) {
+				if err := t.measure(pair[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	b.reportNodes(cells)
+	t.setDelay(0)
+	if err := t.reportIdle(cells[len(cells)-1]); err != nil {
+		return err
+	}
+	return b.bootstrap()
+}
+
+func (b *bench) newTeam() (*team, error) {
+	pair, err := b.wordpressPair()
+	if err != nil {
+		return nil, err
+	}
+	server, err := b.env.Versitygw()
+	if err != nil {
+		return nil, err
+	}
+	t := &team{bench: b, plain: pair.plain}
+	if t.bucket, err = server.NewBucket("nodes", "site1/"); err != nil {
+		return nil, err
+	}
+	if t.publicURL, err = t.bucket.Publish(); err != nil {
+		return nil, err
+	}
+	if t.store, err = b.env.DelayProxy(server.Endpoint); err != nil {
+		return nil, err
+	}
+	if t.othersStore, err = b.env.DelayProxy(server.Endpoint); err != nil {
+		return nil, err
+	}
+	t.this, err = b.wordpressSite(t.plain.DB, pair.php, "nodes", b.thisCaddy, func(dir string) string {
+		return t.directive(dir, t.store)
+	})
+	return t, err
+}
+
+func (t *team) directive(dir string, store *env.DelayProxy) string {
+	bucket := *t.bucket
+	bucket.Endpoint = store.Endpoint
+	return fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\thealth %s\n\t%s\tpublic_url %s\n}\n", dir, healthPath, bucket.Caddyfile(), t.publicURL)
+}
+
+const healthPath = "/media-offload/health"
+
+// addFollower starts a further server, with an empty disk.
+func (t *team) addFollower() error {
+	dir, err := t.env.Folder("follower", t.plain.PHP.User)
+	if err != nil {
+		return err
+	}
+	f := follower{uploads: filepath.Join(dir, filepath.FromSlash(mediaPath))}
+	if err := os.MkdirAll(f.uploads, 0o755); err != nil {
+		return fmt.Errorf("making a follower's folder: %w", err)
+	}
+	_, f.url, err = t.caddy(t.thisCaddy, "root * "+dir+"\n"+t.directive(dir, t.othersStore)+"file_server\n")
+	t.others = append(t.others, f)
+	return err
+}
+
+// ready reports whether all servers take uploads.
+func (t *team) ready() (bool, error) {
+	for _, url := range append([]string{t.this.URL}, followerURLs(t.others)...) {
+		if ok, err := t.readyForUploads(url); !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func followerURLs(followers []follower) []string {
+	urls := make([]string, len(followers))
+	for i, f := range followers {
+		urls[i] = f.url
+	}
+	return urls
+}
+
+func (b *bench) readyForUploads(url string) (bool, error) {
+	status, _, err := b.fetch(url + healthPath + "?for=uploads")
+	return status == http.StatusOK, err
+}
+
+func (b *bench) fetch(url string) (status int, size int64, err error) {
+	req, err := http.NewRequestWithContext(b.ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer resp.Body.Close()
+	size, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, size, err
+}
+
+func (t *team) setDelay(d time.Duration) {
+	t.store.SetDelay(d)
+	t.othersStore.SetDelay(d)
+}
+
+// measure uploads one picture to each of the two sites, and deletes it.
+func (t *team) measure(cell *nodesCell) error {
+	t.setDelay(cell.delay)
+	file := sample.JPEG("Photo.jpg", 0.3072, 1)
+	for _, i := range t.random.Perm(2) {
+		site, took := t.plain, &cell.plain
+		if i == 1 {
+			site, took = t.this, &cell.this
+		}
+		t.store.TakeCounts()
+		t.othersStore.TakeCounts()
+		start := time.Now()
+		id, err := site.client.UploadGrid(t.ctx, file)
+		if err != nil {
+			return err
+		}
+		*took = append(*took, milliseconds(time.Since(start)))
+		if site == t.this {
+			add(&cell.requests, t.store.TakeCounts())
+			if err := t.follow(cell, time.Now()); err != nil {
+				return err
+			}
+			add(&cell.fetches, t.othersStore.TakeCounts())
+		}
+		if err := site.client.DeleteREST(t.ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow measures when the others have what the WordPress server has stored.
+func (t *team) follow(cell *nodesCell, answered time.Time) error {
+	files := map[string]int64{}
+	root := t.this.Uploads()
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			files[filepath.ToSlash(path[len(root)+1:])] = info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("listing what was uploaded: %w", err)
+	}
+	if len(t.others) == 0 {
+		return nil
+	}
+	served, err := t.last(answered, files, func(f follower, key string, size int64) (bool, error) {
+		status, got, err := t.fetch(f.url + mediaPath + key)
+		return status == http.StatusOK && got == size, err
+	})
+	if err != nil {
+		return err
+	}
+	stored, err := t.last(answered, files, func(f follower, key string, size int64) (bool, error) {
+		info, err := os.Stat(filepath.Join(f.uploads, filepath.FromSlash(key)))
+		return err == nil && info.Size() == size, nil
+	})
+	if err != nil {
+		return err
+	}
+	cell.served, cell.stored = append(cell.served, milliseconds(served)), append(cell.stored, milliseconds(stored))
+	return nil
+}
+
+// last is when all others have all files, by what has says.
+func (t *team) last(since time.Time, files map[string]int64, has func(f follower, key string, size int64) (bool, error)) (time.Duration, error) {
+	errs := make([]error, len(t.others))
+	var waiting sync.WaitGroup
+	for i, f := range t.others {
+		waiting.Go(func() {
+			for key, size := range files {
+				for {
+					ok, err := has(f, key, size)
+					if ok {
+						break
+					}
+					if time.Since(since) > arrival {
+						errs[i] = errors.Join(fmt.Errorf("a server does not have %s after %s", key, arrival), err)
+						return
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			}
+		})
+	}
+	waiting.Wait()
+	return time.Since(since), errors.Join(errs...)
+}
+
+func (b *bench) reportNodes(cells []*nodesCell) {
+	b.report.heading("upload of %s to one of several servers, ms; each S3 request takes @ ms longer; %d rounds", small, len(cells[0].this))
+	rows := [][]string{{"servers", "plain disk", "with media_offload", "added", "round trips", "last other serves it", "last other has it on disk", "S3 requests of the server", "of each other"}}
+	for i := 0; i < len(cells); i += 2 {
+		undelayed, delayed := cells[i], cells[i+1]
+		trips := (delayed.added().median() - undelayed.added().median()) / milliseconds(longestDelay)
+		for _, c := range []*nodesCell{undelayed, delayed} {
+			row := []string{fmt.Sprintf("%d @%d", c.servers, c.delay.Milliseconds()), c.plain.text("%.0f"), c.this.text("%.0f"), c.added().text("%.1f"), "-", "-", "-",
+				kinds(c.requests, len(c.this)), "-"}
+			if c == delayed {
+				row[4] = fmt.Sprintf("%.2f", trips)
+			}
+			if c.servers > 1 {
+				row[5], row[6] = c.served.text("%.0f"), c.stored.text("%.0f")
+				row[8] = kinds(c.fetches, len(c.this)*(c.servers-1))
+			}
+			rows = append(rows, row)
+		}
+		b.report.target(fmt.Sprintf("upload, %d servers, added @%d more than @0, in round trips", delayed.servers, longestDelay.Milliseconds()),
+			fmt.Sprintf("%.2f", trips), fmt.Sprintf("≤ %.1f", nodeRoundTrips), trips <= nodeRoundTrips)
+	}
+	b.report.table(rows)
+	b.report.note("  Requests include those of the poll, one a second for each server. \"Serves\" counts a second request's time, too.")
+}
+
+// prices are what AWS takes for a million requests, in US dollars (S3 Standard,
+// us-east-1).
+var prices = map[string]float64{"PUT": 5, "LIST": 5, "COPY": 5, "MULTIPART": 5, "GET": 0.4, "HEAD": 0.4}
+
+func price(counts map[string]int) float64 {
+	dollars := 0.0
+	for kind, n := range counts {
+		dollars += float64(n) * prices[kind] / 1e6
+	}
+	return dollars
+}
+
+// hoursPerMonth is what cloud prices are told for.
+const hoursPerMonth = 730
+
+// reportIdle counts the requests while nothing happens, and prices them.
+func (t *team) reportIdle(uploads *nodesCell) error {
+	t.store.TakeCounts()
+	t.othersStore.TakeCounts()
+	d := t.budget(idleTime)
+	select {
+	case <-time.After(d):
+	case <-t.ctx.Done():
+		return t.ctx.Err()
+	}
+	counts := t.store.TakeCounts()
+	for kind, n := range t.othersStore.TakeCounts() {
+		counts[kind] += n
+	}
+	servers := len(t.others) + 1
+	perHour := map[string]int{}
+	for kind, n := range counts {
+		perHour[kind] = int(float64(n) * time.Hour.Seconds() / d.Seconds() / float64(servers))
+	}
+	t.report.heading("what the bucket's requests cost, at the AWS list price; %d servers", servers)
+	perUpload := maps.Clone(uploads.requests)
+	for kind, n := range uploads.fetches {
+		perUpload[kind] += n
+	}
+	rounds := len(uploads.this)
+	t.report.table([][]string{
+		{"", "requests", "US$"},
+		{"an idle server, each hour", kinds(perHour, 1), fmt.Sprintf("%.2f a month", price(perHour)*hoursPerMonth)},
+		{fmt.Sprintf("an upload of %s, on all servers", small), kinds(perUpload, rounds), fmt.Sprintf("%.2f for a thousand", price(perUpload)/float64(rounds)*1000)},
+	})
+	t.report.note("  Counted for %s; without what happens once an hour.", strings.TrimSuffix(d.String(), "0s"))
+	return nil
+}
