@@ -1,0 +1,51 @@
+package offload
+
+import "testing"
+
+// Promise 2: "Nothing is lost. [...] Local content is dropped only when the
+// bucket's copy has been verified": no verdict drops a file that is not clean,
+// and none writes over an object that this disk has not held.
+func TestVerdicts(t *testing.T) {
+	files := []fileState{noFile, cleanFile, changedFile, strangeFile}
+	objects := []objectState{unseenObject, noObject, baseObject, sameObject, heldObject, otherObject}
+	causes := []cause{ownChange, putElsewhere, deletedElsewhere, otherDeleted}
+	// By file and object; where the cause matters, by cause.
+	table := map[fileState]map[objectState][]verdict{
+		noFile: {
+			unseenObject: {agreed}, noObject: {agreed},
+			baseObject: {fetch}, sameObject: {fetch}, heldObject: {fetch}, otherObject: {fetch},
+		},
+		cleanFile: {
+			unseenObject: {agreed}, noObject: {putNew, agreed, removeFile, putNew},
+			baseObject: {agreed}, sameObject: {adopt}, heldObject: {fetch}, otherObject: {fetch},
+		},
+		changedFile: {
+			unseenObject: {putOver}, noObject: {putNew},
+			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putOver}, otherObject: {keepBoth},
+		},
+		strangeFile: {
+			unseenObject: {putNew}, noObject: {putNew},
+			baseObject: {keepBoth}, sameObject: {adopt}, heldObject: {putOver}, otherObject: {keepBoth},
+		},
+	}
+	for _, file := range files {
+		for _, object := range objects {
+			for i, why := range causes {
+				want := table[file][object]
+				if len(want) == 0 {
+					t.Fatalf("no row for file %d, object %d", file, object)
+				}
+				got := decide(file, object, why)
+				if w := want[min(i, len(want)-1)]; got != w {
+					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, w)
+				}
+				if (got == removeFile || got == fetch) && file != noFile && file != cleanFile {
+					t.Errorf("file %d, object %d, cause %d: drops content that is not in the bucket", file, object, why)
+				}
+				if got == putOver && object == otherObject {
+					t.Errorf("file %d, object %d, cause %d: overwrites what was never here", file, object, why)
+				}
+			}
+		}
+	}
+}
