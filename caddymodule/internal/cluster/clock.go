@@ -12,12 +12,14 @@ type instant struct {
 	wall time.Time
 }
 
-// started is the origin of all monotonic readings.
-var started = time.Now()
-
-func systemClock() instant {
-	now := time.Now()
-	return instant{mono: now.Sub(started), wall: now.Round(0)}
+// systemClock returns this machine's clocks. The monotonic one begins now, so
+// that the zero instant is past.
+func systemClock() func() instant {
+	began := time.Now()
+	return func() instant {
+		now := time.Now()
+		return instant{mono: now.Sub(began), wall: now.Round(0)}
+	}
 }
 
 // atMost returns the time from a to b by the clock that says more: for what

@@ -122,6 +122,9 @@ type link struct {
 	paused  chan struct{} // closed when the node goes on; nil: it runs
 }
 
+// slowest is how late a slow request arrives at most.
+const slowest = 2 * time.Minute
+
 // fate is what happens to a call.
 type fate struct {
 	there, back         time.Duration
@@ -139,7 +142,7 @@ func (l *link) fate() fate {
 		back:  l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency))),
 	}
 	if l.random.Float64() < l.slow {
-		f.there += time.Duration(l.random.Int64N(int64(2 * time.Minute)))
+		f.there += time.Duration(l.random.Int64N(int64(slowest)))
 	}
 	f.lostThere = l.cut || l.dead || l.random.Float64() < l.lost
 	f.lostBack = l.random.Float64() < l.lost

@@ -91,7 +91,7 @@ func (c *Config) complete() error {
 		c.Log = func() *slog.Logger { return slog.New(slog.DiscardHandler) }
 	}
 	if c.clock == nil {
-		c.clock = systemClock
+		c.clock = systemClock()
 	}
 	if c.random == nil {
 		c.random = mathrand.Int64N
@@ -138,7 +138,7 @@ func New(cfg Config) (*Node, error) {
 // NewStatic returns the only node of a site: there is no log, nothing is
 // stored, and claims keep this node's own requests apart.
 func NewStatic() *Node {
-	n := newNode(Config{clock: systemClock})
+	n := newNode(Config{clock: systemClock()})
 	n.static = true
 	return n
 }

@@ -1,0 +1,456 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// What things cost in requests, in virtual time.
+func TestRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		a, _ := join(t, linkTo(store, 10*time.Millisecond))
+		b, _ := join(t, linkTo(store, 10*time.Millisecond))
+		settle := func() { time.Sleep(time.Minute); synctest.Wait() }
+		count := func(what string, want int, do func()) {
+			t.Helper()
+			settle()
+			before := store.total()
+			do()
+			settle()
+			if got := store.total() - before; got != want {
+				t.Errorf("%s: %d requests, want %d", what, got, want)
+			}
+		}
+		var c *Claim
+		claim := func(n *Node, names ...string) func() {
+			return func() {
+				c = n.Claim()
+				for _, name := range names {
+					c.Add(name)
+				}
+				if err := c.Wait(t.Context()); err != nil || !c.Held() {
+					t.Error(err)
+				}
+				c.Release()
+			}
+		}
+		count("claim and release of a slot never used", 1+1, claim(a, "x"))
+		count("again by the same node", 1+1, claim(a, "x"))
+		count("of three", 3+3, claim(a, "x", "y", "z"))
+		count("by another node", 1+1+1+1, claim(b, "x")) // create, read, write, release
+		count("catching up after a while", 1+1, func() {
+			if err := a.CatchUp(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// Concurrent calls of CatchUp share their requests: one that is under way when
+// they come is too old for them, the next serves all.
+func TestCatchUpIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		n, _ := join(t, linkTo(store, 10*time.Millisecond))
+		before := store.total()
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 100 * time.Microsecond)
+				if err := n.CatchUp(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := store.total() - before; got > 3 {
+			t.Errorf("50 calls within 5 ms took %d requests", got)
+		}
+	})
+}
+
+// An idle node sends one request per poll.
+func TestIdlePolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		n, _ := join(t, linkTo(store, 10*time.Millisecond))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); n.Run(ctx) }()
+		before := store.total()
+		time.Sleep(time.Hour)
+		// Besides: a listing each ten minutes, the newest entry's age and a
+		// listing each hour.
+		if got := store.total() - before; got < 3400 || got > 3600+20 {
+			t.Errorf("%d requests in an idle hour", got)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// The puts of one request share an entry.
+func TestAppendsShareEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		n, _ := join(t, linkTo(store, 10*time.Millisecond))
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 80 * time.Microsecond)
+				if err := n.Append(t.Context(), putOf(fmt.Sprint(i))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if s := n.Stats(); s.Entries != 1 || s.Appended != 20 {
+			t.Errorf("%d changes in %d entries", s.Appended, s.Entries)
+		}
+	})
+}
+
+// More than one entry takes is split, and read in order.
+func TestAppendSplits(t *testing.T) {
+	store := newMemStore()
+	a, _ := join(t, linkTo(store, 0))
+	b, saw := join(t, linkTo(store, 0))
+	var changes []Change
+	for i := range 2500 {
+		changes = append(changes, putOf(fmt.Sprintf("%04d/%s", i, strings.Repeat("x", 200))))
+	}
+	if err := a.Append(t.Context(), changes...); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := saw.keys(); len(got) != 2500 || got[0] != changes[0].Key || got[2499] != changes[2499].Key {
+		t.Errorf("%d changes came", len(got))
+	}
+	for key, o := range store.objects {
+		if len(o.data) > maxEntry {
+			t.Errorf("%s has %d bytes", key, len(o.data))
+		}
+	}
+}
+
+// Without answers from the store every wait ends with its context, nothing
+// piles up, and few requests are sent.
+func TestStoreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		l := linkTo(store, 10*time.Millisecond).(*link)
+		faulty := bucket.NewFaulty(l, nil)
+		n, _ := join(t, faulty)
+		faulty.SetHook(bucket.Always(bucket.Fault{Before: errors.New("connection refused")}))
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				began := time.Now()
+				c := n.Claim()
+				defer c.Release()
+				c.Add(fmt.Sprint("name", i%10))
+				for what, err := range map[string]error{"Wait": c.Wait(ctx), "CatchUp": n.CatchUp(ctx), "Append": n.Append(ctx, putOf("a"))} {
+					if !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%s: %v", what, err)
+					}
+				}
+				if took := time.Since(began); took > time.Minute+time.Millisecond {
+					t.Errorf("it took %s", took)
+				}
+			})
+		}
+		wg.Wait()
+		calls := faulty.Calls(bucket.OpGet) + faulty.Calls(bucket.OpPut) + faulty.Calls(bucket.OpList)
+		if calls > 10*150 {
+			t.Errorf("%d requests in a minute without answers", calls)
+		}
+		faulty.SetHook(nil)
+		time.Sleep(time.Minute)
+		if n.log.mu.Lock(); len(n.log.pending) != 0 || len(n.log.waiters) != 0 || n.log.following || n.log.flushing {
+			t.Errorf("left behind: %+v", &n.log)
+		}
+		n.log.mu.Unlock()
+	})
+}
+
+// Close ends appends under way and gives leases back; it is bounded by its
+// context, and afterwards nothing blocks.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		l := linkTo(store, 10*time.Millisecond).(*link)
+		n, _ := join(t, l)
+		c := n.Claim()
+		c.Add("x")
+		if err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		appended := make(chan error, 1)
+		go func() { appended <- n.Append(t.Context(), putOf("a")) }()
+		synctest.Wait()
+		if err := n.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-appended; err != nil {
+			t.Errorf("an append under way: %v", err)
+		}
+		for key, o := range store.objects {
+			if strings.Contains(key, "/lease/") && !strings.Contains(string(o.data), `"free"`) {
+				t.Errorf("%s is %s", key, o.data)
+			}
+		}
+		if c.Held() {
+			t.Error("a claim outlives its node")
+		}
+		again := n.Claim()
+		again.Add("y")
+		for what, err := range map[string]error{
+			"Wait": again.Wait(t.Context()), "CatchUp": n.CatchUp(t.Context()), "Append": n.Append(t.Context(), putOf("a")), "Join": n.Join(t.Context()),
+		} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%s after Close: %v", what, err)
+			}
+		}
+		n.Run(t.Context())
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := linkTo(newMemStore(), 10*time.Millisecond).(*link)
+		n, err := New(Config{Store: l, Prefix: "offload/", Apply: func([]Change) {}, Lost: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.set(func(l *link) { l.cut = true })
+		appended := make(chan error, 1)
+		go func() { appended <- n.Append(t.Context(), putOf("a")) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := n.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took > 3*time.Second+50*time.Millisecond {
+			t.Errorf("it took %s", took)
+		}
+		if err := <-appended; !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// Two requests that want two names in opposite order, on one node and on two,
+// both get them.
+func TestClaimsCrosswise(t *testing.T) {
+	for _, nodes := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemStore()
+			var members []*Node
+			for range nodes {
+				n, _ := join(t, linkTo(store, 10*time.Millisecond))
+				members = append(members, n)
+			}
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+					defer cancel()
+					c := members[i%nodes].Claim()
+					defer c.Release()
+					names := []string{"x", "y"}
+					c.Add(names[i/nodes%2])
+					time.Sleep(50 * time.Millisecond)
+					c.Add(names[1-i/nodes%2])
+					if err := c.Wait(ctx); err != nil {
+						t.Errorf("request %d on %d nodes: %v", i, nodes, err)
+					}
+					time.Sleep(100 * time.Millisecond)
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// A node with a long queue of its own lets others have the name in between.
+func TestClaimsAreFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		a, _ := join(t, linkTo(store, 10*time.Millisecond))
+		b, _ := join(t, linkTo(store, 10*time.Millisecond))
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		for range 5 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					c := a.Claim()
+					c.Add("x")
+					if c.Wait(ctx) == nil {
+						time.Sleep(100 * time.Millisecond)
+					}
+					c.Release()
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		for range 5 {
+			began := time.Now()
+			c := b.Claim()
+			c.Add("x")
+			if err := c.Wait(ctx); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 2*turn {
+				t.Errorf("the other node waited %s", took)
+			}
+			c.Release()
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+// A node that crashed keeps its names for a lease's time to live and a margin.
+func TestCrashedHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		l := linkTo(store, 10*time.Millisecond).(*link)
+		a, _ := join(t, l)
+		b, _ := join(t, linkTo(store, 10*time.Millisecond))
+		dead := a.Claim()
+		dead.Add("x")
+		if err := dead.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.set(func(l *link) { l.cut = true })
+		began := time.Now()
+		c := b.Claim()
+		defer c.Release()
+		c.Add("x")
+		if err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 9*time.Second || took > 12*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if dead.Held() {
+			t.Error("it is held twice")
+		}
+		if s := b.Stats(); s.Takeovers != 1 {
+			t.Errorf("%+v", s)
+		}
+		l.set(func(l *link) { l.cut = false })
+	})
+}
+
+// A log that was trimmed past a node that was away: Lost, once, and it follows
+// from the end.
+func TestTrimmedLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		short := func(c *Config) { c.keepEntries, c.keepAge = 5, time.Hour }
+		a, sawA := join(t, linkTo(store, time.Millisecond), short)
+		b, _ := join(t, linkTo(store, time.Millisecond), short)
+		for i := range 20 {
+			if err := b.Append(t.Context(), putOf(fmt.Sprint("old", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.log.trim(t.Context()); err != nil || len(store.objects) != 20 {
+			t.Errorf("young entries were removed: %d are left, %v", len(store.objects), err)
+		}
+		time.Sleep(2 * time.Hour)
+		if err := b.Append(t.Context(), putOf("new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.log.trim(t.Context()); err != nil || len(store.objects) != 5 {
+			t.Errorf("%d entries are left, %v", len(store.objects), err)
+		}
+		if err := a.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(sawA.changes) != 0 || sawA.lost != 1 {
+			t.Errorf("it was given %q, and told %d times that entries were missed", sawA.keys(), sawA.lost)
+		}
+		if err := b.Append(t.Context(), putOf("newer")); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.CatchUp(t.Context()); err != nil || len(sawA.changes) != 1 || sawA.lost != 1 {
+			t.Errorf("it was given %q, %v", sawA.keys(), err)
+		}
+	})
+}
+
+// The end of a long log is found in few requests, wherever it begins.
+func TestFindEnd(t *testing.T) {
+	for _, c := range []struct{ first, last uint64 }{{1, 0}, {1, 1}, {1, 999}, {1, 1000}, {1, 1001}, {5, 20_000}, {100_000, 183_456}, {maxNumber - 3, maxNumber}} {
+		store := newMemStore()
+		for number := c.first; number <= c.last; number++ {
+			store.objects["offload/log/"+entryName(number)] = memObject{}
+		}
+		store.objects["offload/log/99999999999999999999"] = memObject{}
+		store.objects["offload/log/README"] = memObject{}
+		n, _ := join(t, linkTo(store, 0))
+		if got := n.Stats().Position; got != c.last {
+			t.Errorf("%d to %d: found %d", c.first, c.last, got)
+		}
+		if store.total() > 30 {
+			t.Errorf("%d to %d: %d requests", c.first, c.last, store.total())
+		}
+	}
+}
+
+// Entries and leases that no node wrote: one line in the log each, and the work
+// goes on.
+func TestHostileObjects(t *testing.T) {
+	for _, content := range []string{
+		"", "null", "{}", "[]", "\xff\xfe", `{"v":2}`, `{"v":1,"w":"","n":""}`, strings.Repeat("[", 100_000), strings.Repeat("x", 2<<20),
+		`{"v":1,"w":"0123456789abcdef","n":"0123456789abcdef","changes":[{"op":"put","key":"../x","class":"public"},{"op":"format","key":"x"},{"op":"put","key":"ok","class":"public"}]}`,
+		`{"v":1,"owner":"0123456789abcdef","nonce":"0123456789abcdef","state":"held","ttl_ms":9223372036854775807}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemStore()
+			var lines strings.Builder
+			logged := slog.New(slog.NewTextHandler(&lines, nil))
+			n, saw := join(t, linkTo(store, time.Millisecond), func(c *Config) { c.Log = func() *slog.Logger { return logged } })
+			store.objects["offload/log/"+entryName(1)] = memObject{data: []byte(content)}
+			store.objects[fmt.Sprintf("offload/lease/%04x", slotOf("x"))] = memObject{data: []byte(content)}
+			if err := n.CatchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Append(t.Context(), putOf("mine")); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(saw.keys(), " "); got != "" && got != "ok" {
+				t.Errorf("%.60q: it was given %q", content, got)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2*maxTTL)
+			defer cancel()
+			c := n.Claim()
+			c.Add("x")
+			if err := c.Wait(ctx); err != nil {
+				t.Errorf("%.60q: %v", content, err)
+			}
+			c.Release()
+			if got := strings.Count(lines.String(), "\n"); got < 1 || got > 2 || len(lines.String()) > 2000 {
+				t.Errorf("%.60q: %d lines: %.2000s", content, got, lines.String())
+			}
+		})
+	}
+}
