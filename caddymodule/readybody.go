@@ -77,7 +77,7 @@ type scannedBody struct {
 func (b *scannedBody) Read(p []byte) (int, error) {
 	n, err := b.src.Read(p)
 	b.scanner.Scan(p[:n])
-	return n, err //nolint:wrapcheck // a body's reader passes errors on as they are
+	return n, err
 }
 
 // withHeldEnd returns r with a body whose end is kept back until the gate lets
