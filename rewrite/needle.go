@@ -104,6 +104,9 @@ func (ns *needles) index(s []byte, from int) int {
 		j += ns.stride
 	}
 	for ; j+ns.gram <= len(s); j += ns.stride {
+		if ns.placeAt(s, j) == 0 {
+			continue
+		}
 		if p := ns.at(s, from, j); p >= 0 {
 			return p
 		}
@@ -178,29 +181,43 @@ func firstOf(g0, g1, g2 gramPlace) int {
 	return 3
 }
 
-// at is the position of the first needle from on whose gram is at j, or -1.
-func (ns *needles) at(s []byte, from, j int) int {
+// placeAt is where in the needles the gram at j stands.
+func (ns *needles) placeAt(s []byte, j int) gramPlace {
+	if ns.gram == 4 {
+		return ns.table[gramHash(binary.LittleEndian.Uint32(s[j:]))]
+	}
 	var g uint32
 	for k := range ns.gram {
 		g |= uint32(s[j+k]) << (8 * k)
 	}
-	place := ns.table[gramHash(g)]
+	return ns.table[gramHash(g)]
+}
+
+// at is the position of the first needle from on of which the gram at j is a
+// part, or -1.
+func (ns *needles) at(s []byte, from, j int) int {
+	place := ns.placeAt(s, j)
 	switch place {
 	case 0:
 		return -1
 	case severalPlaces:
-		for o := ns.stride - 1; o >= 0; o-- {
-			for _, t := range ns.texts {
-				if p := j - o; p >= from && bytes.HasPrefix(s[p:], t) {
-					return p
-				}
-			}
-		}
-		return -1
+		return ns.search(s, from, j)
 	}
 	p := j - int(place&0xff) + 1
 	if p >= from && bytes.HasPrefix(s[p:], ns.texts[place>>8]) {
 		return p
+	}
+	return -1
+}
+
+// search is at for a gram that may stand at several places.
+func (ns *needles) search(s []byte, from, j int) int {
+	for o := ns.stride - 1; o >= 0; o-- {
+		for _, t := range ns.texts {
+			if p := j - o; p >= from && bytes.HasPrefix(s[p:], t) {
+				return p
+			}
+		}
 	}
 	return -1
 }
