@@ -115,6 +115,7 @@ var bodyNames = []struct {
 		"<member><name>bits</name><value><base64>AAAA</base64></value></member></struct></value></param></params></methodCall>", []string{"a&b.jpg"}, false},
 	{"untyped value", "wordpress", "application/xml", "<struct><member><name> name </name><value>a.jpg</value></member></struct>", []string{"a.jpg"}, false},
 	{"other values", "wordpress", "text/xml", "<name>name</name><value><int>1</int></value><value>no.jpg</value><name>name</name><value><struct><string>no.jpg</string>", nil, false},
+	{"second value", "wordpress", "text/xml", "<name>name</name><value><string>a.jpg</string></value><value><string>no.jpg</string></value>", []string{"a.jpg"}, false},
 	{"long", "wordpress", "text/xml", "<name>name</name><value>" + strings.Repeat("x", 9000) + ".jpg</value>", nil, true},
 
 	{"form", "wordpress", "application/x-www-form-urlencoded", "name=a.jpg", nil, false},
