@@ -294,10 +294,14 @@ func (l *changeLog) outrun(b *batch, number uint64) error {
 	if err := l.read(l.node.ctx, number, l.node.goOn); err != nil {
 		return err
 	}
+	l.mu.Lock()
+	absent, limit := l.next == number && !b.found, l.roundTrip/2
+	l.mu.Unlock()
+	if absent {
+		l.failed(b, fmt.Errorf("entry %s: the store says that it is there, and that it is not", entryName(number)))
+		return nil
+	}
 	if b.losses++; b.losses > 1 {
-		l.mu.Lock()
-		limit := l.roundTrip / 2
-		l.mu.Unlock()
 		pause(l.node.ctx.Done(), l.node.jitter(limit))
 	}
 	return nil
@@ -313,9 +317,10 @@ func (l *changeLog) resolve(b *batch) error {
 	if err != nil {
 		return err
 	}
-	e, _, err := decodeEntry(data)
-	if err != nil || e.Writer != l.node.id || e.Nonce != b.nonce {
-		return nil // another's
+	// What is unreadable is another's, as the zero entry is.
+	e, _, _ := decodeEntry(data)
+	if e.Writer != l.node.id || e.Nonce != b.nonce {
+		return nil
 	}
 	void, err := l.isVoid(b.number)
 	if err == nil && !void {

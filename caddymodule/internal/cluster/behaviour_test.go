@@ -359,6 +359,51 @@ func TestCrashedHolder(t *testing.T) {
 	})
 }
 
+// A request whose lease was lost, because the node was cut off for long, gets
+// it again by another Wait.
+func TestLostLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		l := linkTo(store, 10*time.Millisecond).(*link)
+		a, _ := join(t, l)
+		b, _ := join(t, linkTo(store, 10*time.Millisecond))
+		mine, other := a.Claim(), b.Claim()
+		defer mine.Release()
+		mine.Add("x")
+		if err := mine.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if !mine.Held() {
+			t.Error("it was not renewed")
+		}
+		l.set(func(l *link) { l.cut = true })
+		time.Sleep(10 * time.Second)
+		if mine.Held() {
+			t.Error("it is held without an answer for longer than the lease lasts")
+		}
+		l.set(func(l *link) { l.cut = false })
+		time.Sleep(5 * time.Second)
+		if !mine.Held() {
+			t.Error("nobody took it, and it is not held again")
+		}
+		l.set(func(l *link) { l.cut = true })
+		other.Add("x")
+		if err := other.Wait(t.Context()); err != nil || mine.Held() {
+			t.Errorf("%v", err)
+		}
+		l.set(func(l *link) { l.cut = false })
+		time.Sleep(5 * time.Second)
+		other.Release()
+		if err := mine.Wait(t.Context()); err != nil || !mine.Held() {
+			t.Errorf("%v", err)
+		}
+		if s := a.Stats(); s.Expired != 1 || s.Held != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // A log that was trimmed past a node that was away: Lost, once, and it follows
 // from the end.
 func TestTrimmedLog(t *testing.T) {

@@ -54,7 +54,6 @@ type Claim struct {
 	// Under leases.mu.
 	wants    []*slot // ascending
 	settled  chan struct{}
-	pinned   int // of wants, how many Wait has promised
 	dropped  bool
 	released bool
 	listed   bool // in leases.unsettled
@@ -93,7 +92,8 @@ func (c *Claim) Add(name string) {
 }
 
 // Wait returns nil when all names are leased. When ctx ends before, it returns
-// at once, and the names go on being sought until Release.
+// at once, and the names go on being sought until Release. It may be called
+// again: after more names were added, or after Held turned false.
 func (c *Claim) Wait(ctx context.Context) error {
 	l := c.leases
 	for {
@@ -111,6 +111,7 @@ func (c *Claim) Wait(ctx context.Context) error {
 			}
 			return nil
 		}
+		c.seekAgain()
 		settled := c.settled
 		l.mu.Unlock()
 		select {
@@ -153,6 +154,19 @@ func (l *leases) release(c *Claim) {
 	}
 	c.wants = nil
 	c.changed()
+}
+
+// seekAgain queues for slots that an earlier Wait promised and that were lost
+// since. The caller holds mu.
+func (c *Claim) seekAgain() {
+	for _, s := range c.wants {
+		if s.owner == c && s.promised && !s.valid() {
+			s.promised = false
+			s.reclaim()
+			s.work()
+		}
+	}
+	c.leases.settle()
 }
 
 // complete reports whether the claim has all its slots. The caller holds mu.

@@ -16,7 +16,13 @@ func (l *changeLog) numbers(ctx context.Context, after string) iter.Seq2[uint64,
 				return
 			}
 			number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
-			if ok && !yield(number, nil) {
+			if !ok {
+				l.strayOnce.Do(func() {
+					l.node.cfg.Log().Warn("an object below the change log is none of its entries and is left alone, as are others like it", keyObject, info.Key)
+				})
+				continue
+			}
+			if !yield(number, nil) {
 				return
 			}
 		}

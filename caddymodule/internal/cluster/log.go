@@ -15,8 +15,9 @@ const fresh = time.Minute
 // changeLog is the node's place in the change log: what it has read, who waits
 // for more to be read, and what it is about to append.
 type changeLog struct {
-	node   *Node
-	prefix string // of entries
+	node      *Node
+	prefix    string // of entries
+	strayOnce sync.Once
 
 	mu     sync.Mutex
 	joined bool
