@@ -39,10 +39,10 @@ var types = map[string]string{
 }
 
 // Public reports whether the file of that key is one that the public may have:
-// an ordinary file name, in no folder that is hidden or private.
+// an ordinary file name, in no hidden folder.
 func Public(key string) bool {
 	for segment := range strings.SplitSeq(key, "/") {
-		if strings.HasPrefix(segment, ".") || segment == "woocommerce_uploads" {
+		if strings.HasPrefix(segment, ".") {
 			return false
 		}
 	}

@@ -40,8 +40,8 @@ func account(name string) (*Account, error) {
 	return &Account{Name: name, UID: uid, GID: gid}, nil
 }
 
-// own gives the file at path to the account.
-func (a *Account) own(path string) error {
+// Own gives the file at path to the account.
+func (a *Account) Own(path string) error {
 	if a == nil {
 		return nil
 	}

@@ -119,7 +119,7 @@ func makeFolder(dir string, owner *Account) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making folder: %w", err)
 	}
-	return owner.own(dir)
+	return owner.Own(dir)
 }
 
 // once makes a folder unless it exists: under another name first, so that a run
