@@ -35,7 +35,7 @@ func (l *changeLog) run(ctx context.Context) {
 	defer cancel()
 	defer context.AfterFunc(n.ctx, cancel)()
 	trimAt, auditAt := n.now().add(n.jitter(trimEvery)), n.now().add(n.jitter(auditEvery))
-	for pause(ctx.Done(), l.pollIn()) && !n.isClosing() {
+	for pause(ctx.Done(), l.pollIn()) && ctx.Err() == nil && !n.isClosing() {
 		if atLeast(trimAt, n.now()) > 0 {
 			trimAt = n.now().add(trimEvery/2 + n.jitter(trimEvery))
 			if err := l.trim(ctx); err != nil && ctx.Err() == nil {
