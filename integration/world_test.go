@@ -46,6 +46,8 @@ type worldOptions struct {
 	options []string
 	// directives are further lines of the site's block.
 	directives []string
+	// straight serves the app at a second address, without the module.
+	straight bool
 	// sameURL leaves public_url out.
 	sameURL bool
 	// https serves the site at an https address too.
@@ -76,6 +78,8 @@ type world struct {
 	publicURL string
 	// settled counts the calls of settle.
 	settled int
+	// direct is the address of the app without the module, if there is one.
+	direct string
 	// secure is the https address of the site, if it has one.
 	secure string
 }
@@ -148,6 +152,10 @@ func (w *world) sites(opts worldOptions) string {
 	if opts.https {
 		w.secure = strings.Replace(address(w.t), "http:", "https:", 1)
 		sites += "\n" + w.app.Serve("tls internal\n"+directive, w.secure)
+	}
+	if opts.straight {
+		w.direct = address(w.t)
+		sites += "\n" + w.app.Serve("", w.direct)
 	}
 	if bucket, ok := w.bucket.(*env.DirBucket); ok && !opts.sameURL {
 		sites += "\n" + bucket.ServeMedia(w.publicURL)
