@@ -8,6 +8,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -70,7 +71,7 @@ func (t *Tree) Replace(rel string, p Placement, expendable Expendable) error {
 func finishReplace(root *os.Root, rel, aside string, ours fs.FileInfo, expendable Expendable) error {
 	dir := path.Dir(rel)
 	if mayGo(root, aside, expendable) {
-		return errors.Join(removeFile(root, aside), syncDir(root, dir))
+		return errors.Join(removeFile(root, aside), syncDirIfThere(root, dir))
 	}
 	err := exchange(root, dir, path.Base(aside), path.Base(rel))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,7 +110,7 @@ func (t *Tree) Remove(rel string, expendable Expendable) error {
 			return err
 		}
 		if mayGo(root, aside, expendable) {
-			return errors.Join(removeFile(root, aside), syncDir(root, dir))
+			return errors.Join(removeFile(root, aside), syncDirIfThere(root, dir))
 		}
 		return putBack(root, rel, aside)
 	})
@@ -137,6 +138,15 @@ func mayGo(root *os.Root, aside string, expendable Expendable) bool {
 	return err == nil && info.Mode().IsRegular() && expendable(f, info)
 }
 
+// syncDirIfThere makes a removal durable; a directory that went meanwhile has
+// nothing in it that could come back.
+func syncDirIfThere(root *os.Root, dir string) error {
+	if err := syncDir(root, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 func sameState(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
@@ -161,30 +171,39 @@ func Stranded(rel string, t time.Time) bool {
 }
 
 // RemoveEmptyDirs removes the directory at rel and those below it, as far as
-// there are no files in them. The root stays.
-func (t *Tree) RemoveEmptyDirs(rel string) error {
+// there are no files in them and nothing in them changed since before: who has
+// just made a directory is about to put something there. The root stays. It
+// reports whether there is nothing at rel any more.
+func (t *Tree) RemoveEmptyDirs(rel string, before time.Time) (gone bool, err error) {
 	if rel == "" {
-		return nil
+		return false, nil
+	}
+	info, err := t.StatDir(rel)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return true, nil
+	}
+	if err != nil || info.ModTime().After(before) {
+		return false, err
 	}
 	names, err := t.sortedNames(rel)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return errors.Is(err, fs.ErrNotExist), nil
 	}
 	for _, n := range names {
 		dir, isDir := strings.CutSuffix(n, "/")
 		if !isDir {
-			return nil
+			return false, nil
 		}
-		if err := t.RemoveEmptyDirs(path.Join(rel, dir)); err != nil {
-			return err
+		if gone, err := t.RemoveEmptyDirs(path.Join(rel, dir), before); !gone || err != nil {
+			return false, err
 		}
 	}
 	err = t.do(func(root *os.Root) error { return root.Remove(rel) })
-	if err == nil || errors.Is(err, fs.ErrNotExist) || isNotEmpty(err) {
-		return nil
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	case isNotEmpty(err):
+		return false, nil
 	}
-	return fmt.Errorf("removing directory %s: %w", rel, err)
+	return false, fmt.Errorf("removing directory %s: %w", rel, err)
 }

@@ -157,19 +157,27 @@ func (e *Engine) removeLocal(s snapshot, x *sight) (again bool) {
 			e.index.set(s.key, entry{state: removed})
 		}
 	})
-	e.removeGoneDirs(s.root, path.Dir(s.rel))
 	return false
 }
 
-// removeGoneDirs removes the directories at and above dir that another node
-// removed, once they are empty.
-func (e *Engine) removeGoneDirs(root int, dir string) {
-	for ; dir != "." && dir != "" && dir != "/"; dir = path.Dir(dir) {
-		if !e.goneDirs.Contains(e.site.Key(root, dir)) {
+// dirRest is how long a directory that another node removed has to be empty here
+// before it goes, so that it does not go from under an app that has just looked.
+const dirRest = 2 * time.Second
+
+// removeGoneDirs removes the directories that other nodes removed, once they are
+// empty.
+func (e *Engine) removeGoneDirs(now time.Time) {
+	for _, key := range e.goneDirs.Keys() {
+		root, rel, ok := e.site.Locate(key)
+		if !ok {
 			continue
 		}
-		if err := e.trees[root].RemoveEmptyDirs(dir); err != nil {
-			e.log().Debug("removing a directory that another node removed", keyDir, dir, keyError, err)
+		gone, err := e.trees[root].RemoveEmptyDirs(rel, now.Add(-dirRest))
+		if err != nil {
+			e.log().Debug("removing a directory that another node removed", keyDir, key, keyError, err)
+		}
+		if gone {
+			e.goneDirs.Remove(key)
 		}
 	}
 }

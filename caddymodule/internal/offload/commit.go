@@ -263,6 +263,7 @@ func (e *Engine) settle(s snapshot, now entry, f *os.File) {
 		}
 		e.index.set(s.key, noted)
 	})
+	e.keepDirs(s.key)
 	// After the index is set, so that the event about the mark is known for
 	// what it is. A file that has changed since makes the mark unfit, no more.
 	e.mark(s.key, now, f)

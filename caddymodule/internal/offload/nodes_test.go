@@ -144,9 +144,7 @@ func TestNodesSeeEachOthersFiles(t *testing.T) {
 	if got := a.conflicts(); len(got) > 0 {
 		t.Errorf("contents kept aside: %q", got)
 	}
-	for i, s := range ns {
-		if _, err := os.Stat(s.path("2026/10")); !os.IsNotExist(err) {
-			t.Errorf("node %d: the removed directory is still there: %v", i, err)
-		}
+	for _, s := range ns {
+		s.until("the directory to go", func() bool { _, err := os.Stat(s.path("2026/10")); return os.IsNotExist(err) })
 	}
 }

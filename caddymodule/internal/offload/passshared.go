@@ -21,7 +21,9 @@ func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during wi
 		p.logged = e.logged()
 		open, _ := e.team.names.state()
 		p.waits = open || !p.whole
-		e.backlog.clear()
+		if !p.waits {
+			e.backlog.clear()
+		}
 	}
 	return p
 }
@@ -106,7 +108,7 @@ func (q *queue) awaitRoom(ctx context.Context) error {
 func (q *queue) hasRoom() bool { return q.backgroundLen() < maxBackground }
 
 // finish does what can be judged only once everything was looked at.
-func (p *pass) finish(what map[scope]struct{}) error {
+func (p *pass) finish() error {
 	e := p.e
 	p.passOnDeletes()
 	if !p.shared {
@@ -117,12 +119,10 @@ func (p *pass) finish(what map[scope]struct{}) error {
 	if err := p.tellTouched(); err != nil {
 		return err
 	}
-	for s := range what {
-		if s.root >= 0 && s.dir != "" {
-			e.removeGoneDirs(s.root, s.dir)
-		}
-	}
-	if p.whole {
+	switch {
+	case p.whole && p.waits:
+		e.backlog.clear() // all of it went through the queue
+	case p.whole:
 		e.backlog.complete()
 		e.team.names.open()
 	}

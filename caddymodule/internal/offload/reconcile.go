@@ -218,7 +218,7 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 		}
 	}
 	e.recovered()
-	if err := p.finish(what); err != nil {
+	if err := p.finish(); err != nil {
 		return err
 	}
 	e.log().Info("disk and bucket compared", keyFiles, p.files, keyObjects, p.objects, keyQueued, p.queued,

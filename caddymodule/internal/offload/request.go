@@ -201,6 +201,7 @@ func (e *Engine) requestsLoop() {
 		select {
 		case now := <-tick.C:
 			e.renewNote(now)
+			e.removeGoneDirs(now)
 		case <-e.life.Done():
 			e.renewNote(time.Now())
 			return
