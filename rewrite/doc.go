@@ -16,7 +16,8 @@
 //     comments, text areas, form values, look-alike hosts, broken markup.
 //   - The output does not depend on how the input is cut into writes.
 //   - Memory is bounded: what is held back until it can be decided (a tag, a
-//     string, a URL) is at most Config.MaxToken; longer ones pass unchanged.
+//     string, a URL) is at most Config.MaxToken; longer ones pass unchanged. Of
+//     a tag, 511 attributes and the last one are looked at.
 //   - Time is linear in the size of the body, whatever is in it.
 //   - Malformed input is never an error. In doubt a URL is left alone.
 //

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -108,6 +109,7 @@ func TestTimeIsLinear(t *testing.T) {
 	for _, c := range []struct{ contentType, body string }{
 		{"text/html", "<img a='wp-content" + pad + "'>"}, {"text/html", "<img wp-content " + pad + ">"}, {"text/html", "<script>'wp-content" + pad + "'</script>"},
 		{"text/css", "a{b:url('wp-content" + pad + "')}"}, {"application/json", `["wp-content` + pad + `"],`}, {"application/rss+xml", "<a>wp-content" + pad + "</a>"},
+		{"text/html", "<img" + manyAttributes(2000) + ">"},
 		{"text/html", "<"}, {"text/html", "<a"}, {"text/html", "<a \""}, {"text/html", "<!--"}, {"text/html", "--"},
 		{"text/html", "</script"}, {"text/html", "<script><!--"}, {"text/html", "<svg>"}, {"text/html", "wp-content"},
 		{"text/html", "<img a=\"wp-content\" "}, {"text/html", "<img src='wp-content\">"}, {"text/html", "<img srcset='/wp-content/uploads/a,'>"},
@@ -130,6 +132,31 @@ func TestTimeIsLinear(t *testing.T) {
 		w.Close()
 		if took := cpuTime() - start; took > limit {
 			t.Errorf("%s %.30q: %v for %d bytes, more than %v", c.contentType, c.body, took, size, limit)
+		}
+	}
+}
+
+// manyAttributes is attributes that each hold a URL.
+func manyAttributes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " x-%04d-src=\"/images/a\"", i)
+	}
+	return b.String()
+}
+
+// Of a tag's attributes so many are looked at, and the last.
+func TestManyAttributes(t *testing.T) {
+	r := newTest(t)
+	in := "<img" + manyAttributes(maxAttributes+9) + "><img" + manyAttributes(maxAttributes) + ">"
+	if got := strings.Count(rewriteAll(t, r, sitePage, in), "cdn.test"); got != 2*maxAttributes {
+		t.Errorf("%d URLs are replaced, want %d", got, 2*maxAttributes)
+	}
+	for last, want := range map[string]bool{"/>": true, " a=b />": true, " a='b'/>": true, " a=b/>": false} {
+		tag := []byte("<g" + manyAttributes(maxAttributes+9) + last)
+		l, end := readAttributes(nil, tag, 2)
+		if got := l.closesItself(tag, end); end != len(tag) || got != want {
+			t.Errorf("a tag that ends with %q: ends at %d of %d, closes itself: %v", last, end, len(tag), got)
 		}
 	}
 }
