@@ -28,7 +28,7 @@ func TestJoomla(t *testing.T) {
 	}
 	for _, store := range []store{onVersitygw, onFile} {
 		t.Run(string(store), func(t *testing.T) {
-			testJoomla(t, newAppWorld(t, worldOptions{store: store}, func(w *world, php *env.PHP) {
+			testJoomla(t, newAppWorld(t, worldOptions{store: store, straight: true}, func(w *world, php *env.PHP) {
 				w.app = must1(w.env.Joomla(shared.db, php, tree, databaseName(t), address(t)))(t)
 				w.checkJoomla()
 			}), joomlaThumbs)
@@ -41,7 +41,7 @@ func TestJoomla(t *testing.T) {
 func TestJoomlaFixture(t *testing.T) {
 	for _, store := range []store{onVersitygw, onFile} {
 		t.Run(string(store), func(t *testing.T) {
-			testJoomla(t, newAppWorld(t, worldOptions{store: store}, func(w *world, php *env.PHP) {
+			testJoomla(t, newAppWorld(t, worldOptions{store: store, straight: true}, func(w *world, php *env.PHP) {
 				w.app = must1(w.env.App(shared.db, php, "testdata/joomla", databaseName(t), address(t)))(t)
 				w.app.User, w.app.Password, w.app.Preset = "admin", "password", "joomla"
 				w.configureFixture()
@@ -294,6 +294,8 @@ func (s *joomlaSite) article(ctx context.Context) {
 			}
 		}
 	}
+	comparison := &pageComparison{world: s.world, roots: map[string]string{"/images/": "images/", "/files/": "files/"}}
+	comparison.compare(ctx, "/index.php", link, "/index.php?format=feed&type=rss", "/index.php?format=feed&type=atom")
 	// Saving the form as it is, as an author does who mends a typing error.
 	article.Text = ""
 	page := must1(s.client.EditPage(ctx, article.ID))(s.t)

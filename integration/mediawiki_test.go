@@ -23,7 +23,7 @@ import (
 // and the app's code are never readable through the public URL or the module."
 func TestMediaWiki(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
-	w := newAppWorld(t, worldOptions{store: onVersitygw, directives: closedFolders}, func(w *world, php *env.PHP) {
+	w := newAppWorld(t, worldOptions{store: onVersitygw, directives: closedFolders, straight: true}, func(w *world, php *env.PHP) {
 		w.app = must1(w.env.MediaWiki(shared.db, php, databaseName(t), address(t)))(t)
 		w.assets = []string{"/resources/", "/skins/", "/extensions/"}
 		w.check.Root = filepath.Join(w.app.Dir, "images")
@@ -123,6 +123,8 @@ func (s *wiki) pages(ctx context.Context) {
 	}
 	s.visit(ctx, s.app.URL+"/index.php?title=Pictures")
 
+	comparison := &pageComparison{world: s.world, roots: map[string]string{"/images/": ""}}
+	comparison.compare(ctx, "/index.php?title=Pictures", "/index.php?title=File:By_the_API.jpg")
 	copied := s.publicURL + strings.TrimPrefix(s.published(ctx, "Stashed.jpg"), "media")
 	must(s.t, s.client.EditForm(ctx, "Pasted", "from the page: "+copied+" and ["+copied+" a link]"))
 	s.databaseIsLocal(ctx, s.app.URL+"/images/")
