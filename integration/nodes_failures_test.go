@@ -31,9 +31,7 @@ const leaseExpiry = 15 * time.Second
 // of its own for each upload that a client was told of.
 func TestNodesFailures(t *testing.T) {
 	ctx := within(t, time.Duration(length(5, 60))*time.Minute)
-	c := newCluster(t, clusterOptions{store: onVersitygw, options: []string{"hold 5s",
-		// Longer than a lease of a server that is gone lasts, shorter than the default.
-		"ready_wait 16s"}})
+	c := newCluster(t, clusterOptions{store: onVersitygw, options: []string{"hold 5s"}})
 	for _, part := range []struct {
 		name string
 		test func(*testing.T, context.Context, *cluster)
