@@ -263,7 +263,7 @@ type attempt struct {
 	number uint64
 	jumps  int
 	began  instant
-	synced instant
+	proved instant
 	stale  bool
 	done   bool // the entry was found in the log
 }
@@ -272,7 +272,7 @@ func (l *changeLog) attempt(b *batch) attempt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return attempt{
-		number: l.next, jumps: l.jumps, began: l.node.now(), synced: l.synced,
+		number: l.next, jumps: l.jumps, began: l.node.now(), proved: l.proved,
 		stale: l.stale() || l.doubted, done: b.found,
 	}
 }
@@ -347,7 +347,7 @@ func isFinal(err error) bool {
 // wrote notes that the entry stands at the number of the attempt, unless that
 // took so long that the log may have been trimmed beyond it meanwhile, and was.
 func (l *changeLog) wrote(b *batch, a attempt) (void bool, err error) {
-	if atMost(a.synced, l.node.now()) > l.node.cfg.fresh {
+	if atMost(a.proved, l.node.now()) > l.node.cfg.fresh {
 		if void, err = l.isVoid(a.number); void || err != nil {
 			return void, err
 		}
@@ -359,7 +359,7 @@ func (l *changeLog) wrote(b *batch, a attempt) (void bool, err error) {
 	l.roundTrip = (3*l.roundTrip + atMost(a.began, l.node.now())) / 4
 	if l.next == a.number {
 		l.next++
-		l.synced = a.began
+		l.synced, l.proved = a.began, a.began
 	}
 	l.answer(0)
 	return false, nil

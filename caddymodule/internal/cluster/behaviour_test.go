@@ -79,6 +79,31 @@ func TestCatchUpIsShared(t *testing.T) {
 	})
 }
 
+// A look at the log that was under way when CatchUp was called is not enough:
+// the store may have answered it before the last change was written.
+func TestCatchUpIsLateEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		n, saw := join(t, linkTo(store, 200*time.Millisecond))
+		other, _ := join(t, linkTo(store, 0))
+		for i := range 20 {
+			var early sync.WaitGroup
+			early.Go(func() { _ = n.CatchUp(t.Context()) })
+			time.Sleep(120 * time.Millisecond)
+			if err := other.Append(t.Context(), putOf(fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.CatchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(saw.keys()); got != i+1 {
+				t.Fatalf("%d changes are in the log at the call, it was given %d", i+1, got)
+			}
+			early.Wait()
+		}
+	})
+}
+
 // An idle node sends one request per poll.
 func TestIdlePolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -21,11 +21,11 @@ const (
 // readToEnd reads entries until one is absent, and then answers all that had
 // asked by then; asked is the last of them at the call.
 func (l *changeLog) readToEnd(asked uint64) error {
-	if err := l.refresh(); err != nil {
-		return err
-	}
 	behind := l.behind()
 	for {
+		if err := l.refresh(); err != nil {
+			return err
+		}
 		l.mu.Lock()
 		from, began := l.next, l.node.now()
 		asked = max(asked, l.asked)
@@ -49,11 +49,10 @@ func (l *changeLog) readToEnd(asked uint64) error {
 		if err != nil {
 			return err
 		}
-		if found < count {
-			l.reachedEnd(asked, began)
+		if found < count && l.reachedEnd(asked, began) {
 			return nil
 		}
-		l.progressed()
+		l.progressed(found, began)
 		behind++
 	}
 }
@@ -70,20 +69,30 @@ func (l *changeLog) behind() int {
 	return 0
 }
 
-// reachedEnd notes that an entry was absent in a look that began at began.
-func (l *changeLog) reachedEnd(asked uint64, began instant) {
+// reachedEnd notes that an entry was absent in a look that began at began. It
+// reports false if that look took so long that the entry may have been trimmed
+// before the store was asked: then a listing has to tell.
+func (l *changeLog) reachedEnd(asked uint64, began instant) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.stale() {
+		return false
+	}
 	if atLeast(l.synced, began) > 0 {
-		l.synced = began
+		l.synced, l.proved = began, began
 	}
 	l.answer(asked)
+	return true
 }
 
-// progressed answers those who wait for an entry that was read.
-func (l *changeLog) progressed() {
+// progressed notes that entries were there in a look that began at began, and
+// answers those who wait for one of them.
+func (l *changeLog) progressed(found uint64, began instant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if found > 0 && atLeast(l.proved, began) > 0 {
+		l.proved = began
+	}
 	l.answer(0)
 }
 
@@ -163,11 +172,10 @@ func (l *changeLog) took(number uint64, data []byte) {
 	}
 }
 
-// refresh makes sure by a listing, if the end of the log was last seen long
-// ago, that the entry to be read next was not trimmed.
+// refresh makes sure by a listing, if the log was last seen up to here long ago, that the entry to be read next was not trimmed.
 func (l *changeLog) refresh() error {
 	l.mu.Lock()
-	next, doubted := l.next, l.doubted || l.stale()
+	next, doubted, began := l.next, l.doubted || l.stale(), l.node.now()
 	l.mu.Unlock()
 	if !doubted {
 		return nil
@@ -184,12 +192,15 @@ func (l *changeLog) refresh() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.doubted = false
+	if atLeast(l.proved, began) > 0 {
+		l.proved = began
+	}
 	return nil
 }
 
-// stale reports whether it was long ago that the end of the log was seen. The
-// caller holds mu.
-func (l *changeLog) stale() bool { return atMost(l.synced, l.node.now()) > l.node.cfg.fresh }
+// stale reports whether it was long ago that the log was seen to reach up to
+// the cursor. The caller holds mu.
+func (l *changeLog) stale() bool { return atMost(l.proved, l.node.now()) > l.node.cfg.fresh }
 
 // follows reports whether an entry of this number continues, or would continue,
 // the log as it stands in the bucket: the one before is there, and if one of
@@ -226,7 +237,7 @@ func (l *changeLog) jump(ctx context.Context, next uint64) error {
 		l.mu.Unlock()
 		return nil
 	}
-	l.next, l.synced = end+1, began
+	l.next, l.synced, l.proved = end+1, began, began
 	l.jumps++
 	l.mu.Unlock()
 	l.node.count.lost.Add(1)

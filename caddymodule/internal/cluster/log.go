@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fresh is how long it may be since the end of the log was last seen for an
-// absent entry to be believed absent, and not trimmed, without a listing. The
+// fresh is how long it may be since the log was seen to reach up to the cursor
+// for an absent entry to be believed absent, and not trimmed, without a listing. The
 // log keeps entries for very much longer.
 const fresh = time.Minute
 
@@ -26,6 +26,8 @@ type changeLog struct {
 	next uint64
 	// synced is when the last look began that found next absent.
 	synced instant
+	// proved is when it was last certain that the entry before next is there.
+	proved instant
 	// jumps counts how often the cursor was set to the log's end.
 	jumps int
 	// doubted: a listing is to show that the log goes on at next.
@@ -75,7 +77,7 @@ func (n *Node) Join(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.joined {
-		l.joined, l.next, l.synced = true, head+1, began
+		l.joined, l.next, l.synced, l.proved = true, head+1, began, began
 	}
 	return nil
 }
