@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -212,11 +210,11 @@ func (t *team) measure(cell *nodesCell) error {
 		}
 		*took = append(*took, milliseconds(time.Since(start)))
 		if site == t.this {
+			answered := time.Now()
 			add(&cell.requests, t.store.TakeCounts())
-			if err := t.follow(cell, time.Now()); err != nil {
+			if err := t.follow(cell, answered); err != nil {
 				return err
 			}
-			add(&cell.fetches, t.othersStore.TakeCounts())
 		}
 		if err := site.client.DeleteREST(t.ctx, id); err != nil {
 			return err
@@ -225,10 +223,37 @@ func (t *team) measure(cell *nodesCell) error {
 	return nil
 }
 
-// follow measures when the others have what the WordPress server has stored.
+// follow measures, by turns, when the others serve what the WordPress server
+// has stored, and when they have it on disk. Only the latter are counted as
+// fetches: serving what is not there yet asks the bucket, too.
 func (t *team) follow(cell *nodesCell, answered time.Time) error {
+	if len(t.others) == 0 {
+		return nil
+	}
+	files, err := sizes(t.this.Uploads())
+	if err != nil {
+		return err
+	}
+	if len(cell.this)%2 == 1 {
+		served, err := t.last(answered, files, func(f follower, key string, size int64) (bool, error) {
+			status, got, err := t.fetch(f.url + mediaPath + key)
+			return status == http.StatusOK && got == size, err
+		})
+		cell.served = append(cell.served, milliseconds(served))
+		return err
+	}
+	stored, err := t.last(answered, files, func(f follower, key string, size int64) (bool, error) {
+		info, err := os.Stat(filepath.Join(f.uploads, filepath.FromSlash(key)))
+		return err == nil && info.Size() == size, nil
+	})
+	cell.stored = append(cell.stored, milliseconds(stored))
+	add(&cell.fetches, t.othersStore.TakeCounts())
+	return err
+}
+
+// sizes are those of the files below a folder.
+func sizes(root string) (map[string]int64, error) {
 	files := map[string]int64{}
-	root := t.this.Uploads()
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -240,27 +265,9 @@ func (t *team) follow(cell *nodesCell, answered time.Time) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("listing what was uploaded: %w", err)
+		return nil, fmt.Errorf("listing %s: %w", root, err)
 	}
-	if len(t.others) == 0 {
-		return nil
-	}
-	served, err := t.last(answered, files, func(f follower, key string, size int64) (bool, error) {
-		status, got, err := t.fetch(f.url + mediaPath + key)
-		return status == http.StatusOK && got == size, err
-	})
-	if err != nil {
-		return err
-	}
-	stored, err := t.last(answered, files, func(f follower, key string, size int64) (bool, error) {
-		info, err := os.Stat(filepath.Join(f.uploads, filepath.FromSlash(key)))
-		return err == nil && info.Size() == size, nil
-	})
-	if err != nil {
-		return err
-	}
-	cell.served, cell.stored = append(cell.served, milliseconds(served)), append(cell.stored, milliseconds(stored))
-	return nil
+	return files, nil
 }
 
 // last is when all others have all files, by what has says.
@@ -302,7 +309,7 @@ func (b *bench) reportNodes(cells []*nodesCell) {
 			}
 			if c.servers > 1 {
 				row[5], row[6] = c.served.text("%.0f"), c.stored.text("%.0f")
-				row[8] = kinds(c.fetches, len(c.this)*(c.servers-1))
+				row[8] = kinds(c.fetches, len(c.stored)*(c.servers-1))
 			}
 			rows = append(rows, row)
 		}
@@ -310,7 +317,7 @@ func (b *bench) reportNodes(cells []*nodesCell) {
 			fmt.Sprintf("%.2f", trips), fmt.Sprintf("≤ %.1f", nodeRoundTrips), trips <= nodeRoundTrips)
 	}
 	b.report.table(rows)
-	b.report.note("  Requests include those of the poll, one a second for each server. \"Serves\" counts a second request's time, too.")
+	b.report.note("  Requests include those of the poll, one a second for each server.")
 }
 
 // prices are what AWS takes for a million requests, in US dollars (S3 Standard,
@@ -348,16 +355,16 @@ func (t *team) reportIdle(uploads *nodesCell) error {
 		perHour[kind] = int(float64(n) * time.Hour.Seconds() / d.Seconds() / float64(servers))
 	}
 	t.report.heading("what the bucket's requests cost, at the AWS list price; %d servers", servers)
-	perUpload := maps.Clone(uploads.requests)
-	for kind, n := range uploads.fetches {
-		perUpload[kind] += n
+	uploaded, fetched := len(uploads.this), len(uploads.stored)*len(t.others)
+	thousand := func(counts map[string]int, n int) string {
+		return fmt.Sprintf("%.3f for a thousand", price(counts)/float64(n)*1000)
 	}
-	rounds := len(uploads.this)
 	t.report.table([][]string{
 		{"", "requests", "US$"},
 		{"an idle server, each hour", kinds(perHour, 1), fmt.Sprintf("%.2f a month", price(perHour)*hoursPerMonth)},
-		{fmt.Sprintf("an upload of %s, on all servers", small), kinds(perUpload, rounds), fmt.Sprintf("%.2f for a thousand", price(perUpload)/float64(rounds)*1000)},
+		{fmt.Sprintf("an upload of %s, the server that takes it", small), kinds(uploads.requests, uploaded), thousand(uploads.requests, uploaded)},
+		{"and each other server", kinds(uploads.fetches, fetched), thousand(uploads.fetches, fetched)},
 	})
-	t.report.note("  Counted for %s; without what happens once an hour.", strings.TrimSuffix(d.String(), "0s"))
+	t.report.note("  Idle requests counted for %s; without what happens once an hour.", d)
 	return nil
 }
