@@ -112,7 +112,7 @@ func (w *world) browser(ctx context.Context) context.Context {
 
 // eventually waits until a JavaScript expression is true.
 func eventually(expression string) chromedp.Action[chromedp.Void] {
-	poll := chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(50*time.Millisecond))
+	poll := chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(50*time.Millisecond))
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		_, err := poll(ctx, target)
 		if err != nil {
