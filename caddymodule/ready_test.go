@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -303,17 +304,19 @@ func upstream(t *testing.T, way string, m *meeting) []map[string]any {
 	return []map[string]any{proxy}
 }
 
-// TestOrdinaryRequestsGoOn: what brings no file is not refused, however the
-// bucket is: admin pages, logins, comments.
+// TestOrdinaryRequestsGoOn: what brings no file is not refused, although the
+// engine is never ready in time: admin pages, logins, comments.
 func TestOrdinaryRequestsGoOn(t *testing.T) {
-	var s *testSite
-	s = newTestSite(t, uploadApp(&s, html("<p>page</p>")))
+	s := newTestSite(t, func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "page")
+		return err
+	})
 	s.handler["on_failure"] = onFailureReject
-	s.handler["ready_wait"] = "300ms"
+	s.handler["ready_wait"] = 1 // nanosecond
 	s.start()
-	s.upload(map[string]string{"a.jpg": "content"})
-	mend := s.breakBucket()
-	defer mend()
 	for _, r := range [][2]string{{"GET", "/wp-admin/upload.php"}, {"POST", "/wp-login.php"}, {"POST", "/wp-comments-post.php"}} {
 		body := ""
 		if r[0] == "POST" {
@@ -322,6 +325,9 @@ func TestOrdinaryRequestsGoOn(t *testing.T) {
 		if a := s.do(r[0], r[1], body, "Content-Type", formType); a.StatusCode != http.StatusOK {
 			t.Errorf("%s %s: %d", r[0], r[1], a.StatusCode)
 		}
+	}
+	if a := s.do("DELETE", "/wp-json/wp/v2/media/12", ""); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("DELETE: %d", a.StatusCode)
 	}
 }
 
@@ -339,13 +345,15 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 		t.Errorf("%d", a.StatusCode)
 	}
 	client.CloseIdleConnections()
+	leave := sync.OnceFunc(func() { close(m.leave["1"]) })
+	defer leave()
 	eventually(t, "the end of waiting", func() bool {
 		turn := &theEngine(t).turnout
 		turn.mu.Lock()
 		defer turn.mu.Unlock()
 		return turn.stems["photo"] == 1
 	})
-	close(m.leave["1"])
+	leave()
 	if a := <-first; a.StatusCode != http.StatusOK {
 		t.Errorf("%d", a.StatusCode)
 	}
