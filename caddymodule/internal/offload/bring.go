@@ -218,6 +218,38 @@ func (e *Engine) storeAside(key string, f *os.File, info fs.FileInfo) (name stri
 	return name, err
 }
 
+// keepObjectAside stores the object's content aside before the file is stored
+// over it: nothing but its writer says that it was on this disk.
+func (e *Engine) keepObjectAside(s snapshot, x *sight) error {
+	ctx, cancel := e.putContext(x.stored.Size)
+	defer cancel()
+	o, err := e.store.Get(ctx, e.objectName(s.key, x.under), bucket.GetOptions{IfMatch: x.stored.ETag})
+	if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrChanged) {
+		return nil // the condition of the Put will see it
+	}
+	if err != nil {
+		return err
+	}
+	defer o.Body.Close()
+	f, err := os.CreateTemp("", "media-offload-")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, o.Body); err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	_, err = e.storeAside(s.key, f, info)
+	return err
+}
+
 // conflictName is where content is kept that lost its name. Keys at the limit
 // of what a store takes are cut.
 func conflictName(control, key, sum string) string {

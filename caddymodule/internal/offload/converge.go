@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -115,11 +116,13 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	case putNew:
 		return e.putShared(s, x, "")
 	case putOver:
-		over := x.base
-		if x.object == heldObject {
-			over = x.stored.ETag
+		return e.putShared(s, x, x.base)
+	case putKeeping:
+		if err := e.keepObjectAside(s, x); err != nil {
+			e.retry(s, fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
+			return false
 		}
-		return e.putShared(s, x, over)
+		return e.putShared(s, x, x.stored.ETag)
 	case fetch:
 		return e.bring(s, x)
 	case removeFile:

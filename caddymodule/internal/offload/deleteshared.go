@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 	"sync"
 	"time"
@@ -241,12 +240,4 @@ func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 		return false, nil
 	}
 	return err == nil && e.wasHere(full), err
-}
-
-// dirOf returns the directory of a path below a root, "" for the root.
-func dirOf(rel string) string {
-	if dir := path.Dir(rel); dir != "." {
-		return dir
-	}
-	return ""
 }

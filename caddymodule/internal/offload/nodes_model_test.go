@@ -43,7 +43,6 @@ type world struct {
 	locks  []sync.RWMutex // of nodes: held while one is killed
 	faulty bool
 	rnd    *rand.Rand
-	mu     sync.Mutex
 }
 
 func historyOfNodes(t *testing.T, seed uint64) {

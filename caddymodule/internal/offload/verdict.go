@@ -25,7 +25,8 @@ const (
 	baseObject
 	// sameObject has the file's content.
 	sameObject
-	// heldObject is another version that was certainly on this disk once.
+	// heldObject is another version that was on this disk once, unless the disk
+	// was emptied since.
 	heldObject
 	// otherObject is a version that this disk never held.
 	otherObject
@@ -56,6 +57,8 @@ const (
 	// object that was seen.
 	putNew
 	putOver
+	// putKeeping: as putOver, but the object's content is kept aside first.
+	putKeeping
 	// fetch: bring the object to the disk, in place of a file that is clean.
 	fetch
 	// removeFile: others deleted it, and it is clean.
@@ -89,7 +92,7 @@ func decide(file fileState, object objectState, why cause) verdict {
 	case sameObject:
 		return adopt
 	case heldObject:
-		return putOver
+		return putKeeping
 	case baseObject:
 		if file == changedFile {
 			return putOver

@@ -21,11 +21,11 @@ func TestVerdicts(t *testing.T) {
 		},
 		changedFile: {
 			unseenObject: {putOver}, noObject: {putNew},
-			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putOver}, otherObject: {keepBoth},
+			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth},
 		},
 		strangeFile: {
 			unseenObject: {putNew}, noObject: {putNew},
-			baseObject: {keepBoth}, sameObject: {adopt}, heldObject: {putOver}, otherObject: {keepBoth},
+			baseObject: {keepBoth}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth},
 		},
 	}
 	for _, file := range files {
