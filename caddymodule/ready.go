@@ -53,6 +53,10 @@ type gate struct {
 	closed    bool
 }
 
+// catchUpWait is how long a request without names waits at most: while the
+// bucket is away, logins and comments must not take as long as uploads.
+const catchUpWait = 3 * time.Second
+
 // errNotReady is why the app does not get the end of a request. To Caddy's
 // reverse proxy it looks as if the client had gone away, since it is no fault of
 // the upstream's.
@@ -129,6 +133,9 @@ func (g *gate) ask() (left time.Duration, ask bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	left = g.wait - g.waited
+	if len(g.stems) == 0 { // nobody else can be in its way, only the bucket
+		left = min(left, catchUpWait)
+	}
 	ask = !g.asked || g.news && left > 0
 	g.asked, g.news = true, false
 	return left, ask
