@@ -172,6 +172,11 @@ func (l *changeLog) giveWay(count int) {
 	pause(l.node.ctx.Done(), min(limit, time.Second))
 }
 
+// longRoundTrip is what a write takes at most that says something of the way to
+// the store. One that took longer, or seems to by a clock that was set, was
+// retried there or sent by a machine that stood still; rests must not grow by it.
+const longRoundTrip = time.Second
+
 // giveWayEvery is after how many entries without a rest a node makes room for
 // others that it does not know of.
 const giveWayEvery = 8
@@ -356,7 +361,7 @@ func (l *changeLog) wrote(b *batch, a attempt) (void bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.writeErr = nil
-	l.roundTrip = (3*l.roundTrip + atMost(a.began, l.node.now())) / 4
+	l.roundTrip = (3*l.roundTrip + min(atLeast(a.began, l.node.now()), longRoundTrip)) / 4
 	if l.next == a.number {
 		l.next++
 		l.synced, l.proved = a.began, a.began

@@ -41,10 +41,11 @@ type changeLog struct {
 	readErr   error  // of the last try; nil when it went well
 	failures  int    // in a row
 
-	pending   []*appendCall
-	flushing  bool   // the flusher's goroutine runs
-	batch     *batch // being appended
-	writeErr  error  // of the last try
+	pending  []*appendCall
+	flushing bool   // the flusher's goroutine runs
+	batch    *batch // being appended
+	writeErr error  // of the last try
+	// roundTrip is about how long a write takes; rests are measured by it.
 	roundTrip time.Duration
 }
 

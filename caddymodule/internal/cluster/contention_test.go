@@ -1,0 +1,77 @@
+package cluster
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// A write that took long, or seemed to, because the machine stood still or its
+// clock was set meanwhile, says nothing of how long a node that was outrun had
+// better rest: it must not rest for minutes.
+func TestRestsAreShort(t *testing.T) {
+	for name, happens := range map[string]func(*link, *simClock){
+		"the process stands still": func(l *link, c *simClock) { standStill(l, func() {}) },
+		"the machine is suspended": func(l *link, c *simClock) { c.suspend(); standStill(l, c.resume) },
+		"the clock is set":         func(_ *link, c *simClock) { c.set(time.Hour) },
+		"the clock is set back":    func(_ *link, c *simClock) { c.set(-time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newMemStore()
+				clock := &simClock{origin: time.Now(), speed: 1}
+				b, _ := join(t, linkTo(store, 10*time.Millisecond))
+				l := linkTo(store, 10*time.Millisecond).(*link)
+				faulty := bucket.NewFaulty(l, nil)
+				a, _ := join(t, faulty, func(c *Config) {
+					c.clock = clock.now
+					c.random = func(n int64) int64 { return n - 1 }
+				})
+				var once sync.Once
+				faulty.SetHook(func(c bucket.Call) bucket.Fault {
+					if c.Op == bucket.OpPut {
+						once.Do(func() { happens(l, clock) })
+					}
+					return bucket.Fault{}
+				})
+				if err := a.Append(t.Context(), putOf("slow")); err != nil {
+					t.Fatal(err)
+				}
+				losses := 0
+				faulty.SetHook(func(c bucket.Call) bucket.Fault {
+					if c.Op != bucket.OpPut || losses == 5 {
+						return bucket.Fault{}
+					}
+					losses++
+					if err := b.Append(t.Context(), putOf(fmt.Sprint("first", losses))); err != nil {
+						t.Error(err)
+					}
+					return bucket.Fault{}
+				})
+				began := time.Now()
+				if err := a.Append(t.Context(), putOf("outrun")); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("outrun %d times it took %s to append", losses, took)
+				}
+			})
+		})
+	}
+}
+
+// standStill has a node stand still for two minutes once its next request is
+// on its way.
+func standStill(l *link, end func()) {
+	goOn := make(chan struct{})
+	time.AfterFunc(time.Millisecond, func() { l.set(func(l *link) { l.paused = goOn }) })
+	time.AfterFunc(2*time.Minute, func() {
+		end()
+		l.set(func(l *link) { l.paused = nil })
+		close(goOn)
+	})
+}
