@@ -6,6 +6,10 @@
 // looks at the disk, commits what is there, deletes what is gone, and lets a
 // request wait until what was written while it ran is committed.
 //
+// Where several nodes write (LocalAll), each disk gets what the others wrote:
+// package cluster says what changed, a look at disk and bucket says what to do
+// (see decide).
+//
 // It promises that nothing that is on disk is forgotten (what could not be
 // committed is tried again for ever, and a restart finds what a killed process
 // left), that a key is called committed only when the bucket confirmed it, and

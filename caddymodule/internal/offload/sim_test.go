@@ -37,13 +37,13 @@ var (
 // answered uploads got one name while the bucket worked, and at the end all
 // disks equal the bucket. Promise 8: an empty disk empties nothing.
 //
-// Broken on purpose, it fails: see mutations below, each tried.
-//   - changedFile over otherObject: putOver instead of keepBoth
-//   - strangeFile unseen: an unconditional Put
-//   - cleanFile without object, ownChange after a restart: putNew always
+// Broken on purpose, it fails within 300 histories; each was tried:
+//   - decide: putOver where it says keepBoth; putNew where it says removeFile;
+//     putOver instead of putKeeping
+//   - a Put without IfNoneMatch, or without IfMatch
+//   - a changed file taken for a clean one
 //   - a delete that does not look at the version first
-//   - Ready without CatchUp
-//   - an upload answered before Append returned
+//   - a request that does not catch up with the log
 func TestSimulation(t *testing.T) {
 	seed := *simSeed
 	if seed == 0 {
@@ -217,16 +217,16 @@ func (n *simNode) wipe() {
 }
 
 func (n *simNode) start() {
-	n.mu.Lock()
-	n.pending, n.moved, n.up = map[string]*simItem{}, make(chan struct{}), false
-	n.ctx, n.kill = context.WithCancel(context.Background())
-	n.mu.Unlock()
 	node, err := cluster.New(cluster.Config{Store: n.link, Prefix: "offload/", Apply: n.apply, Lost: func() { n.reconcile() }})
 	if err != nil {
 		n.w.t.Fatal(err)
 	}
+	n.mu.Lock()
+	n.pending, n.moved, n.up = map[string]*simItem{}, make(chan struct{}), false
+	n.ctx, n.kill = context.WithCancel(context.Background())
 	n.node = node
 	ctx := n.ctx
+	n.mu.Unlock()
 	n.work.Go(func() {
 		for node.Join(ctx) != nil {
 			if !n.pause(ctx) {
@@ -240,7 +240,9 @@ func (n *simNode) start() {
 
 // stop ends the node as a crash does: nothing is put in order.
 func (n *simNode) stop() {
+	n.mu.Lock()
 	n.kill()
+	n.mu.Unlock()
 	n.work.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -318,6 +320,9 @@ func (n *simNode) touch(key string, change simItem) {
 		it = &simItem{}
 		n.pending[key] = it
 		ctx := n.ctx
+		if ctx.Err() != nil {
+			return // crashed: the next start finds it
+		}
 		n.work.Go(func() {
 			for ctx.Err() == nil && !n.converge(ctx, key, it) {
 				n.pause(ctx)
@@ -487,8 +492,11 @@ func (n *simNode) idle(ctx context.Context, keys []string) error {
 		for _, key := range keys {
 			busy = busy || n.pending[key] != nil
 		}
-		moved := n.moved
+		moved, life := n.moved, n.ctx
 		n.mu.Unlock()
+		if life.Err() != nil {
+			return life.Err()
+		}
 		if !busy {
 			return nil
 		}
@@ -496,8 +504,8 @@ func (n *simNode) idle(ctx context.Context, keys []string) error {
 		case <-moved:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-n.ctx.Done():
-			return n.ctx.Err()
+		case <-life.Done():
+			return life.Err()
 		}
 	}
 }
@@ -507,10 +515,13 @@ func (n *simNode) request(random *rand.Rand, content string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	stem := fmt.Sprintf("image%d", random.IntN(2))
-	claim := n.node.Claim()
+	n.mu.Lock()
+	node := n.node
+	n.mu.Unlock()
+	claim := node.Claim()
 	defer claim.Release()
 	claim.Add(stem)
-	err := errors.Join(claim.Wait(ctx), n.node.CatchUp(ctx))
+	err := errors.Join(claim.Wait(ctx), node.CatchUp(ctx))
 	if err == nil {
 		err = n.idle(ctx, nil)
 	}
