@@ -185,6 +185,9 @@ func (e *Engine) removeGoneDirs(now time.Time) {
 // keepBoth stores the file's content aside in the bucket and puts the object
 // that has its name in its place.
 func (e *Engine) keepBoth(s snapshot, x *sight) (again bool) {
+	if e.ownsName(s, x) {
+		return e.takeName(s, x)
+	}
 	name, err := e.storeAside(s.key, x.f, x.info)
 	if err != nil {
 		e.retry(s, fmt.Errorf("keeping the content of %s: %w", s.key, err))

@@ -83,6 +83,14 @@ func (e *Engine) onlyNode() bool {
 // (Promise 6: "Before PHP runs for an upload, the node has caught up with the
 // change log, so that the app's own "is this name taken?" check is right.")
 func (r *Request) Ready(ctx context.Context) error {
+	err := r.becomeReady(ctx)
+	if err == nil {
+		r.e.owners.add(r)
+	}
+	return err
+}
+
+func (r *Request) becomeReady(ctx context.Context) error {
 	e := r.e
 	if err := e.awaitNames(ctx); err != nil {
 		return err
@@ -163,6 +171,7 @@ func (r *Request) resembles() (stems []string, test func(key string) bool) {
 
 // releaseNames gives the names back.
 func (r *Request) releaseNames() {
+	r.e.owners.remove(r)
 	n := &r.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
