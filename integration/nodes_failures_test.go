@@ -31,7 +31,7 @@ const leaseExpiry = 25 * time.Second
 // files of the same name. Each part ends with all disks equal, and with a file
 // of its own for each upload that a client was told of.
 func TestNodesFailures(t *testing.T) {
-	ctx := within(t, time.Duration(length(5, 60))*time.Minute)
+	ctx := within(t, time.Duration(length(8, 90))*time.Minute)
 	c := newCluster(t, clusterOptions{store: onVersitygw, options: []string{"hold 5s"}})
 	for _, part := range []struct {
 		name string
@@ -41,6 +41,7 @@ func TestNodesFailures(t *testing.T) {
 		{"stopped", testStoppedNode},
 		{"cut off", testCutOffNode},
 		{"answers lost", testLostAnswers},
+		{"joining", testJoiningNode},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, ctx, c) })
 	}
@@ -284,26 +285,36 @@ func testCutOffNode(t *testing.T, ctx context.Context, c *cluster) {
 			must(t, victim.faults.Set(fault))
 			defer func() { must(t, victim.faults.Set(env.Healthy)) }()
 			cutOff := &uploadLog{content: map[int]sum{}}
-			inParallel(2, 2, func(i int) {
+			var alone sync.WaitGroup
+			for i := range 2 {
 				file := sample.JPEG(fmt.Sprintf("%s alone %d.jpg", name, i), 0.3, uint64(i))
-				start := time.Now()
-				id, err := client.UploadGrid(ctx, file)
-				t.Logf("an upload to the server that is cut off took %s: %.300v", time.Since(start).Round(time.Millisecond), err)
-				if err != nil {
-					cutOff.fail()
-					return
-				}
-				cutOff.add(id, file.Content)
-			})
+				alone.Go(func() {
+					start := time.Now()
+					id, err := client.UploadGrid(ctx, file)
+					t.Logf("an upload to the server that was cut off took %s: %.300v", time.Since(start).Round(time.Millisecond), err)
+					if err != nil {
+						cutOff.fail()
+						return
+					}
+					cutOff.add(id, file.Content)
+				})
+			}
+			if soak {
+				alone.Wait() // it goes on without names in the end
+			}
 			for id, content := range before.content {
 				if err := c.serves(ctx, victim, c.attachedFiles(ctx, t)[id], &content); err != nil {
 					t.Errorf("cut off: %v", err)
 				}
 			}
+			others.goesOn(t, 10)
+			c.health(ctx, t, victim, "?for=uploads", http.StatusServiceUnavailable)
+			c.health(ctx, t, victim, "", http.StatusOK)
 			onDisk := contents(t, victim)
-			others.goesOn(t, 5)
 			must(t, victim.faults.Set(env.Healthy))
 			healed := time.Now()
+			c.health(ctx, t, victim, "?for=uploads", http.StatusOK)
+			alone.Wait()
 			others.stop()
 			others.noWedge(t)
 			c.equalWithin(ctx, "after the healing", recoveryTime)
@@ -314,6 +325,15 @@ func testCutOffNode(t *testing.T, ctx context.Context, c *cluster) {
 			c.keptSomewhere(ctx, t, onDisk)
 		})
 	}
+}
+
+// health waits until a node tells load balancers so.
+func (c *cluster) health(ctx context.Context, t *testing.T, n *node, query string, want int) {
+	t.Helper()
+	waitFor(t, recoveryTime, fmt.Sprintf("answer %d at %s%s", want, healthPath, query), func() bool {
+		resp, _ := request(t, ctx, n.client, http.MethodGet, c.url+healthPath+query, nil)
+		return resp.StatusCode == want
+	})
 }
 
 // testLostAnswers loses the answers to one write in seven on all servers: the

@@ -26,17 +26,15 @@ import (
 // uploadsAtOnce is how many uploads of one name are under way together.
 const uploadsAtOnce = 12
 
-// TestNodesSameName uploads many files of one name and different content, twelve
+// testNodesSameName uploads many files of one name and different content, twelve
 // at a time, over three servers: as many attachments, as many files, each with
 // its own content everywhere.
 //
 // Promise 6: "Before PHP runs for an upload, the node has caught up with the
 // change log, so that the app's own "is this name taken?" check (file_exists,
 // scandir) is right."
-func TestNodesSameName(t *testing.T) {
+func testNodesSameName(t *testing.T, ctx context.Context, c *cluster) {
 	n := length(36, 1000)
-	ctx := within(t, time.Duration(length(3, 60))*time.Minute)
-	c := newCluster(t, clusterOptions{store: onVersitygw})
 	client := c.login(ctx, nil)
 	for _, way := range []wp.Way{{Name: "media grid", Upload: (*wp.Client).UploadGrid}, {Name: "REST", Upload: (*wp.Client).UploadREST}} {
 		t.Run(way.Name, func(t *testing.T) {
@@ -55,7 +53,6 @@ func TestNodesSameName(t *testing.T) {
 			c.kept(ctx, t, log)
 		})
 	}
-	c.noConflicts(ctx)
 }
 
 // inParallel calls f n times, at most limit at once.
@@ -183,9 +180,9 @@ func newJSONApp(c *cluster, php *env.PHP) served {
 	return &env.App{Dir: dir, URL: c.url, Preset: "joomla", PHP: php}
 }
 
-// TestNodesSameNameJSON is TestNodesSameName with Joomla-style bodies. A client
+// TestNodesJSON is testNodesSameName with Joomla-style bodies. A client
 // that is told that a name is taken takes another.
-func TestNodesSameNameJSON(t *testing.T) {
+func TestNodesJSON(t *testing.T) {
 	n := length(120, 1000)
 	ctx := within(t, time.Duration(length(3, 30))*time.Minute)
 	c := newCluster(t, clusterOptions{store: onVersitygw, app: newJSONApp, mediaPath: "/"})

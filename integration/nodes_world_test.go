@@ -76,7 +76,10 @@ type node struct {
 	client *http.Client
 }
 
-const wordpressMedia = "/wp-content/uploads/"
+const (
+	wordpressMedia = "/wp-content/uploads/"
+	healthPath     = "/media-offload/health"
+)
 
 // newCluster starts one. Its nodes are up and the balancer sends to all.
 func newCluster(t *testing.T, opts clusterOptions) *cluster {
@@ -130,7 +133,7 @@ func (c *cluster) add() *node {
 	}
 	n.caddy = must1(c.env.Caddy(env.CaddyOptions{
 		Binary: binary, Environ: append(environ, "GORACE=halt_on_error=0"),
-		Sites: app.Serve(app.MediaOffload(&bucket, c.publicURL, c.opts.options...), "http://"+n.address),
+		Sites: app.Serve(app.MediaOffload(&bucket, c.publicURL, append([]string{"health " + healthPath}, c.opts.options...)...), "http://"+n.address),
 	}))(c.t)
 	c.t.Cleanup(func() {
 		if races := n.caddy.DataRaces(); races != "" {
@@ -154,7 +157,7 @@ func (c *cluster) wordpress(php *env.PHP) *env.Site {
 // balance is the setting of a balancer that sends to these nodes.
 func (c *cluster) balance(nodes ...*node) env.BalancerOptions {
 	c.t.Helper()
-	opts := env.BalancerOptions{Binary: must1(env.Tool("caddy"))(c.t), URL: c.url}
+	opts := env.BalancerOptions{Binary: must1(env.Tool("caddy"))(c.t), URL: c.url, Health: healthPath}
 	for _, n := range nodes {
 		opts.Servers = append(opts.Servers, n.address)
 	}
