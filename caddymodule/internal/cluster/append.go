@@ -366,7 +366,6 @@ func (l *changeLog) wrote(b *batch, a attempt) (void bool, err error) {
 		l.next++
 		l.synced, l.proved = a.began, a.began
 	}
-	l.answer(0)
 	return false, nil
 }
 
@@ -375,7 +374,7 @@ func (l *changeLog) wrote(b *batch, a attempt) (void bool, err error) {
 func (l *changeLog) isVoid(number uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(l.node.ctx, callTimeout)
 	defer cancel()
-	follows, err := l.follows(ctx, number)
+	follows, _, err := l.follows(ctx, number)
 	if err != nil || follows {
 		return false, err
 	}

@@ -18,8 +18,10 @@ const (
 	page = 1000
 )
 
-// readToEnd reads entries until one is absent, and then answers all that had
-// asked by then; asked is the last of them at the call.
+// readToEnd reads until all is read that was in the log when it asked the store
+// last, and then answers all that had asked by then; asked is the last of them
+// at the call. That is when an entry is absent or, since a busy log may have no
+// end by the time one gets there, when all was read that a listing named.
 func (l *changeLog) readToEnd(asked uint64) error {
 	behind := l.behind()
 	for {
@@ -27,32 +29,31 @@ func (l *changeLog) readToEnd(asked uint64) error {
 			return err
 		}
 		l.mu.Lock()
-		from, began := l.next, l.node.now()
+		from, began, stale := l.next, l.node.now(), l.stale()
 		asked = max(asked, l.asked)
 		idle := len(l.waiters) == 0
 		l.mu.Unlock()
 		if idle || l.node.ctx.Err() != nil {
 			return l.node.ctx.Err()
 		}
-		count := uint64(1)
+		count, whole := uint64(1), false
 		switch {
-		case behind == 1:
-			count = window
-		case behind > 1:
-			listed, err := l.listed(from)
-			if err != nil {
+		case behind > 1 || stale:
+			var err error
+			if count, whole, err = l.listed(from); err != nil {
 				return err
 			}
-			count = max(1, listed)
+		case behind == 1:
+			count = window
 		}
 		found, err := l.readEntries(from, count)
 		if err != nil {
 			return err
 		}
-		if found < count && l.reachedEnd(asked, began) {
+		whole = whole && found == count
+		if (whole || found < count) && l.reachedEnd(asked, began, whole) {
 			return nil
 		}
-		l.progressed(found, began)
 		behind++
 	}
 }
@@ -62,20 +63,21 @@ func (l *changeLog) behind() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range l.waiters {
-		if w.past >= l.next {
+		if w.known >= l.next {
 			return 1
 		}
 	}
 	return 0
 }
 
-// reachedEnd notes that an entry was absent in a look that began at began. It
-// reports false if that look took so long that the entry may have been trimmed
-// before the store was asked: then a listing has to tell.
-func (l *changeLog) reachedEnd(asked uint64, began instant) bool {
+// reachedEnd notes that all was read that was in the log at began, since the
+// next entry was absent or, if it was whole, a listing named no other. It
+// reports false if the absent entry may have been trimmed before the store was
+// asked: then a listing has to tell.
+func (l *changeLog) reachedEnd(asked uint64, began instant, whole bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stale() {
+	if !whole && l.stale() {
 		return false
 	}
 	if atLeast(l.synced, began) > 0 {
@@ -83,17 +85,6 @@ func (l *changeLog) reachedEnd(asked uint64, began instant) bool {
 	}
 	l.answer(asked)
 	return true
-}
-
-// progressed notes that entries were there in a look that began at began, and
-// answers those who wait for one of them.
-func (l *changeLog) progressed(found uint64, began instant) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if found > 0 && atLeast(l.proved, began) > 0 {
-		l.proved = began
-	}
-	l.answer(0)
 }
 
 // readEntries reads count entries, several at once, and applies those that are
@@ -172,7 +163,10 @@ func (l *changeLog) took(number uint64, data []byte) {
 	}
 }
 
-// refresh makes sure by a listing, if the log was last seen up to here long ago, that the entry to be read next was not trimmed.
+// refresh makes sure by a listing that the log goes on at the cursor, if it is
+// long ago that the cursor was at its end. If the entry to be read next is
+// absent, that is the end now. If it is there, it may be old and about to be
+// trimmed: then nothing is known of those above it before all are read.
 func (l *changeLog) refresh() error {
 	l.mu.Lock()
 	next, doubted, began := l.next, l.doubted || l.stale(), l.node.now()
@@ -182,7 +176,7 @@ func (l *changeLog) refresh() error {
 	}
 	ctx, cancel := context.WithTimeout(l.node.ctx, 6*callTimeout)
 	defer cancel()
-	follows, err := l.follows(ctx, next)
+	follows, more, err := l.follows(ctx, next)
 	if err == nil && !follows {
 		err = l.jump(ctx, next)
 	}
@@ -192,20 +186,20 @@ func (l *changeLog) refresh() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.doubted = false
-	if atLeast(l.proved, began) > 0 {
+	if !more && l.next == next && atLeast(l.proved, began) > 0 {
 		l.proved = began
 	}
 	return nil
 }
 
-// stale reports whether it was long ago that the log was seen to reach up to
-// the cursor. The caller holds mu.
+// stale reports whether it was long ago that the cursor was at the log's end.
+// The caller holds mu.
 func (l *changeLog) stale() bool { return atMost(l.proved, l.node.now()) > l.node.cfg.fresh }
 
 // follows reports whether an entry of this number continues, or would continue,
 // the log as it stands in the bucket: the one before is there, and if one of
-// this number is not, there is none above it either.
-func (l *changeLog) follows(ctx context.Context, number uint64) (bool, error) {
+// this number is not, there is none above it either. more is whether it is there.
+func (l *changeLog) follows(ctx context.Context, number uint64) (follows, more bool, err error) {
 	after := ""
 	if number > 2 {
 		after = l.entryKey(number - 2)
@@ -213,15 +207,15 @@ func (l *changeLog) follows(ctx context.Context, number uint64) (bool, error) {
 	before := number == 1
 	for found, err := range l.numbers(ctx, after) {
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		if found == number-1 {
 			before = true
 			continue
 		}
-		return before && found == number, nil
+		return before && found == number, found == number, nil
 	}
-	return before, nil
+	return before, false, nil
 }
 
 // jump sets the cursor to the end of the log, because it does not go on at

@@ -30,23 +30,26 @@ func (l *changeLog) numbers(ctx context.Context, after string) iter.Seq2[uint64,
 }
 
 // listed returns how many entries follow each other from number on, as far as
-// about one page of a listing tells.
-func (l *changeLog) listed(number uint64) (uint64, error) {
+// about one page of a listing tells, at least 1 though there may be none. whole
+// is whether it named all there are.
+func (l *changeLog) listed(number uint64) (count uint64, whole bool, err error) {
 	ctx, cancel := context.WithTimeout(l.node.ctx, callTimeout)
 	defer cancel()
-	var count uint64
+	whole = true
 	for found, err := range l.numbers(ctx, l.entryKey(number-1)) {
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
-		if found != number+count {
+		if found != number+count || count == page {
+			whole = false
 			break
 		}
-		if count++; count == page {
-			break
-		}
+		count++
 	}
-	return count, nil
+	if count == 0 {
+		return 1, false, nil
+	}
+	return count, whole, nil
 }
 
 // findEnd returns the number of the last entry, 0 if there is none. A long log

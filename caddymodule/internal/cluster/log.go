@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// fresh is how long it may be since the log was seen to reach up to the cursor
-// for an absent entry to be believed absent, and not trimmed, without a listing. The
-// log keeps entries for very much longer.
+// fresh is how long it may be since the cursor was at the log's end for an
+// absent entry to be believed absent, and not trimmed, without a listing: the
+// log keeps what was written since for very much longer.
 const fresh = time.Minute
 
 // changeLog is the node's place in the change log: what it has read, who waits
@@ -24,9 +24,9 @@ type changeLog struct {
 	// next is the number of the next entry to read: all before it were given
 	// to Apply or are this node's own.
 	next uint64
-	// synced is when the last look began that found next absent.
+	// synced is when the last look began that read the log to its end.
 	synced instant
-	// proved is when it was last certain that the entry before next is there.
+	// proved is a moment at which the log had no entry yet from next on.
 	proved instant
 	// jumps counts how often the cursor was set to the log's end.
 	jumps int
@@ -52,9 +52,9 @@ type changeLog struct {
 // waiter waits until all is read that was in the log when it came.
 type waiter struct {
 	asked uint64
-	// past also ends the wait: that the cursor is beyond this entry. 0: not.
-	past uint64
-	done chan error // buffered
+	// known is the number of an entry that is known to be there, 0 if none is.
+	known uint64
+	done  chan error // buffered
 }
 
 func (l *changeLog) entryKey(number uint64) string { return l.prefix + entryName(number) }
@@ -93,9 +93,10 @@ func (n *Node) CatchUp(ctx context.Context) error {
 	return n.log.read(ctx, 0, n.begin)
 }
 
-// read waits until the log was read to the end that it had at the call, or
-// until the entry past was read, if that is not 0. begin starts the follower.
-func (l *changeLog) read(ctx context.Context, past uint64, begin func(func()) bool) error {
+// read waits until the log was read to the end that it had at the call. known is
+// the number of an entry that is known to be there, or 0. begin starts the
+// follower.
+func (l *changeLog) read(ctx context.Context, known uint64, begin func(func()) bool) error {
 	const doing = "catching up with the change log"
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -106,7 +107,7 @@ func (l *changeLog) read(ctx context.Context, past uint64, begin func(func()) bo
 		return fmt.Errorf("%s: %w", doing, ErrNotJoined)
 	}
 	l.asked++
-	w := &waiter{asked: l.asked, past: past, done: make(chan error, 1)}
+	w := &waiter{asked: l.asked, known: known, done: make(chan error, 1)}
 	l.waiters = append(l.waiters, w)
 	if !l.following {
 		l.following = begin(l.follow)
@@ -151,12 +152,11 @@ func (l *changeLog) leave(w *waiter) {
 	}
 }
 
-// answer ends the waits that are over now: those asked for up to asked saw the
-// log's end, those for an entry that was read saw that. The caller holds mu.
+// answer ends the waits that were asked for up to asked. The caller holds mu.
 func (l *changeLog) answer(asked uint64) {
 	keep := l.waiters[:0]
 	for _, w := range l.waiters {
-		if w.asked <= asked || w.past != 0 && w.past < l.next {
+		if w.asked <= asked {
 			w.done <- nil
 			continue
 		}
