@@ -71,8 +71,7 @@ func (e *Engine) onlyNode() bool {
 
 // Ready returns nil when the app may see the end of the request: its names are
 // claimed, and what other nodes wrote before is on disk, so that the app's own
-// look at the disk is right. An error (the bucket does not answer, for
-// some seconds or as was seen before; ctx ended)
+// look at the disk is right. An error (the bucket does not answer, ctx ended)
 // says that this cannot be promised; the request may go on all the same, for
 // what collides is kept twice, never lost. With LocalOwn only this node's own
 // requests are waited for.
@@ -96,23 +95,11 @@ func (r *Request) becomeReady(ctx context.Context) error {
 	if err := e.awaitNames(ctx); err != nil {
 		return err
 	}
-	if !e.shared() {
-		return r.awaitClaim(ctx)
-	}
-	reached, done := e.reach.during(ctx)
-	defer done()
-	err := r.seeOthers(reached)
-	if err != nil && ctx.Err() == nil && reached.Err() != nil {
-		return fmt.Errorf("waiting for the bucket: %w", context.Cause(reached))
-	}
-	return err
-}
-
-// seeOthers claims the names and brings what other nodes wrote before.
-func (r *Request) seeOthers(ctx context.Context) error {
-	e := r.e
 	if err := r.awaitClaim(ctx); err != nil {
 		return err
+	}
+	if !e.shared() {
+		return nil
 	}
 	// After the claim: who held the names before has written to the log by now.
 	if err := e.team.node.CatchUp(ctx); err != nil {
@@ -135,10 +122,11 @@ func (r *Request) seeOthers(ctx context.Context) error {
 func (e *Engine) awaitNames(ctx context.Context) error {
 	for {
 		open, moved := e.team.names.state()
-		if open && (e.onlyNode() || (!e.health.isDown() && e.reach.status() == nil)) {
+		if open && (e.onlyNode() || !e.health.isDown()) {
 			return nil
 		}
-		if err := e.trouble(); err != nil {
+		_, _, failed := e.recon.status()
+		if err := cmp.Or(e.health.status(), failed); err != nil {
 			return fmt.Errorf("waiting for the bucket: %w", err)
 		}
 		if open {
@@ -222,7 +210,8 @@ func (e *Engine) Ready() (reads, uploads bool, reason string) {
 		return false, false, "it is stopping"
 	}
 	open, _ := e.team.names.state()
-	if err := e.trouble(); err != nil {
+	_, _, failed := e.recon.status()
+	if err := cmp.Or(e.health.status(), failed); err != nil {
 		return true, false, err.Error()
 	}
 	if !open {
