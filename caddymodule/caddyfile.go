@@ -55,6 +55,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		local         all|own
 //		serve         proxy|redirect|presign [<ttl>]
 //		missing       404|app
+//		private_reads deny|app
 //		hold          <duration>
 //		hold_buffer   <size>
 //		on_failure    pass|reject
@@ -122,6 +123,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return durationArg(d, &h.Hold)
 	case "hold_buffer":
 		return sizeArg(d, &h.HoldBuffer)
+	case "private_reads":
+		return wordArg(d, &h.PrivateReads, privateDeny, privateApp)
 	case "on_failure":
 		return wordArg(d, &h.OnFailure, onFailurePass, onFailureReject)
 	case "ready_wait":

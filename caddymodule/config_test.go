@@ -112,6 +112,7 @@ func TestBadConfig(t *testing.T) {
 		{"public_url with query", map[string]any{"public_url": "https://cdn.example.com/?x=1"}, "a key is appended to the URL"},
 		{"public_url with secret", map[string]any{"public_url": "https://u:p@cdn.example.com/"}, "a key is appended to the URL"},
 		{"prefixes", map[string]any{"bucket": map[string]any{"url": "file:///srv/b", "private_prefix": "media/private"}}, "lies below prefix"},
+		{"private reads", map[string]any{"private_reads": "no"}, `private_reads: "no" is neither deny nor app`},
 		{"presign too long", map[string]any{"serve": "presign", "presign_ttl": "8d"}, "between 1s and 7d"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -143,8 +143,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestReadOfPrivate: what is not public is never served from the bucket, even if
-// the disk has lost it and the bucket has it.
+// TestReadOfPrivate: what is not public is served neither from the disk nor from
+// the bucket, by whatever detour.
 //
 // Promise 7: "Private and ignored files, control objects and the app's code are
 // never readable through the public URL or the module."
@@ -155,9 +155,8 @@ func TestReadOfPrivate(t *testing.T) {
 	if text, err := s.object("private/" + private); err != nil || text != "secret" {
 		t.Fatalf("private object: %q, %v", text, err)
 	}
-	s.drop(private)
 	const base = "/wp-content/uploads/"
-	for _, path := range []string{
+	paths := []string{
 		base + private,
 		base + "woocommerce_uploads%2Fbook.pdf",
 		base + "../../private/woocommerce_uploads/book.pdf",
@@ -168,22 +167,44 @@ func TestReadOfPrivate(t *testing.T) {
 		base + "woocommerce_uploads/book.pdf%00.jpg",
 		base + "2026/11/x.php", base + ".htaccess", base + "", base + "2026/",
 		"/private/woocommerce_uploads/book.pdf", "/wp-content/uploads", "/offload/log/1",
-	} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.origin(), nil)
-		if err != nil {
-			t.Fatal(err)
+	}
+	for _, where := range []string{"on disk", "in the bucket only"} {
+		for _, path := range paths {
+			if a := s.getRaw(path); strings.Contains(a.body, "secret") {
+				t.Errorf("%s: %s: %d %q", where, path, a.StatusCode, a.body)
+			}
 		}
-		request.URL.Opaque = path // as it is, without cleaning
-		response, err := s.client.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, _ := io.ReadAll(response.Body)
-		response.Body.Close()
-		if strings.Contains(string(text), "secret") {
-			t.Errorf("%s: %d %q", path, response.StatusCode, text)
+		if where == "on disk" {
+			s.drop(private)
 		}
 	}
+}
+
+// TestReadOfPrivateByTheApp: by option, the next handler decides.
+func TestReadOfPrivateByTheApp(t *testing.T) {
+	s, _ := newReadSite(t, func(s *testSite) { s.handler["private_reads"] = "app" })
+	const private = "woocommerce_uploads/book.pdf"
+	s.do(http.MethodPost, "/upload", fmt.Sprintf(`{%q: "secret"}`, private))
+	if a := s.get("/wp-content/uploads/" + private); a.body != "secret" {
+		t.Errorf("%d %q", a.StatusCode, a.body)
+	}
+}
+
+// getRaw asks for a path as it is, without cleaning.
+func (s *testSite) getRaw(path string) answer {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.origin(), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.URL.Opaque = path
+	response, err := s.client.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return answer{Response: response, body: string(text), err: err}
 }
 
 // TestReadAfterRewrite: the directive runs after rewrites, so the path may be

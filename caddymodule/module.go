@@ -113,6 +113,12 @@ type Handler struct {
 	// none.
 	Ignore []string `json:"ignore,omitempty"`
 
+	// What answers a read of a private file by its own URL: `deny` this module,
+	// with status 404, `app` the next handler, which knows who may have it. A
+	// file that the app hands out by X-Accel-Redirect or the like, or by an
+	// address of its own, is not meant by this. Default: `deny`.
+	PrivateReads string `json:"private_reads,omitempty"`
+
 	// Patterns of URL paths whose answers are not rewritten, besides the
 	// preset's. Default: none.
 	NoRewrite []string `json:"no_rewrite,omitempty"`
@@ -260,6 +266,7 @@ func (h *Handler) setDefaults() {
 	setDefault(&h.Hold, caddy.Duration(10*time.Second))
 	setDefault(&h.HoldBuffer, 1<<20)
 	setDefault(&h.OnFailure, onFailurePass)
+	setDefault(&h.PrivateReads, privateDeny)
 	setDefault(&h.ReadyWait, caddy.Duration(30*time.Second))
 	setDefault(&h.Missing, missing404)
 }
@@ -288,6 +295,11 @@ func (h *Handler) check() error {
 	case onFailurePass, onFailureReject:
 	default:
 		return fmt.Errorf("on_failure: %q is neither pass nor reject", h.OnFailure)
+	}
+	switch h.PrivateReads {
+	case privateDeny, privateApp:
+	default:
+		return fmt.Errorf("private_reads: %q is neither deny nor app", h.PrivateReads)
 	}
 	switch h.Missing {
 	case missing404, missingApp:

@@ -26,6 +26,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 	q := newRequestPaths(r)
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if h.closed(engine.engine, &q) {
+			return caddyhttp.Error(http.StatusNotFound, errPrivate)
+		}
 		if key, isMedia := h.mediaKey(r, &q); key != "" {
 			return h.serveMedia(w, r, next, engine.engine, key)
 		} else if isMedia {

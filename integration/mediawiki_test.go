@@ -23,7 +23,7 @@ import (
 // and the app's code are never readable through the public URL or the module."
 func TestMediaWiki(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
-	w := newAppWorld(t, worldOptions{store: onVersitygw, directives: closedFolders, straight: true}, func(w *world, php *env.PHP) {
+	w := newAppWorld(t, worldOptions{store: onVersitygw, straight: true}, func(w *world, php *env.PHP) {
 		w.app = must1(w.env.MediaWiki(shared.db, php, databaseName(t), address(t)))(t)
 		w.assets = []string{"/resources/", "/skins/", "/extensions/"}
 		w.check.Root = filepath.Join(w.app.Dir, "images")
@@ -46,9 +46,6 @@ func TestMediaWiki(t *testing.T) {
 	s.deletes(ctx)
 	w.noLeftovers(ctx)
 }
-
-// closedFolders are what the README says of folders that only Apache closes.
-var closedFolders = []string{"@private path /images/deleted/* /images/temp/* /images/lockdir/*", "respond @private 404"}
 
 // wiki is what the steps of the test share.
 type wiki struct {
