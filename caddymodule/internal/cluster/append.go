@@ -34,6 +34,7 @@ type batch struct {
 	// found: it was read from the log. Under changeLog.mu.
 	found            bool
 	losses, failures int
+	askAt            instant // when to ask others to rest
 }
 
 // Append writes changes to the log; those of one call in its order. Changes
@@ -141,6 +142,7 @@ func (l *changeLog) flush() {
 		if count > 0 {
 			l.giveWay(count)
 		}
+		l.restIfAsked()
 		b := l.takeBatch()
 		if b == nil {
 			return
@@ -296,6 +298,7 @@ func (l *changeLog) failed(b *batch, err error) {
 // must not rest for long: who has just written does not.
 func (l *changeLog) outrun(b *batch, number uint64) error {
 	l.node.count.collisions.Add(1)
+	l.askForRest(b)
 	if err := l.read(l.node.ctx, number, l.node.goOn); err != nil {
 		return err
 	}
@@ -361,6 +364,7 @@ func (l *changeLog) wrote(b *batch, a attempt) (void bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.writeErr = nil
+	l.yielding.wroteEntry(l.node.now())
 	l.roundTrip = (3*l.roundTrip + min(atLeast(a.began, l.node.now()), longRoundTrip)) / 4
 	if l.next == a.number {
 		l.next++

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -74,4 +75,50 @@ func standStill(l *link, end func()) {
 		l.set(func(l *link) { l.paused = nil })
 		close(goOn)
 	})
+}
+
+// Nodes that write without a pause, near the store, leave room for one that is
+// far from it and would be outrun each time; and it can catch up with a log that
+// has always grown by the time it gets to its end.
+func TestFarNodeIsNotStarved(t *testing.T) {
+	for _, busy := range []int{1, 4} {
+		for _, latency := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%d near, far by %s", busy, latency), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { testFarNode(t, busy, latency) })
+			})
+		}
+	}
+}
+
+func testFarNode(t *testing.T, busy int, latency time.Duration) {
+	store := newMemStore()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range busy {
+		near, _ := join(t, linkTo(store, 5*time.Millisecond))
+		for j := range 3 {
+			wg.Go(func() {
+				for n := 0; ctx.Err() == nil; n++ {
+					_ = near.Append(ctx, putOf(fmt.Sprint(i, ".", j, ".", n)))
+				}
+			})
+		}
+	}
+	far, _ := join(t, linkTo(store, latency))
+	const limit = 20 * time.Second
+	within := func(what string, do func(context.Context) error) {
+		soon, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		if err := do(soon); err != nil {
+			t.Errorf("%s within %s: %v", what, limit, err)
+		}
+	}
+	time.Sleep(5 * time.Second)
+	for i := range 5 {
+		within("catching up", far.CatchUp)
+		within("appending", func(ctx context.Context) error { return far.Append(ctx, putOf(fmt.Sprint("far", i))) })
+	}
+	cancel()
+	wg.Wait()
+	time.Sleep(time.Minute) // requests that are still under way
 }

@@ -47,6 +47,7 @@ type changeLog struct {
 	writeErr error  // of the last try
 	// roundTrip is about how long a write takes; rests are measured by it.
 	roundTrip time.Duration
+	yielding  yielding
 }
 
 // waiter waits until all is read that was in the log when it came.

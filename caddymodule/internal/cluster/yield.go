@@ -1,0 +1,108 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// A node that is near the store and writes without a pause outruns one that is
+// far from it each time: who is far learns of an entry when the next is there.
+// So a node that was outrun for long writes an object that says so; those that
+// write without a pause look at it, and rest when it has changed. Nothing else
+// rests on it: a node that cannot write or read it only waits longer.
+const (
+	// patience is how long a node is outrun until it asks, and asks again.
+	patience = time.Second
+	// busyRow is how many entries in a row, none of them rowGap after the one
+	// before, make a node one that writes without a pause.
+	busyRow = 8
+	rowGap  = time.Second
+	// lookEvery is about how often such a node looks whether another asks. It
+	// is much less than rest, so that the rests of several overlap.
+	lookEvery = 250 * time.Millisecond
+	// rest is how long it leaves the log to others.
+	rest = time.Second
+)
+
+// yielding is what a node knows of nodes that ask for rests. Under changeLog.mu.
+type yielding struct {
+	row     int     // entries that this node wrote in a row
+	wroteAt instant // the last of them
+	lookAt  instant // when to look next
+	etag    string  // of the object as last seen
+}
+
+func (l *changeLog) yieldKey() string { return l.node.cfg.Prefix + "yield" }
+
+// wroteEntry counts an entry. The caller holds mu.
+func (y *yielding) wroteEntry(now instant) {
+	if atLeast(y.wroteAt, now) > rowGap {
+		y.row = 0
+	}
+	y.row++
+	y.wroteAt = now
+}
+
+// askForRest asks the nodes that write without a pause to rest, if the batch
+// was outrun for long. Failures show only in that it is asked again.
+func (l *changeLog) askForRest(b *batch) {
+	now := l.node.now()
+	if b.losses == 0 {
+		b.askAt = now.add(patience)
+		return
+	}
+	if atLeast(b.askAt, now) < 0 {
+		return
+	}
+	b.askAt = now.add(patience)
+	body := fmt.Appendf(nil, `{"v":%d,"w":%q,"n":%q}`, formatVersion, l.node.id, newNonce())
+	info, err := l.node.put(l.yieldKey(), body, patience, bucket.PutOptions{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.writeErr = err
+		return
+	}
+	l.yielding.etag = info.ETag
+}
+
+// restIfAsked leaves the log to others for a while if this node writes without
+// a pause and another has asked for it.
+func (l *changeLog) restIfAsked() {
+	n := l.node
+	l.mu.Lock()
+	y, now := &l.yielding, n.now()
+	look := y.row >= busyRow && atLeast(y.wroteAt, now) <= rowGap && atLeast(y.lookAt, now) >= 0
+	l.mu.Unlock()
+	if !look {
+		return
+	}
+	etag, err := l.lookAtYield()
+	l.mu.Lock()
+	asked := err == nil && etag != y.etag
+	y.lookAt = n.now().add(lookEvery/2 + n.jitter(lookEvery))
+	if asked {
+		// The rest does not end the row: if it is not enough, the next follows
+		// soon.
+		y.etag, y.wroteAt = etag, y.wroteAt.add(rest)
+	}
+	l.mu.Unlock()
+	if asked {
+		pause(n.closing, rest)
+	}
+}
+
+// lookAtYield returns the ETag of the object, empty if there is none.
+func (l *changeLog) lookAtYield() (string, error) {
+	ctx, cancel := context.WithTimeout(l.node.ctx, patience)
+	defer cancel()
+	info, err := l.node.cfg.Store.Head(ctx, l.yieldKey())
+	if errors.Is(err, bucket.ErrNotFound) {
+		return "", nil
+	}
+	return info.ETag, err
+}
