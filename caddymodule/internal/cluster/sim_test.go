@@ -600,7 +600,7 @@ func (w *world) checkAlive(ctx context.Context, m *member, order []int, random *
 	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if !m.append(soon, random) || !m.catchUp(soon) {
-		w.t.Errorf("%s cannot append or catch up though nothing hinders it: %+v", m.name, m.node.Stats())
+		w.t.Errorf("%s cannot append or catch up though nothing hinders it: %s", m.name, m.node.describe())
 	}
 	c := m.node.Claim()
 	defer c.Release()
@@ -611,6 +611,18 @@ func (w *world) checkAlive(ctx context.Context, m *member, order []int, random *
 	if err := c.Wait(ctx); err != nil || !c.Held() {
 		w.t.Errorf("%s cannot lease names though nothing hinders it: %v", m.name, err)
 	}
+}
+
+// describe tells of the log what may be in the way of who waits for it.
+func (n *Node) describe() string {
+	stats, l := n.Stats(), &n.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := n.now()
+	return fmt.Sprintf("next %d, synced %s ago, proved %s ago, doubted %t, following %t, waiters %d, read error %v; "+
+		"flushing %t, pending %d, batch %+v, write error %v, round trip %s, rival %s ago, yielding %+v; %+v",
+		l.next, atMost(l.synced, now), atMost(l.proved, now), l.doubted, l.following, len(l.waiters), l.readErr,
+		l.flushing, len(l.pending), l.batch, l.writeErr, l.roundTrip, atLeast(l.rival, now), l.yielding, stats)
 }
 
 // checkIdle counts the requests of a minute in which nothing happens.
