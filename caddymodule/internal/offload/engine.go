@@ -98,6 +98,7 @@ type Engine struct {
 	queue  *queue
 	said   *lru.Cache[string, struct{}] // keys whose refusal was logged
 	health health
+	reach  reach
 	count  counters
 
 	requests requests
@@ -145,6 +146,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.denied = newDenied(e.readHtaccess)
 	e.recon.init()
+	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
 	e.place = hex.EncodeToString(sum[:8])

@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -109,7 +110,8 @@ func (h *health) unwatched(err error) {
 	h.noWatch = err
 }
 
-// status returns why the engine is not wholly well, or nil.
+// status returns why the bucket does not take files, or why none is seen; or
+// nil.
 func (h *health) status() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,4 +122,10 @@ func (h *health) status() error {
 		return h.reason
 	}
 	return nil
+}
+
+// trouble returns why the engine is not wholly well, or nil.
+func (e *Engine) trouble() error {
+	_, _, failed := e.recon.status()
+	return cmp.Or(e.health.status(), e.reach.status(), failed)
 }

@@ -50,7 +50,7 @@ func (e *Engine) probeStore(ctx context.Context) error {
 // other nodes may be trying the bucket out just now, only what is old goes.
 func (e *Engine) removeProbes(ctx context.Context) error {
 	var left []string
-	for info, err := range e.store.List(ctx, e.cfg.ControlPrefix+"probe-", "") {
+	for info, err := range (controlStore{e.store, &e.reach}).List(ctx, e.cfg.ControlPrefix+"probe-", "") {
 		if err != nil {
 			return err
 		}

@@ -265,6 +265,15 @@ func (q *queue) satisfy(it *item, gen uint64, err error) {
 	it.waiters = keep
 }
 
+// giveUp releases all waiters: what they wait for cannot be had now.
+func (q *queue) giveUp(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		q.satisfy(it, it.gen, err)
+	}
+}
+
 func (q *queue) remove(it *item) {
 	delete(q.items, it.kind.itemKey(it.key))
 	delete(q.heard, it)

@@ -71,10 +71,10 @@ func (e *Engine) onlyNode() bool {
 
 // Ready returns nil when the app may see the end of the request: its names are
 // claimed, and what other nodes wrote before is on disk, so that the app's own
-// look at the disk is right. An error (the bucket does not answer, ctx ended)
-// says that this cannot be promised; the request may go on all the same, for
-// what collides is kept twice, never lost. With LocalOwn only this node's own
-// requests are waited for.
+// look at the disk is right. An error (the bucket does not answer, which is
+// waited for for some seconds at most; ctx ended) says that this cannot be
+// promised; the request may go on all the same, for what collides is kept
+// twice, never lost. With LocalOwn only this node's own requests are waited for.
 //
 // Files of other nodes larger than 32 MiB are waited for only if their names
 // resemble one of the request's. So are, while a new node fills its disk, files
@@ -95,11 +95,23 @@ func (r *Request) becomeReady(ctx context.Context) error {
 	if err := e.awaitNames(ctx); err != nil {
 		return err
 	}
+	if !e.shared() {
+		return r.awaitClaim(ctx)
+	}
+	reached, done := e.reach.during(ctx)
+	defer done()
+	err := r.seeOthers(reached)
+	if err != nil && ctx.Err() == nil && reached.Err() != nil {
+		return fmt.Errorf("waiting for the bucket: %w", context.Cause(reached))
+	}
+	return err
+}
+
+// seeOthers claims the names and brings what other nodes wrote before.
+func (r *Request) seeOthers(ctx context.Context) error {
+	e := r.e
 	if err := r.awaitClaim(ctx); err != nil {
 		return err
-	}
-	if !e.shared() {
-		return nil
 	}
 	// After the claim: who held the names before has written to the log by now.
 	if err := e.team.node.CatchUp(ctx); err != nil {
@@ -122,11 +134,10 @@ func (r *Request) becomeReady(ctx context.Context) error {
 func (e *Engine) awaitNames(ctx context.Context) error {
 	for {
 		open, moved := e.team.names.state()
-		if open && (e.onlyNode() || !e.health.isDown()) {
+		if open && (e.onlyNode() || (!e.health.isDown() && e.reach.status() == nil)) {
 			return nil
 		}
-		_, _, failed := e.recon.status()
-		if err := cmp.Or(e.health.status(), failed); err != nil {
+		if err := e.trouble(); err != nil {
 			return fmt.Errorf("waiting for the bucket: %w", err)
 		}
 		if open {
@@ -210,8 +221,7 @@ func (e *Engine) Ready() (reads, uploads bool, reason string) {
 		return false, false, "it is stopping"
 	}
 	open, _ := e.team.names.state()
-	_, _, failed := e.recon.status()
-	if err := cmp.Or(e.health.status(), failed); err != nil {
+	if err := e.trouble(); err != nil {
 		return true, false, err.Error()
 	}
 	if !open {

@@ -194,6 +194,9 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 			return
 		}
 		e.recon.owe(what, during)
+		if hopeless := e.hopeless(); hopeless != nil {
+			e.queue.giveUp(hopeless)
+		}
 		if turned {
 			e.log().Warn("the bucket cannot be used as it is; this is tried again until it can",
 				keyBucket, e.store.String(), keyError, err)

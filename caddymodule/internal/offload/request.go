@@ -2,7 +2,6 @@ package offload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -112,17 +111,19 @@ func spread(items []*item) bool {
 }
 
 func (r *Request) waitFor(ctx context.Context, w *wait, items []*item) error {
-	var cause error
-	select {
-	case <-w.done:
-		if w.err == nil {
-			return nil
+	cause := r.e.hopeless()
+	if cause == nil {
+		select {
+		case <-w.done:
+			if w.err == nil {
+				return nil
+			}
+			cause = w.err
+		case <-ctx.Done():
+			cause = ctx.Err()
+		case <-r.e.ctx.Done():
+			cause = errStopping
 		}
-		cause = w.err
-	case <-ctx.Done():
-		cause = ctx.Err()
-	case <-r.e.ctx.Done():
-		cause = errors.New("stopping")
 	}
 	keys, last := r.e.queue.abandon(w, items)
 	if len(keys) == 0 {

@@ -41,7 +41,7 @@ func (e *Engine) joinTeam() error {
 	}
 	e.index.shared = true
 	node, err := cluster.New(cluster.Config{
-		Store: e.store, Prefix: e.cfg.ControlPrefix, Log: e.log,
+		Store: controlStore{e.store, &e.reach}, Prefix: e.cfg.ControlPrefix, Log: e.log,
 		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll, LeaseTTL: e.cfg.LeaseTTL,
 	})
 	t.node = node
@@ -67,6 +67,20 @@ func (e *Engine) awaitNode() bool {
 	case <-e.life.Done():
 		return false
 	}
+}
+
+// hopeless returns why nothing can be committed before an admin has acted: as
+// long as it is not known whether there are other nodes, no file is tried.
+func (e *Engine) hopeless() error {
+	select {
+	case <-e.team.decided:
+		return nil
+	default:
+	}
+	if _, _, err := e.recon.status(); adminOnly(err) {
+		return err
+	}
+	return nil
 }
 
 // join makes the engine one of several nodes, or the only one if the store

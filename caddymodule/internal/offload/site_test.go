@@ -38,6 +38,7 @@ type site struct {
 	cfg    Config
 	calls  *calls
 	faults *bucket.Faulty
+	hook   bucket.Hook // of faults at the start
 	e      *Engine
 }
 
@@ -60,7 +61,7 @@ func (s *site) start() *Engine {
 		s.t.Fatal(err)
 	}
 	s.calls.mu.Lock()
-	s.faults = bucket.NewFaulty(store, nil)
+	s.faults = bucket.NewFaulty(store, s.hook)
 	s.calls.Store = s.faults
 	s.calls.mu.Unlock()
 	m, err := media.New(media.Config{Preset: "generic", Roots: []media.Root{{Dir: s.dir, URL: "/uploads/"}}})

@@ -1,7 +1,6 @@
 package offload
 
 import (
-	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,13 +69,12 @@ func (e *Engine) Stats() Stats {
 	case e.onlyNode():
 		s.Nodes = "one"
 	}
-	var reconErr error
-	s.Reconciled, s.Reconciling, reconErr = e.recon.status()
+	s.Reconciled, s.Reconciling, _ = e.recon.status()
 	s.Pending, s.OldestPending = e.queue.age(time.Now())
 	if w := e.watcher.Load(); w != nil {
 		s.Watching = (*w).Kind()
 	}
-	if err := cmp.Or(e.health.status(), reconErr); err != nil {
+	if err := e.trouble(); err != nil {
 		s.State, s.Reason = "degraded", err.Error()
 	}
 	switch {
