@@ -34,6 +34,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			subsites <path...>
 //		}
 //		root          <dir> <url-path> [<name>]
+//		alias         <url-path> <root name> [<dir below it>]
 //		bucket <url> {
 //			endpoint       <url>
 //			region         <name>
@@ -73,7 +74,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		index_size    <n>
 //	}
 //
-// root, cache_control and the lists may be repeated; all else may stand once.
+// root, alias, cache_control and the lists may be repeated; all else may stand once.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
@@ -95,7 +96,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // repeatable are the options that add to a list.
 var repeatable = map[string]bool{
-	"root": true, "site_hosts": true, "private": true, "public": true, "ignore": true,
+	"root": true, "alias": true, "site_hosts": true, "private": true, "public": true, "ignore": true,
 	"no_rewrite": true, "may_write": true, "cache_control": true,
 }
 
@@ -105,6 +106,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return h.unmarshalApp(d)
 	case "root":
 		return h.unmarshalRoot(d)
+	case "alias":
+		return h.unmarshalAlias(d)
 	case "bucket":
 		return h.unmarshalBucket(d)
 	case "public_url":
@@ -194,6 +197,22 @@ func (h *Handler) unmarshalRoot(d *caddyfile.Dispenser) error {
 		return d.Errf("root takes a directory, its URL path and perhaps a name, as `root /var/www/html/images /images/`")
 	}
 	h.Roots = append(h.Roots, root)
+	return nil
+}
+
+func (h *Handler) unmarshalAlias(d *caddyfile.Dispenser) error {
+	var a AliasConfig
+	args := d.RemainingArgs()
+	switch len(args) {
+	case 3:
+		a.Dir = args[2]
+		fallthrough
+	case 2:
+		a.URL, a.Root = args[0], args[1]
+	default:
+		return d.Errf("alias takes a URL path, the name of a root and perhaps a directory below it, as `alias /shop/files/ blogs.dir 2/files`")
+	}
+	h.Aliases = append(h.Aliases, a)
 	return nil
 }
 

@@ -99,8 +99,8 @@ func TestBadConfig(t *testing.T) {
 		{"presign a directory", map[string]any{"serve": "presign"}, "serve presign needs a bucket on s3://"},
 		{"redirect to nowhere", map[string]any{"serve": "redirect"}, "serve redirect needs a public_url"},
 		{"serve", map[string]any{"serve": "x"}, "none of proxy, redirect, presign"},
-		{"on_failure", map[string]any{"on_failure": "x"}, "neither pass nor reject"},
-		{"local", map[string]any{"local": "x"}, "neither all nor own"},
+		{"on_failure", map[string]any{"on_failure": "x"}, "none of pass, reject"},
+		{"local", map[string]any{"local": "x"}, "none of all, own"},
 		{"health", map[string]any{"health": "health"}, "is not a URL path"},
 		{"health with query", map[string]any{"health": "/health?x"}, "is not a URL path"},
 		{"ready_wait", map[string]any{"ready_wait": -1}, "ready_wait: must be positive"},
@@ -112,7 +112,7 @@ func TestBadConfig(t *testing.T) {
 		{"public_url with query", map[string]any{"public_url": "https://cdn.example.com/?x=1"}, "a key is appended to the URL"},
 		{"public_url with secret", map[string]any{"public_url": "https://u:p@cdn.example.com/"}, "a key is appended to the URL"},
 		{"prefixes", map[string]any{"bucket": map[string]any{"url": "file:///srv/b", "private_prefix": "media/private"}}, "lies below prefix"},
-		{"private reads", map[string]any{"private_reads": "no"}, `private_reads: "no" is neither deny nor app`},
+		{"private reads", map[string]any{"private_reads": "no"}, `private_reads: "no" is none of deny, app`},
 		{"presign too long", map[string]any{"serve": "presign", "presign_ttl": "8d"}, "between 1s and 7d"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -190,6 +190,19 @@ func TestReadOfPrivateByTheApp(t *testing.T) {
 	}
 }
 
+// TestReadByAlias: an old WordPress network's media have URLs of another form.
+func TestReadByAlias(t *testing.T) {
+	s, _ := newReadSite(t, func(s *testSite) {
+		s.handler["aliases"] = []any{map[string]any{"url": "/shop/files/", "dir": "sites/2"}}
+	})
+	const key = "sites/2/2026/11/a.jpg"
+	s.upload(map[string]string{key: "picture"})
+	s.drop(key)
+	if a := s.get("/shop/files/2026/11/a.jpg"); a.body != "picture" {
+		t.Errorf("%d %q", a.StatusCode, a.body)
+	}
+}
+
 // getRaw asks for a path as it is, without cleaning.
 func (s *testSite) getRaw(path string) answer {
 	s.t.Helper()

@@ -173,7 +173,7 @@ func TestMissingWhenBucketFails(t *testing.T) {
 func TestMissingOption(t *testing.T) {
 	s := newTestSite(t, notFound)
 	s.handler["missing"] = "410"
-	if err := s.load(); err == nil || !strings.Contains(err.Error(), `missing: "410" is neither 404 nor app`) {
+	if err := s.load(); err == nil || !strings.Contains(err.Error(), `missing: "410" is none of 404, app`) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -3,12 +3,9 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -34,6 +31,9 @@ type Handler struct {
 	// Media roots: directories that the app writes media to, with the URL path
 	// of each, besides those that the app's preset knows. Default: none.
 	Roots []RootConfig `json:"roots,omitempty"`
+
+	// Further URL paths of roots. Default: none.
+	Aliases []AliasConfig `json:"aliases,omitempty"`
 
 	// The bucket that media are kept in. Required.
 	Bucket *BucketConfig `json:"bucket,omitempty"`
@@ -199,6 +199,19 @@ type RootConfig struct {
 	Name string `json:"name,omitempty"`
 }
 
+// AliasConfig is a further URL path of a media root, or of a directory below it.
+type AliasConfig struct {
+	// The URL path, not percent-encoded, for example `/shop/files/`. Required.
+	URL string `json:"url,omitempty"`
+
+	// The name of the root. Required if the site has several.
+	Root string `json:"root,omitempty"`
+
+	// The directory below the root, for example `2/files`. Default: empty, the
+	// root itself.
+	Dir string `json:"dir,omitempty"`
+}
+
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -259,81 +272,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-func (h *Handler) setDefaults() {
-	setDefault(&h.Local, string(offload.LocalAll))
-	setDefault(&h.Serve, serveProxy)
-	setDefault(&h.PresignTTL, caddy.Duration(15*time.Minute))
-	setDefault(&h.Hold, caddy.Duration(10*time.Second))
-	setDefault(&h.HoldBuffer, 1<<20)
-	setDefault(&h.OnFailure, onFailurePass)
-	setDefault(&h.PrivateReads, privateDeny)
-	setDefault(&h.ReadyWait, caddy.Duration(30*time.Second))
-	setDefault(&h.Missing, missing404)
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
-}
-
-// check refuses values that make no sense. The engine and package media check
-// their own.
-func (h *Handler) check() error {
-	switch h.Serve {
-	case serveProxy, serveRedirect, servePresign:
-	default:
-		return fmt.Errorf("serve: %q is none of proxy, redirect, presign", h.Serve)
-	}
-	switch offload.LocalPolicy(h.Local) {
-	case offload.LocalAll, offload.LocalOwn:
-	default:
-		return fmt.Errorf("local: %q is neither all nor own", h.Local)
-	}
-	switch h.OnFailure {
-	case onFailurePass, onFailureReject:
-	default:
-		return fmt.Errorf("on_failure: %q is neither pass nor reject", h.OnFailure)
-	}
-	switch h.PrivateReads {
-	case privateDeny, privateApp:
-	default:
-		return fmt.Errorf("private_reads: %q is neither deny nor app", h.PrivateReads)
-	}
-	switch h.Missing {
-	case missing404, missingApp:
-	default:
-		return fmt.Errorf("missing: %q is neither 404 nor app", h.Missing)
-	}
-	switch {
-	case h.Hold < 0:
-		return errors.New("hold: must be positive, for example 10s")
-	case h.ReadyWait < 0:
-		return errors.New("ready_wait: must be positive, for example 30s")
-	case h.HoldBuffer < 0:
-		return errors.New("hold_buffer: must be positive, for example 1MiB")
-	case h.HoldBuffer > maxHoldBuffer:
-		return errors.New("hold_buffer: must not be above 1GiB: so much may be kept in memory for each upload")
-	case h.PresignTTL < caddy.Duration(time.Second) || h.PresignTTL > caddy.Duration(7*24*time.Hour):
-		return errors.New("serve presign: the time must be between 1s and 7d")
-	case h.Workers < 0 || h.IndexSize < 0:
-		return errors.New("workers and index_size must be positive")
-	case h.Health != "" && (h.Health[0] != '/' || strings.ContainsAny(h.Health, "?#{")):
-		return fmt.Errorf("health: %q is not a URL path, as /media-offload/health", h.Health)
-	case h.Serve == serveRedirect && h.PublicURL == "":
-		return errors.New("serve redirect needs a public_url to redirect to")
-	case h.Bucket == nil || h.Bucket.URL == "":
-		return errors.New("no bucket: write, for example, `bucket s3://my-bucket/site1`, or `bucket file:///var/lib/media-bucket` for a directory")
-	case h.App == nil && len(h.Roots) == 0:
-		return errors.New("no media root: write, for example, `app wordpress /var/www/html`, or `root /var/www/html/images /images/`")
-	}
-	return nil
-}
-
-// maxHoldBuffer is the largest Handler.HoldBuffer.
-const maxHoldBuffer = 1 << 30
-
 // provisionRewriter prepares the rewriting of pages.
 func (h *Handler) provisionRewriter() (err error) {
 	if h.PublicURL == "" {
@@ -378,25 +316,6 @@ func publicURL(value string) (string, error) {
 
 func replacePlaceholders(value string) (string, error) {
 	return caddy.NewReplacer().ReplaceOrErr(value, true, true)
-}
-
-// checkDocRoot finds a mistyped directory early. A missing media root is no
-// mistake: the app makes it with the first upload.
-func (s *engineSettings) checkDocRoot() error {
-	dir := s.Media.DocRoot
-	if dir == "" {
-		return nil
-	}
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("app: the directory %s does not exist: name the one that holds the app's index.php", dir)
-	case err != nil:
-		return fmt.Errorf("app: looking for the app: %w", err)
-	case !info.IsDir():
-		return fmt.Errorf("app: %s is not a directory: name the one that holds the app's index.php", dir)
-	}
-	return nil
 }
 
 // Cleanup gives the engine back, once, and only if this instance got it: a

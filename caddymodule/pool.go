@@ -81,6 +81,9 @@ func (h *Handler) engineSettings() (engineSettings, error) {
 		}
 		s.Media.Roots = append(s.Media.Roots, media.Root{Name: r.Name, Dir: dir, URL: r.URL})
 	}
+	for _, a := range h.Aliases {
+		s.Media.Aliases = append(s.Media.Aliases, media.Alias{URL: a.URL, Root: a.Root, Dir: a.Dir})
+	}
 	return s, nil
 }
 

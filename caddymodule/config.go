@@ -1,0 +1,97 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+)
+
+func (h *Handler) setDefaults() {
+	setDefault(&h.Local, string(offload.LocalAll))
+	setDefault(&h.Serve, serveProxy)
+	setDefault(&h.PresignTTL, caddy.Duration(15*time.Minute))
+	setDefault(&h.Hold, caddy.Duration(10*time.Second))
+	setDefault(&h.HoldBuffer, 1<<20)
+	setDefault(&h.OnFailure, onFailurePass)
+	setDefault(&h.PrivateReads, privateDeny)
+	setDefault(&h.ReadyWait, caddy.Duration(30*time.Second))
+	setDefault(&h.Missing, missing404)
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// check refuses values that make no sense. The engine and package media check
+// their own.
+func (h *Handler) check() error {
+	for _, option := range []struct {
+		name, value string
+		words       []string
+	}{
+		{"serve", h.Serve, []string{serveProxy, serveRedirect, servePresign}},
+		{"local", h.Local, []string{string(offload.LocalAll), string(offload.LocalOwn)}},
+		{"on_failure", h.OnFailure, []string{onFailurePass, onFailureReject}},
+		{"private_reads", h.PrivateReads, []string{privateDeny, privateApp}},
+		{"missing", h.Missing, []string{missing404, missingApp}},
+	} {
+		if !slices.Contains(option.words, option.value) {
+			return fmt.Errorf("%s: %q is none of %s", option.name, option.value, strings.Join(option.words, ", "))
+		}
+	}
+	switch {
+	case h.Hold < 0:
+		return errors.New("hold: must be positive, for example 10s")
+	case h.ReadyWait < 0:
+		return errors.New("ready_wait: must be positive, for example 30s")
+	case h.HoldBuffer < 0:
+		return errors.New("hold_buffer: must be positive, for example 1MiB")
+	case h.HoldBuffer > maxHoldBuffer:
+		return errors.New("hold_buffer: must not be above 1GiB: so much may be kept in memory for each upload")
+	case h.PresignTTL < caddy.Duration(time.Second) || h.PresignTTL > caddy.Duration(7*24*time.Hour):
+		return errors.New("serve presign: the time must be between 1s and 7d")
+	case h.Workers < 0 || h.IndexSize < 0:
+		return errors.New("workers and index_size must be positive")
+	case h.Health != "" && (h.Health[0] != '/' || strings.ContainsAny(h.Health, "?#{")):
+		return fmt.Errorf("health: %q is not a URL path, as /media-offload/health", h.Health)
+	case h.Serve == serveRedirect && h.PublicURL == "":
+		return errors.New("serve redirect needs a public_url to redirect to")
+	case h.Bucket == nil || h.Bucket.URL == "":
+		return errors.New("no bucket: write, for example, `bucket s3://my-bucket/site1`, or `bucket file:///var/lib/media-bucket` for a directory")
+	case h.App == nil && len(h.Roots) == 0:
+		return errors.New("no media root: write, for example, `app wordpress /var/www/html`, or `root /var/www/html/images /images/`")
+	}
+	return nil
+}
+
+// maxHoldBuffer is the largest Handler.HoldBuffer.
+const maxHoldBuffer = 1 << 30
+
+// checkDocRoot finds a mistyped directory early. A missing media root is no
+// mistake: the app makes it with the first upload.
+func (s *engineSettings) checkDocRoot() error {
+	dir := s.Media.DocRoot
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("app: the directory %s does not exist: name the one that holds the app's index.php", dir)
+	case err != nil:
+		return fmt.Errorf("app: looking for the app: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("app: %s is not a directory: name the one that holds the app's index.php", dir)
+	}
+	return nil
+}
