@@ -209,8 +209,10 @@ func (s server) supervise(ctx context.Context, number int) error {
 			return errors.New("PHP-FPM ended:\n" + strings.TrimSpace(s.php.Log()))
 		case <-s.caddy.Done():
 		}
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done(): // it ended with all the rest
 			return nil
+		default:
 		}
 		fmt.Printf("Caddy of server %d ended; starting it again ...\n", number)
 		if err := s.caddy.Start(); err != nil {

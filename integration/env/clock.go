@@ -1,6 +1,7 @@
 package env
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -40,7 +41,7 @@ var clockAhead = func() int64 {
 // clock that can be set: a time namespace does not move that clock, and a
 // static program calls no library that could.
 func clockOverlay(dir string) (string, error) {
-	root, err := exec.Command("go", "env", "GOROOT").Output()
+	root, err := exec.CommandContext(context.Background(), "go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the standard library: %w", err)
 	}
