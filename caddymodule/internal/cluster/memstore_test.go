@@ -86,13 +86,17 @@ func (m *memStore) list(prefix, after string) (page []bucket.Info) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls[bucket.OpList]++
-	for key, o := range m.objects {
+	var keys []string
+	for key := range m.objects {
 		if strings.HasPrefix(key, prefix) && key > after {
-			page = append(page, o.info(key))
+			keys = append(keys, key)
 		}
 	}
-	slices.SortFunc(page, func(a, b bucket.Info) int { return strings.Compare(a.Key, b.Key) })
-	return page[:min(len(page), 1000)]
+	slices.Sort(keys)
+	for _, key := range keys[:min(len(keys), 1000)] {
+		page = append(page, m.objects[key].info(key))
+	}
+	return page
 }
 
 func (m *memStore) total() (sum int) {
