@@ -73,8 +73,9 @@ func testJoiningNode(t *testing.T, ctx context.Context, c *cluster) {
 	must(t, fourth.caddy.Start())
 	c.joins(ctx, t, fourth, "with a wiped disk")
 	c.equalWithin(ctx, "after the wipe", recoveryTime)
+	after := must1(c.bucket.Objects(ctx))(t)
 	for object := range before {
-		if _, kept := must1(c.bucket.Objects(ctx))(t)[object]; !kept && strings.HasPrefix(object, objectPrefix) {
+		if _, kept := after[object]; !kept && strings.HasPrefix(object, objectPrefix) {
 			t.Errorf("%s is gone from the bucket", object)
 		}
 	}
