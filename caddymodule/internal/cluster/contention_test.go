@@ -122,3 +122,27 @@ func testFarNode(t *testing.T, busy int, latency time.Duration) {
 	wg.Wait()
 	time.Sleep(time.Minute) // requests that are still under way
 }
+
+// A node that writes without a pause, and is alone, looks a few times a second
+// whether another asks for a rest; one that writes now and then does not.
+func TestLooksForAskersSeldom(t *testing.T) {
+	for pause, looks := range map[time.Duration]int{0: 80, 2 * time.Second: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemStore()
+			n, _ := join(t, linkTo(store, 10*time.Millisecond))
+			entries := 0
+			for began := time.Now(); time.Since(began) < 10*time.Second; entries++ {
+				if err := n.Append(t.Context(), putOf("a")); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(pause)
+			}
+			if got := store.calls[bucket.OpGet]; got > looks {
+				t.Errorf("with pauses of %s it looked %d times in ten seconds", pause, got)
+			}
+			if pause == 0 && entries < 500 {
+				t.Errorf("it wrote %d entries in ten seconds", entries)
+			}
+		})
+	}
+}

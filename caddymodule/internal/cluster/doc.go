@@ -5,7 +5,8 @@
 // The change log is a row of numbered objects, each created once
 // (If-None-Match), so that all nodes read the same changes in the same order.
 // A name lease is an object that its holder rewrites in time (If-Match);
-// names share a fixed number of lease objects, their slots, by hash.
+// names share a fixed number of lease objects, their slots, by hash. A third
+// object, written by a node that is outrun for long, asks the others to rest.
 //
 // It promises: a change whose [Node.Append] returned nil stands in the log
 // once, and each node that follows gets it from Apply or is told by Lost that

@@ -18,7 +18,7 @@ import (
 
 var (
 	simSeed  = flag.Uint64("sim.seed", 0, "seed of the first simulated history; 0: a random one")
-	simRuns  = flag.Int("sim.runs", 100, "number of simulated histories")
+	simRuns  = flag.Int("sim.runs", 60, "number of simulated histories")
 	simNodes = flag.Int("sim.nodes", 0, "number of nodes; 0: 2 to 6, now and then up to 50")
 )
 
