@@ -62,10 +62,16 @@ func encodeChange(c *Change) ([]byte, error) {
 	if c.Class != media.Ignored {
 		j.Class = c.Class.String()
 	}
-	if y := c.ModTime.UTC().Year(); !c.ModTime.IsZero() && y >= 1 && y <= 9999 {
+	if !c.ModTime.IsZero() && writable(c.ModTime) {
 		j.ModTime = c.ModTime.UTC().Format(time.RFC3339Nano)
 	}
 	return json.Marshal(j)
+}
+
+// writable reports whether a time's year, in UTC, can stand in an entry.
+func writable(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= 1 && year <= 9999
 }
 
 // entryOverhead is more than what an entry needs besides its changes, each
@@ -136,7 +142,7 @@ func (j *changeJSON) decode() (Change, error) {
 	}
 	if j.ModTime != "" {
 		t, err := time.Parse(time.RFC3339Nano, j.ModTime)
-		if err != nil {
+		if err != nil || !writable(t) {
 			return Change{}, fmt.Errorf("key %.80q: no time: %.40q", j.Key, j.ModTime)
 		}
 		c.ModTime = t.UTC()

@@ -13,6 +13,7 @@ func FuzzDecodeEntry(f *testing.F) {
 	f.Add([]byte(`{"v":1,"w":"0123456789abcdef","n":"0123456789abcdef","changes":[{"op":"put","key":"a/b.jpg","class":"public","size":5,"mtime":"2026-11-21T22:00:00.5Z","etag":"abc"},{"op":"delete_below","key":"a"}]}`))
 	f.Add([]byte(`{"v":1,"w":"0123456789abcdef","n":"0123456789abcdef","changes":[{"op":"put","key":"../b.jpg","class":"public"}]}`))
 	f.Add([]byte(`{"v":1,"w":"0123456789abcdef","n":"0123456789abcdef","changes":[{"op":"put","key":"b","class":"public","mtime":"0000-01-01T00:00:00+23:59","size":-1}]}`))
+	f.Add([]byte(`{"v":1,"w":"0123456789abcdef","n":"0123456789abcdef","changes":[{"op":"put","key":"b","class":"public","mtime":"0000-01-01T00:00:00Z"},{"op":"put","key":"b","class":"public","mtime":"9999-12-31T23:59:59-01:00"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, _, err := decodeEntry(data)
 		if err != nil {
