@@ -90,7 +90,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		e.settle(s, x.entry(x.base), x.f) // this very version is here
 		return false
 	}
-	if look || x.doubt || s.attempts > 0 || (x.info != nil && x.info.Size() > largePut) {
+	if look || x.doubt || s.attempts > 0 || (s.background && x.file == cleanFile) || (x.info != nil && x.info.Size() > largePut) {
 		if err := e.seeObject(s, x); err != nil {
 			e.retry(s, err)
 			return false

@@ -154,6 +154,18 @@ func (q *queue) lookAgain(s snapshot, due time.Time) {
 	q.schedule(it, due)
 }
 
+// lookToo has the bucket looked at for a key of which an event has told, because
+// a reconcile found a difference that need not be that event's. The caller holds
+// mu.
+func (q *queue) lookToo(key string, root int, rel string) {
+	change := elsewhere{why: putElsewhere}
+	if it := q.items[key]; it != nil && it.elsewhere {
+		change.why = it.why
+	}
+	now := time.Now()
+	q.schedule(q.hear(key, root, rel, change, now), now)
+}
+
 // collectHeard makes w wait for others' changes that were heard until now and
 // hurries them: all but large files whose names resemble none of the request's,
 // and of what a reconcile found only what resembles one.

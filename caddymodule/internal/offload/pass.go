@@ -292,6 +292,9 @@ func (e *Engine) enqueue(ctx context.Context, key string, root int, rel string, 
 	for {
 		q.mu.Lock()
 		if q.items[key] != nil || (e.recon.touched(key) && misplaced == "") {
+			if e.shared() {
+				q.lookToo(key, root, rel)
+			}
 			q.mu.Unlock()
 			return nil
 		}

@@ -1,0 +1,245 @@
+package offload
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+)
+
+// simFile is a file with its mark.
+type simFile struct {
+	content string
+	base    string // ETag of the mark; "" none
+	strange bool   // replaced by rename: the mark is gone
+}
+
+func (f simFile) state(there bool) fileState {
+	switch {
+	case !there:
+		return noFile
+	case f.base == "" || f.strange:
+		return strangeFile
+	case f.base == etagOf(f.content):
+		return cleanFile
+	}
+	return changedFile
+}
+
+// simNode is one node: a disk that outlives crashes, and the work on its keys.
+type simNode struct {
+	w    *sim
+	id   string
+	link *simLink
+
+	mu      sync.Mutex
+	disk    map[string]simFile
+	pending map[string]*simItem
+	moved   chan struct{}
+
+	node *cluster.Node
+	ctx  context.Context
+	kill context.CancelFunc
+	work sync.WaitGroup
+	up   bool
+
+	// untold: it crashed while the app may have been deleting; a note on the disk.
+	untold bool
+}
+
+// simItem is work on one key.
+type simItem struct {
+	gen     int
+	why     cause
+	look    bool
+	deleted string // version that the app deleted
+	told    bool   // stored, and perhaps not announced
+}
+
+func (n *simNode) files() map[string]simFile {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.disk)
+}
+
+func (n *simNode) wipe() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.disk, n.untold = map[string]simFile{}, false
+}
+
+func (n *simNode) start() {
+	node, err := cluster.New(cluster.Config{Store: n.link, Prefix: "offload/", Apply: n.apply, Lost: func() { n.reconcile() }})
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	n.mu.Lock()
+	n.pending, n.moved, n.up = map[string]*simItem{}, make(chan struct{}), false
+	n.ctx, n.kill = context.WithCancel(context.Background())
+	n.node = node
+	ctx := n.ctx
+	n.mu.Unlock()
+	n.work.Go(func() {
+		for node.Join(ctx) != nil {
+			if !n.pause(ctx) {
+				return
+			}
+		}
+		n.work.Go(func() { node.Run(ctx) })
+		n.reconcile()
+		n.tellTouched(ctx)
+	})
+}
+
+// stop ends the node as a crash does: nothing is put in order.
+func (n *simNode) stop() {
+	n.mu.Lock()
+	n.kill()
+	n.untold = n.untold || len(n.pending) > 0
+	n.mu.Unlock()
+	n.work.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = n.node.Close(ctx) // cut short on purpose
+}
+
+func (n *simNode) pause(ctx context.Context) bool {
+	select {
+	case <-time.After(300 * time.Millisecond):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// reconcile compares disk and bucket.
+func (n *simNode) reconcile() {
+	ctx := n.ctx
+	n.work.Go(func() {
+		for ctx.Err() == nil {
+			listed := map[string]bool{}
+			var failed error
+			for info, err := range n.link.List(ctx, "media/", "") {
+				if failed = err; err != nil {
+					break
+				}
+				listed[strings.TrimPrefix(info.Key, "media/")] = true
+			}
+			if failed != nil {
+				n.pause(ctx)
+				continue
+			}
+			for key, f := range n.files() {
+				why := ownChange
+				if !listed[key] && f.state(true) == cleanFile {
+					why = deletedElsewhere
+				}
+				n.touch(key, simItem{why: why, look: true})
+				delete(listed, key)
+			}
+			for key := range listed {
+				n.touch(key, simItem{why: putElsewhere, look: true})
+			}
+			n.mu.Lock()
+			n.up = true
+			n.signal()
+			n.mu.Unlock()
+			return
+		}
+	})
+}
+
+// tellTouched has the others compare, if deletes before a crash may not have
+// been told.
+func (n *simNode) tellTouched(ctx context.Context) {
+	n.mu.Lock()
+	untold := n.untold
+	n.mu.Unlock()
+	if !untold {
+		return
+	}
+	for n.node.Append(ctx, cluster.Change{Op: cluster.DeleteBelow, Key: everyDir}) != nil {
+		if !n.pause(ctx) {
+			return
+		}
+	}
+	n.mu.Lock()
+	n.untold = false
+	n.mu.Unlock()
+}
+
+func (n *simNode) apply(changes []cluster.Change) {
+	for _, c := range changes {
+		if c.Op == cluster.DeleteBelow {
+			n.reconcile()
+			continue
+		}
+		why := putElsewhere
+		if c.Op == cluster.Delete {
+			why = deletedElsewhere
+		}
+		n.touch(c.Key, simItem{why: why, look: true})
+	}
+}
+
+// signal wakes who waits; the caller holds mu.
+func (n *simNode) signal() {
+	close(n.moved)
+	n.moved = make(chan struct{})
+}
+
+// touch puts a key into the queue; one worker at a time deals with it.
+func (n *simNode) touch(key string, change simItem) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	it := n.pending[key]
+	if it == nil {
+		it = &simItem{}
+		n.pending[key] = it
+		ctx := n.ctx
+		if ctx.Err() != nil {
+			return // crashed: the next start finds it
+		}
+		n.work.Go(func() {
+			for ctx.Err() == nil && !n.converge(ctx, key, it) {
+				n.pause(ctx)
+			}
+		})
+	}
+	it.gen++
+	if change.look {
+		it.look, it.why = true, change.why
+	}
+	if change.deleted != "" {
+		it.deleted = change.deleted
+	}
+}
+
+// idle waits until the keys (nil: all) have no work.
+func (n *simNode) idle(ctx context.Context, keys []string) error {
+	for {
+		n.mu.Lock()
+		busy := !n.up || (keys == nil && len(n.pending) > 0)
+		for _, key := range keys {
+			busy = busy || n.pending[key] != nil
+		}
+		moved, life := n.moved, n.ctx
+		n.mu.Unlock()
+		if life.Err() != nil {
+			return life.Err()
+		}
+		if !busy {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-life.Done():
+			return life.Err()
+		}
+	}
+}
