@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	modelRuns = flag.Int("model.runs", 8, "random histories")
+	modelRuns = flag.Int("model.runs", 4, "random histories")
 	modelSeed = flag.Uint64("model.seed", 0, "run the one history of this seed")
 )
 
@@ -36,7 +36,10 @@ func TestRandomHistories(t *testing.T) {
 		if *modelSeed != 0 {
 			seed = *modelSeed
 		}
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { history(t, seed) })
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			history(t, seed)
+		})
 	}
 }
 

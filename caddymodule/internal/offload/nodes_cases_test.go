@@ -17,10 +17,7 @@ import (
 // putObject stores an object as another program would.
 func (s *site) putObject(key, content string) {
 	s.t.Helper()
-	store, err := bucket.OpenDir(s.bucket, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	store := s.open()
 	defer store.Close()
 	if _, err := store.Put(s.t.Context(), key, strings.NewReader(content), int64(len(content)), bucket.PutOptions{}); err != nil {
 		s.t.Fatal(err)
@@ -29,8 +26,10 @@ func (s *site) putObject(key, content string) {
 
 // Promise 2: "Nothing is lost." A collision that no lease prevented keeps both
 // contents.
-func TestCollisionKeepsBothContents(t *testing.T) {
-	ns := newNodes(t, 2).ready()
+func TestCollisionKeepsBothContents(t *testing.T) { onEveryStore(t, collisionKeepsBothContents) }
+
+func collisionKeepsBothContents(t *testing.T, newNodes func(int) nodes) {
+	ns := newNodes(2).ready()
 	a, b := ns[0], ns[1]
 	// B is cut off while A stores the file, so that neither knows of the other's.
 	b.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
@@ -135,8 +134,10 @@ func TestNamesOfOneNode(t *testing.T) {
 }
 
 // Start of a node with whatever its disk has.
-func TestNodeStarts(t *testing.T) {
-	ns := newNodes(t, 2)
+func TestNodeStarts(t *testing.T) { onEveryStore(t, nodeStarts) }
+
+func nodeStarts(t *testing.T, newNodes func(int) nodes) {
+	ns := newNodes(2)
 	a, b := ns[0], ns[1]
 	a.ready()
 	keys := names(30)
@@ -190,6 +191,7 @@ func TestNodeStarts(t *testing.T) {
 // Promise 8: "a reconcile never deletes more than a small share of either side:
 // it stops and says so."
 func TestTooManyRemovalsStop(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	keys := names(30)
@@ -236,6 +238,7 @@ func TestEmptiedBucketIsFilledAgain(t *testing.T) {
 // What was brought from another node is no change of the app's: no Put, no
 // entry in the log, no delete.
 func TestNoEcho(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	b.calls.reset()
@@ -344,6 +347,7 @@ func TestHostileObjects(t *testing.T) {
 // A new node with a large backlog lets uploads begin when it knows all names,
 // and fetches what resembles theirs first.
 func TestBootstrapWithALargeBacklog(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2)
 	a, b := ns[0], ns[1]
 	for i := range maxBackground + 200 {

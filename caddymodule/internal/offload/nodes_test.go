@@ -94,7 +94,7 @@ func (s *site) everything() map[string]string {
 }
 
 func (s *site) conflicts() []string {
-	return slices.Sorted(maps.Values(readTree(s.t, s.bucket+"/offload/conflict", func(string) bool { return true })))
+	return slices.Sorted(maps.Values(s.below("offload/conflict/")))
 }
 
 func (s *site) read(key string) string {
@@ -107,8 +107,10 @@ func (s *site) read(key string) string {
 
 // Promise 6: "Every node sees what a shared disk would show. [...] Overwrites
 // and deletes reach the other disks within about a second."
-func TestNodesSeeEachOthersFiles(t *testing.T) {
-	ns := newNodes(t, 3).ready()
+func TestNodesSeeEachOthersFiles(t *testing.T) { onEveryStore(t, nodesSeeEachOthersFiles) }
+
+func nodesSeeEachOthersFiles(t *testing.T, newNodes func(int) nodes) {
+	ns := newNodes(3).ready()
 	a, b, c := ns[0], ns[1], ns[2]
 	steps := []struct {
 		name string

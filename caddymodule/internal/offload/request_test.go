@@ -212,6 +212,7 @@ func TestOutage(t *testing.T) {
 
 // A lost answer means "unknown", never "failed".
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	n := 0
@@ -363,6 +364,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 // A file that is written for long is not sent again and again meanwhile, and
 // is sent once it is whole.
 func TestFileThatIsWrittenForLong(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	f, err := os.Create(s.path("film.mp4"))

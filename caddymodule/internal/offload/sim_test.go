@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simRuns = flag.Int("sim.runs", 60, "simulated histories")
+	simRuns = flag.Int("sim.runs", 40, "simulated histories")
 	simSeed = flag.Uint64("sim.seed", 0, "seed of the first; 0: a random one")
 )
 

@@ -34,6 +34,7 @@ type site struct {
 	t      *testing.T
 	dir    string // of the media
 	bucket string
+	s3     *bucket.S3Config // the bucket, instead of the directory
 	logs   *logBuffer
 	cfg    Config
 	calls  *calls
@@ -56,12 +57,8 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 // start starts an engine on what is there now.
 func (s *site) start() *Engine {
 	s.t.Helper()
-	store, err := bucket.OpenDir(s.bucket, slog.New(slog.DiscardHandler))
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	s.calls.mu.Lock()
-	s.faults = bucket.NewFaulty(store, s.hook)
+	s.faults = bucket.NewFaulty(s.open(), s.hook)
 	s.calls.Store = s.faults
 	s.calls.mu.Unlock()
 	m, err := media.New(media.Config{Preset: "generic", Roots: []media.Root{{Dir: s.dir, URL: "/uploads/"}}})
@@ -206,11 +203,11 @@ func (s *site) disk() map[string]string {
 
 // objects returns the public objects by key.
 func (s *site) objects() map[string]string {
-	return readTree(s.t, filepath.Join(s.bucket, "media"), func(string) bool { return true })
+	return s.below("media/")
 }
 
 func (s *site) private() map[string]string {
-	return readTree(s.t, filepath.Join(s.bucket, "private"), func(string) bool { return true })
+	return s.below("private/")
 }
 
 func readTree(t *testing.T, dir string, want func(key string) bool) map[string]string {

@@ -1,0 +1,106 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+)
+
+// settleShared writes to the change log if others are to know, then notes that
+// the bucket holds the file as it is.
+func (e *Engine) settleShared(s snapshot, x *sight, etag string, tell bool) (again bool) {
+	now := x.entry(etag)
+	now.over = x.over
+	if !unchanged(e, s, x.f, now) {
+		e.changedMeanwhile(s, now, nil)
+		return false
+	}
+	if !e.removeMisplaced(s, now.class) {
+		return false
+	}
+	if tell || s.unannounced {
+		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
+			e.retry(s, err)
+			return false
+		}
+	}
+	e.settle(s, now, x.f)
+	return false
+}
+
+// change is an entry as it stands in the change log.
+func (x entry) change(key string) cluster.Change {
+	return cluster.Change{
+		Op: cluster.Put, Key: key, Class: x.class,
+		Size: x.size, ModTime: time.Unix(0, x.modTime), ETag: x.etag,
+	}
+}
+
+// putShared stores the file, if there is no object or only the very one with
+// the ETag over.
+func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
+	stored, err := e.storeFile(s, x.f, x.info, x.class, condition{over: over, create: over == ""})
+	now := x.entry(stored.ETag)
+	switch {
+	case errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged):
+		return true
+	case !unchanged(e, s, x.f, now):
+		if err == nil {
+			e.markUnannounced(s)
+		}
+		e.changedMeanwhile(s, now, err)
+		return false
+	case errors.Is(err, bucket.ErrRefused):
+		e.refuse(s, err)
+		return false
+	case errors.Is(err, errUnreadable):
+		e.unreadable(s, err)
+		return false
+	case err != nil:
+		e.retry(s, err)
+		return false
+	}
+	if x.info.Size() > largePut {
+		there, err := e.head(s.key, x.class)
+		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
+			e.retry(s, err)
+			return false
+		}
+		if err != nil || there.ETag != stored.ETag {
+			return true // another node's came after it
+		}
+	}
+	e.count.committed.Add(1)
+	e.count.bytes.Add(uint64(x.info.Size()))
+	e.recovered()
+	x.over = over
+	return e.settleShared(s, x, stored.ETag, true)
+}
+
+// markUnannounced notes that the bucket has a change that the log does not.
+func (e *Engine) markUnannounced(s snapshot) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	s.item.unannounced = true
+}
+
+// condition says over what an object may be stored.
+type condition struct {
+	create bool   // only if there is none
+	over   string // only over the version with this ETag
+}
+
+// meta is stored with an object where several nodes write.
+func (e *Engine) meta(c condition) map[string]string {
+	if c == (condition{}) {
+		return nil
+	}
+	return map[string]string{metaNode: e.team.self()}
+}
+
+func (e *Engine) putContext(size int64) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(e.ctx, putTimeout+time.Duration(size/putRate)*time.Second)
+}
