@@ -52,10 +52,12 @@ var (
 //   - this, in most of 150 histories: 412 is taken for written; after a lost
 //     answer the next number is tried;
 //   - this, in several of 60: one's own entry is not recognised; takeover by the
-//     wall clock, or without If-Match; release without If-Match;
+//     wall clock, or without If-Match; release without If-Match; another ETag
+//     does not start the wait anew;
 //   - this, but hardly ever (one or two of 60 to 150): the lease's deadline is
-//     counted from the answer; no freshness check, which TestTrimmedLog and
-//     TestTrimmedWhileRead always notice;
+//     counted from the answer; a free lease is granted while its release is
+//     under way; no freshness check, or Lost is not called, which TestTrimmedLog
+//     and TestTrimmedWhileRead always notice;
 //   - tests of their own: an append is acknowledged before it is written
 //     (TestAppendIsSeen); higher slots are kept while waiting
 //     (TestClaimsCrosswise); a lease never expires for its holder, takeover too
@@ -69,8 +71,8 @@ var (
 //   - nothing: of one's own entries the writer is compared and not the nonce (a
 //     node has one entry under way, so either would do); after the cursor
 //     jumped it is not looked whether the last write was in time, a lease's
-//     deadline by the monotonic clock alone (both take a moment that is too rare
-//     for 40 histories).
+//     deadline by the monotonic clock alone or from an earlier write of one's
+//     own (all three take a moment that is too rare for 40 histories).
 func TestSimulation(t *testing.T) {
 	seed := *simSeed
 	if seed == 0 {
