@@ -39,14 +39,16 @@ func (e *Engine) commit(s snapshot) {
 		e.drop(s)
 		return
 	}
-	known, err := e.same(s, f, info, class)
-	if err != nil {
-		e.retry(s, err)
-		return
-	}
-	if known.state == committed {
-		e.settle(s, known, f)
-		return
+	if !s.elsewhere {
+		known, err := e.same(s, f, info, class)
+		if err != nil {
+			e.retry(s, err)
+			return
+		}
+		if known.state == committed {
+			e.settle(s, known, f)
+			return
+		}
 	}
 	// What has become private leaves the public folder first; the file itself is
 	// on disk, so nothing can be lost in between.

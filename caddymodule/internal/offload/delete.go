@@ -206,12 +206,33 @@ func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
 }
 
 // forgetDeleted drops a deleted key from the index, unless a change of it is
-// waiting: then that decides.
+// waiting: then that decides. A file that came since the listing may have been
+// stored before the object was deleted: it is stored again.
 func (e *Engine) forgetDeleted(key string) {
+	root, rel, ok := e.site.Locate(key)
+	if ok {
+		_, err := e.trees[root].Stat(rel)
+		ok = err == nil
+	}
+	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	e.recon.touch(key)
+	if ok {
+		e.queue.schedule(e.queue.storeAgain(key, root, rel, now), now)
+		return
+	}
 	if e.queue.items[key] == nil {
 		e.index.forget(key)
 	}
+}
+
+// storeAgain adds an item of a file whose object may just have been deleted,
+// whatever is known of it. The caller holds mu and schedules the item.
+func (q *queue) storeAgain(key string, root int, rel string, now time.Time) *item {
+	it, _ := q.change(aFile, key, root, rel, now)
+	it.closed, it.gone, it.told, it.wrote = true, false, false, true
+	it.elsewhere, it.heard, it.why, it.version = true, it.gen, ownChange, ""
+	q.heard[it] = struct{}{}
+	return it
 }

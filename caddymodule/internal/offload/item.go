@@ -23,7 +23,7 @@ const (
 
 // spreads reports whether work on the item may put further items in the queue
 // that a request has to wait for as well.
-func (k kind) spreads() bool { return k == anHtaccess || k == aRescan }
+func (k kind) spreads() bool { return k != aFile }
 
 // itemKey tells items of different kinds about one path apart.
 func (k kind) itemKey(key string) string {
