@@ -201,6 +201,9 @@ func readNames(root *os.Root, dir string) ([]string, error) {
 				names = append(names, e.Name())
 			}
 		}
+		if isAbsent(err) {
+			return names, nil // removed since it was opened
+		}
 		if len(entries) == 0 || err != nil {
 			return names, ignoreEOF(err)
 		}
