@@ -36,6 +36,8 @@ var (
 //   - a changed file taken for a clean one
 //   - a delete that does not look at the version first
 //   - a request that does not catch up with the log
+//   - a request that does not claim its name
+//   - an upload answered before its change is in the log
 func TestSimulation(t *testing.T) {
 	seed := *simSeed
 	if seed == 0 {
