@@ -204,7 +204,7 @@ type AliasConfig struct {
 	// The URL path, not percent-encoded, for example `/shop/files/`. Required.
 	URL string `json:"url,omitempty"`
 
-	// The name of the root. Required if the site has several.
+	// The name of the root. Required if the site has several. Default: empty.
 	Root string `json:"root,omitempty"`
 
 	// The directory below the root, for example `2/files`. Default: empty, the

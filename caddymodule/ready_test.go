@@ -174,7 +174,7 @@ func (s *testSite) usePreset(name string) {
 func TestNamesOneAfterAnother(t *testing.T) {
 	for _, u := range uploads(t) {
 		t.Run(u.name, func(t *testing.T) {
-			m := newMeeting()
+			m := newMeeting("1")
 			s := newTestSite(t, m.serve)
 			s.usePreset(u.preset)
 			if u.name == "small" || u.name == "expecting 100" {
@@ -183,7 +183,6 @@ func TestNamesOneAfterAnother(t *testing.T) {
 			clients := s.useTLS(t)
 			s.start()
 			for version, client := range clients {
-				m.leave["1"] = make(chan struct{})
 				first := s.send(client, upload{method: "PUT", path: "/files/photo.jpg", body: "x"}, "1")
 				wantNext(t, version, m.arrived, "1")
 				wantNext(t, version, m.read, "1")
@@ -206,7 +205,7 @@ func TestNamesOneAfterAnother(t *testing.T) {
 					t.Fatalf("%s: answered %d %q, %v", version, a.StatusCode, a.body, a.err)
 				case <-time.After(100 * time.Millisecond): // nothing tells that something does not happen
 				}
-				close(m.leave["1"])
+				m.leave["1"] <- struct{}{} // lets one go
 				if a := <-first; a.StatusCode != http.StatusOK {
 					t.Errorf("%s: first: %d, %v", version, a.StatusCode, a.err)
 				}

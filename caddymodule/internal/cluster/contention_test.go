@@ -137,7 +137,7 @@ func TestLooksForAskersSeldom(t *testing.T) {
 				}
 				time.Sleep(pause)
 			}
-			if got := store.calls[bucket.OpGet]; got > looks {
+			if got := store.count(bucket.OpGet); got > looks {
 				t.Errorf("with pauses of %s it looked %d times in ten seconds", pause, got)
 			}
 			if pause == 0 && entries < 500 {

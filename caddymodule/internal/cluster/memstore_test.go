@@ -40,6 +40,13 @@ func (o memObject) info(key string) bucket.Info {
 	return bucket.Info{Key: key, Size: int64(len(o.data)), ETag: hex.EncodeToString(sum[:]), Stored: o.stored}
 }
 
+// count returns how many requests of one kind came.
+func (m *memStore) count(op bucket.Op) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[op]
+}
+
 // The four requests as they take effect, at one moment each.
 
 func (m *memStore) put(key string, data []byte, opts bucket.PutOptions) (bucket.Info, error) {
