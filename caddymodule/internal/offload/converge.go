@@ -106,7 +106,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		e.queue.again(s, true, time.Now()) // it is this node's app that deleted it
 		return false
 	}
-	switch decide(x.file, x.object, s.why) {
+	switch decide(x.file, x.object, e.causeOf(s, x)) {
 	case agreed:
 		e.agree(s, x)
 		return false
@@ -128,6 +128,18 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		return e.removeLocal(s, x)
 	}
 	return e.keepBoth(s, x)
+}
+
+// causeOf tells a change of the app's from a look that only found the file
+// there.
+func (e *Engine) causeOf(s snapshot, x *sight) cause {
+	if s.why != ownChange || x.info == nil || !e.logged() {
+		return s.why
+	}
+	if s.background || !s.wrote || (!s.elsewhere && e.isPlaced(s.key, x.info)) {
+		return ownLook
+	}
+	return ownChange
 }
 
 // seeFile looks at the disk.

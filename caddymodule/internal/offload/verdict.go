@@ -36,8 +36,10 @@ const (
 type cause uint8
 
 const (
-	// ownChange: this node's app changed it, or a reconcile found it so.
+	// ownChange: this node's app changed it.
 	ownChange cause = iota
+	// ownLook: a reconcile found it so, or an event that tells of no new content.
+	ownLook
 	// putElsewhere, deletedElsewhere: another node did.
 	putElsewhere
 	deletedElsewhere
@@ -111,8 +113,10 @@ func decideClean(object objectState, why cause) verdict {
 		switch why {
 		case deletedElsewhere:
 			return removeFile
-		case putElsewhere:
-			return agreed // deleted since: the log will say by whom
+		case putElsewhere, ownLook:
+			// Deleted since it was listed or told of: the log will say by whom. To
+			// store it again would bring back what another node's app deleted.
+			return agreed
 		}
 		return putNew
 	}

@@ -8,7 +8,7 @@ import "testing"
 func TestVerdicts(t *testing.T) {
 	files := []fileState{noFile, cleanFile, changedFile, strangeFile}
 	objects := []objectState{unseenObject, noObject, baseObject, sameObject, heldObject, otherObject}
-	causes := []cause{ownChange, putElsewhere, deletedElsewhere, otherDeleted}
+	causes := []cause{ownChange, ownLook, putElsewhere, deletedElsewhere, otherDeleted}
 	// By file and object; where the cause matters, by cause.
 	table := map[fileState]map[objectState][]verdict{
 		noFile: {
@@ -16,7 +16,7 @@ func TestVerdicts(t *testing.T) {
 			baseObject: {fetch}, sameObject: {fetch}, heldObject: {fetch}, otherObject: {fetch},
 		},
 		cleanFile: {
-			unseenObject: {agreed}, noObject: {putNew, agreed, removeFile, putNew},
+			unseenObject: {agreed}, noObject: {putNew, agreed, agreed, removeFile, putNew},
 			baseObject: {agreed}, sameObject: {adopt}, heldObject: {fetch}, otherObject: {fetch},
 		},
 		changedFile: {
