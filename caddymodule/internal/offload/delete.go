@@ -76,12 +76,18 @@ func (e *Engine) keepObject(s snapshot, known entry) {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))
 	}
 	e.queue.settled(s, time.Now(), func(latest bool) {
-		if s.told && latest && known.object() {
+		switch {
+		case s.told && latest && known.object():
 			known.state = bucketOnly
 			e.index.set(s.key, known)
-			return
+		case e.shared() && known.object():
+			// The event is still to come, or came just now: only who knows which
+			// version was here can tell whether it is that one's delete.
+			known.state = dirty
+			e.index.set(s.key, known)
+		default:
+			e.index.forget(s.key)
 		}
-		e.index.forget(s.key)
 	})
 }
 
