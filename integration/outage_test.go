@@ -39,8 +39,10 @@ func TestOutage(t *testing.T) {
 	for _, onFailure := range []string{"pass", "reject"} {
 		t.Run(onFailure, func(t *testing.T) {
 			ctx := within(t, 5*time.Minute)
+			// As the only server: one of several refuses uploads before they
+			// reach the app, see TestNodesFailures.
 			w := newWorld(t, worldOptions{store: onVersitygw, faults: true,
-				options: []string{"on_failure " + onFailure, "hold " + outageHold.String()}})
+				options: []string{"local own", "on_failure " + onFailure, "hold " + outageHold.String()}})
 			client := login(t, ctx, w.site)
 			for _, fault := range []env.Fault{env.Refusing, env.Hanging, env.SlowDown, env.Resetting, env.LosingAnswers} {
 				t.Run(strings.ReplaceAll(fault.String(), " ", "-"), func(t *testing.T) {

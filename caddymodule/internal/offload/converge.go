@@ -102,7 +102,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		}
 		return true
 	}
-	if x.file == noFile && s.inRequest && e.holds(s.key, x.stored.ETag) {
+	if x.file == noFile && e.passOn(s) && e.holds(s.key, x.stored.ETag) {
 		e.queue.again(s, true, time.Now()) // it is this node's app that deleted it
 		return false
 	}

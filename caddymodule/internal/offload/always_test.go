@@ -1,0 +1,28 @@
+package offload
+
+import (
+	"os"
+	"testing"
+)
+
+// Where all deletes count, one that is found while another node's change of the
+// same key is looked at counts, too.
+//
+// Promise 8: "A delete is passed on only when it was seen to happen while a
+// request ran (or as configured)".
+func TestDeleteAlwaysWhileLooking(t *testing.T) {
+	t.Parallel()
+	s := newNodes(t, 1, func(c *Config) { c.Deletes = DeletesAlways }).ready()[0]
+	const key = "2026/11/a.jpg"
+	s.write(key, "content")
+	s.until("the object", func() bool { return s.readObject(key) != "" })
+	s.idle()
+	if err := os.Remove(s.path(key)); err != nil {
+		t.Fatal(err)
+	}
+	s.e.look(key, putElsewhere)
+	s.idle()
+	if object, file := s.readObject(key), s.read(key); object != "" || file != "" {
+		t.Errorf("the object is %q, the file %q", object, file)
+	}
+}
