@@ -34,7 +34,7 @@ func TestKill(t *testing.T) {
 }
 
 func testKill(t *testing.T, store store) {
-	kills := length(4, 100)
+	kills := length(3, 100)
 	ctx := within(t, time.Duration(kills)*20*time.Second+time.Minute)
 	// As the only server: among several, what a killed one was storing may be
 	// another's, and stays for a day.

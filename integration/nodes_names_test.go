@@ -34,7 +34,7 @@ const uploadsAtOnce = 12
 // change log, so that the app's own "is this name taken?" check (file_exists,
 // scandir) is right."
 func testNodesSameName(t *testing.T, ctx context.Context, c *cluster) {
-	n := length(36, 1000)
+	n := length(24, 1000)
 	client := c.login(ctx, nil)
 	for _, way := range []wp.Way{{Name: "media grid", Upload: (*wp.Client).UploadGrid}, {Name: "REST", Upload: (*wp.Client).UploadREST}} {
 		t.Run(way.Name, func(t *testing.T) {
@@ -183,7 +183,7 @@ func newJSONApp(c *cluster, php *env.PHP) served {
 // TestNodesJSON is testNodesSameName with Joomla-style bodies. A client
 // that is told that a name is taken takes another.
 func TestNodesJSON(t *testing.T) {
-	n := length(120, 1000)
+	n := length(60, 1000)
 	ctx := within(t, time.Duration(length(3, 30))*time.Minute)
 	c := newCluster(t, clusterOptions{store: onVersitygw, app: newJSONApp, mediaPath: "/"})
 	transport := &http.Transport{MaxIdleConnsPerHost: uploadsAtOnce}

@@ -88,7 +88,7 @@ func testNodesEdit(t *testing.T, ctx context.Context, c *cluster) {
 		clients = append(clients, c.login(ctx, n.direct))
 	}
 	before := must1(c.bucket.Objects(ctx))(t)
-	rounds := length(6, 60)
+	rounds := length(3, 60)
 	for i := range rounds {
 		upload, edit, remove := clients[i%3], clients[(i+1)%3], clients[(i+2)%3]
 		way := wp.Ways[i%len(wp.Ways)]
