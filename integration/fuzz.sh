@@ -15,11 +15,17 @@ if [ -z "$time" ]; then
 elif [ $# -eq 0 ]; then
 	set -- $(git ls-files '*_test.go' | grep -v '^integration/' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 for package in "$@"; do
 	each=${time:-5s}
 	[ -n "$time" ] || [ "$package" != ./rewrite ] || each=20s
 	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz'); do
 		printf 'fuzz %s %s %s\n' "$each" "$package" "$target"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$each" "$package" | tail -n 1
+		if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$each" "$package" >"$log"; then
+			grep -v '^fuzz: elapsed' "$log"
+			exit 1
+		fi
+		tail -n 1 "$log"
 	done
 done

@@ -61,9 +61,13 @@ func tempName(now time.Time) string {
 
 // Leftover reports whether rel is a file that Place was writing before t and
 // that was left by a process that was killed.
-func Leftover(rel string, t time.Time) bool {
+func Leftover(rel string, t time.Time) bool { return namedBefore(rel, tempSuffix, t) }
+
+// namedBefore reports whether rel has a name that this package gives to files of
+// its own, with this suffix, and was given it before t.
+func namedBefore(rel, suffix string, t time.Time) bool {
 	text, ok := strings.CutPrefix(path.Base(rel), tempPrefix)
-	if !ok || !strings.HasSuffix(text, tempSuffix) {
+	if !ok || !strings.HasSuffix(text, suffix) {
 		return false
 	}
 	text, _, _ = strings.Cut(text, "-")

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -160,15 +159,7 @@ func asideName(now time.Time) string {
 
 // Stranded reports whether rel is a file that Replace or Remove had put aside
 // before t: it may hold the only copy of what an app wrote.
-func Stranded(rel string, t time.Time) bool {
-	text, ok := strings.CutPrefix(path.Base(rel), tempPrefix)
-	if !ok || !strings.HasSuffix(text, asideSuffix) {
-		return false
-	}
-	text, _, _ = strings.Cut(text, "-")
-	nanos, err := strconv.ParseInt(text, 10, 64)
-	return err == nil && nanos < t.UnixNano()
-}
+func Stranded(rel string, t time.Time) bool { return namedBefore(rel, asideSuffix, t) }
 
 // RemoveEmptyDirs removes the directory at rel and those below it, as far as
 // there are no files in them and nothing in them changed since before: who has

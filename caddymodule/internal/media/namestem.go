@@ -50,12 +50,14 @@ func baseName(name string) string {
 }
 
 // symbol stands in a safe name for what is no letter or digit but may stay in
-// the app's name: an emoji, an accent of its own.
+// the app's name: an emoji, an accent of its own, an @. "@-1.jpg" is a name made
+// of "@.jpg", where "-1.jpg" is WordPress' "1.jpg".
 const symbol = 1
 
 // appendSafe appends name in lower case and without accents. Of what is neither
 // letter nor digit it keeps dots, hyphens and underscores; a space becomes a
-// hyphen, and other punctuation of ASCII is dropped, as WordPress and Joomla do.
+// hyphen, and other punctuation of ASCII is dropped, as WordPress and Joomla do;
+// but WordPress keeps @ and ^.
 func appendSafe(dst []byte, name string) []byte {
 	for i := 0; i < len(name); {
 		c := name[i]
@@ -90,7 +92,7 @@ func appendSafeASCII(dst []byte, c byte) []byte {
 		return append(dst, lower(c))
 	case c == ' ', c == '\t', c == '\r', c == '\n':
 		return append(dst, '-')
-	case 0 < c && c < ' ', c == 0x7f:
+	case 0 < c && c < ' ', c == 0x7f, c == '@', c == '^':
 		return append(dst, symbol)
 	}
 	return dst
@@ -100,12 +102,15 @@ func isAlphanumeric(c byte) bool { return 'a' <= c && c <= 'z' || isDigit(c) }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
+// ends are what some app cuts from the end of a name.
+const ends = ".-_" + string(rune(symbol))
+
 // withoutSuffixes cuts from the end of a safe name what apps append, and the
 // extension of a picture before that of another: "a-1.jpg.webp" stands beside
 // "a-1.jpg".
 func withoutSuffixes(safe []byte) []byte {
 	for {
-		safe = bytes.TrimRight(safe, ".-_")
+		safe = bytes.TrimRight(safe, ends)
 		i := bytes.LastIndexAny(safe, ".-_")
 		if i <= 0 || !isSuffix(safe[i], safe[i+1:]) {
 			return safe

@@ -40,6 +40,8 @@ func TestNameStem(t *testing.T) {
 		{"фото", "фото.jpg", "ФОТО.JPG", "фото-1.jpg"},
 		{"еи", "ёй.jpg", "е\u0308и\u0306.jpg"},
 		{unnamed, "😀.jpg", "😀-1.jpg", "😀-150x150.jpg"},
+		{unnamed, "@.jpg", "@-1.jpg", "^-150x150.jpg"},
+		{"ab", "a@b.jpg", "ab@.jpg", "ab-1@.jpg"},
 		{"写真", "写真.png", "写真-300x200.png"},
 		// Cameras and phones: not counters.
 		{"img1234", "IMG_1234.JPG", "img1234.jpg"},
