@@ -10,22 +10,13 @@ import (
 // they stand: before or after the file's content. Only what it must know of the
 // syntax it reads.
 type jsonScanner struct {
-	names   *NameScanner
-	members []string
-
+	memberText
 	depth    int
 	over     bool // the object has ended, or it is none
 	isKey    bool // what comes is a member's name
-	wanted   bool // what comes is the value of a member that holds a name
 	inString bool
 	escaped  bool // a backslash came before
-	capture  bool // text is being read
-	text     []byte
 }
-
-// maxJSONName is the longest spelling of a name or a path that is read: six
-// bytes for each of the name's.
-const maxJSONName = 6 * maxKey
 
 func (s *jsonScanner) scan(p []byte) {
 	for len(p) > 0 && !s.over {
@@ -108,19 +99,6 @@ func (s *jsonScanner) readString(p []byte) []byte {
 	}
 	s.endString()
 	return p[quote+1:]
-}
-
-// keep adds to the text that is being read, and gives up on one that is too
-// long.
-func (s *jsonScanner) keep(text []byte) {
-	switch {
-	case !s.capture:
-	case len(s.text)+len(text) > maxJSONName:
-		s.capture = false
-		s.names.over = s.names.over || s.wanted
-	default:
-		s.text = append(s.text, text...)
-	}
 }
 
 func (s *jsonScanner) endString() {

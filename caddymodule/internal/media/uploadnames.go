@@ -123,11 +123,11 @@ func (s *Site) NewNameScanner(contentType string, found func(name string)) *Name
 		n.body = newMultipartScanner(boundary, s.uploads.fields, n)
 	case media == "application/json", strings.HasSuffix(media, "+json"):
 		if len(s.uploads.members) > 0 {
-			n.body = &jsonScanner{names: n, members: s.uploads.members}
+			n.body = &jsonScanner{memberText: memberText{names: n, members: s.uploads.members}}
 		}
 	case media == "text/xml", media == "application/xml":
 		if len(s.uploads.structs) > 0 {
-			n.body = &xmlrpcScanner{names: n, members: s.uploads.structs}
+			n.body = &xmlrpcScanner{memberText: memberText{names: n, members: s.uploads.structs}}
 		}
 	}
 	if n.body == nil {

@@ -10,14 +10,9 @@ import (
 // <member><name>name</name><value><string>a.jpg</string></value></member>. It
 // looks at tags and what is between them, and knows no other XML.
 type xmlrpcScanner struct {
-	names   *NameScanner
-	members []string
-
-	inTag   bool
-	tag     []byte // of a tag, what stands after the <, as far as it matters
-	capture bool   // text is being read
-	text    []byte
-	wanted  bool // what comes is the value of a member that holds a name
+	memberText
+	inTag bool
+	tag   []byte // of a tag, what stands after the <, as far as it matters
 }
 
 // maxTag is the longest tag that matters, and one byte more.
@@ -47,19 +42,6 @@ func (s *xmlrpcScanner) scan(p []byte) {
 		}
 		s.inTag, s.tag = !s.inTag, s.tag[:0]
 		p = p[i+1:]
-	}
-}
-
-// keep adds to the text that is being read, and gives up on one that is too
-// long.
-func (s *xmlrpcScanner) keep(text []byte) {
-	switch {
-	case !s.capture:
-	case len(s.text)+len(text) > maxJSONName:
-		s.capture = false
-		s.names.over = s.names.over || s.wanted
-	default:
-		s.text = append(s.text, text...)
 	}
 }
 
