@@ -214,15 +214,10 @@ func (q *queue) again(s snapshot, gone bool, due time.Time) {
 func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attempts int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	it := s.item
-	it.heapIndex = -1
-	it.attempts++
-	it.err = err
 	if final {
-		q.satisfy(it, it.gen, err)
+		q.satisfy(s.item, s.item.gen, err)
 	}
-	q.schedule(it, now.Add(backoff(it.attempts, retryMin, retryMax)))
-	return it.attempts
+	return q.retryLater(s.item, err, retryMax, now)
 }
 
 // refused puts back an item that the store does not take. After some tries
@@ -230,16 +225,22 @@ func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attemp
 func (q *queue) refused(s snapshot, err error, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	it := s.item
+	longest := retryMax
+	if s.item.attempts+1 >= refusals {
+		q.satisfy(s.item, s.item.gen, nil)
+		longest = refusedMax
+	}
+	q.retryLater(s.item, err, longest, now)
+}
+
+// retryLater puts back an item whose attempt failed, to be tried after longest at
+// the latest.
+func (q *queue) retryLater(it *item, err error, longest time.Duration, now time.Time) (attempts int) {
 	it.heapIndex = -1
 	it.attempts++
 	it.err = err
-	longest := retryMax
-	if it.attempts >= refusals {
-		q.satisfy(it, it.gen, nil)
-		longest = refusedMax
-	}
 	q.schedule(it, now.Add(backoff(it.attempts, retryMin, longest)))
+	return it.attempts
 }
 
 // backoff returns a random time below low·2ⁿ⁻¹, at most high ("full jitter").
