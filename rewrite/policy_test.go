@@ -45,8 +45,10 @@ func TestPolicy(t *testing.T) {
 	runRows(t, r, sitePage, rows(policyRows))
 
 	long := `<meta http-equiv="Content-Security-Policy" content="'self' ` + strings.Repeat("x", DefaultMaxToken) + `">`
-	if got := rewriteAll(t, r, sitePage, long); got != long {
-		t.Error("a policy over the limit changes")
+	for _, size := range []int{len(long), 1000} {
+		if got := rewriteIn(t, r, sitePage, long, func() int { return size }, true); got != long {
+			t.Errorf("a policy over the limit changes, in pieces of %d bytes", size)
+		}
 	}
 	in := expand.Replace(both)
 	for name, edit := range map[string]func(*Config){

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var splitPages = flag.Int("split.pages", 300, "pages of each format that TestSplits generates")
+var splitPages = flag.Int("split.pages", 100, "pages of each format that TestSplits generates")
 
 // TestSplits makes pages of pieces of the tables' rows, cut anywhere, and
 // looks at what the fuzz targets do.
