@@ -53,6 +53,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //		public_url    <url>
 //		site_hosts    <host...>
+//		cors_check    on|off
 //		local         all|own
 //		serve         proxy|redirect|presign [<ttl>]
 //		missing       404|app
@@ -114,6 +115,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return oneArg(d, &h.PublicURL)
 	case "site_hosts":
 		return someArgs(d, &h.SiteHosts)
+	case "cors_check":
+		return wordArg(d, &h.CORSCheck, wordOn, wordOff)
 	case "local":
 		return wordArg(d, &h.Local, string(offload.LocalAll), string(offload.LocalOwn))
 	case "health":
@@ -347,10 +350,10 @@ func countArg(d *caddyfile.Dispenser, value *int) error {
 
 func onOffArg(d *caddyfile.Dispenser, value *bool) error {
 	word := ""
-	if err := wordArg(d, &word, "on", "off"); err != nil {
+	if err := wordArg(d, &word, wordOn, wordOff); err != nil {
 		return err
 	}
-	*value = word == "on"
+	*value = word == wordOn
 	return nil
 }
 

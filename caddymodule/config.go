@@ -13,6 +13,12 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 )
 
+// Words of options that are one or the other.
+const (
+	wordOn  = "on"
+	wordOff = "off"
+)
+
 func (h *Handler) setDefaults() {
 	setDefault(&h.Local, string(offload.LocalAll))
 	setDefault(&h.Serve, serveProxy)
@@ -23,6 +29,7 @@ func (h *Handler) setDefaults() {
 	setDefault(&h.PrivateReads, privateDeny)
 	setDefault(&h.ReadyWait, caddy.Duration(30*time.Second))
 	setDefault(&h.Missing, missing404)
+	setDefault(&h.CORSCheck, wordOn)
 }
 
 func setDefault[T comparable](v *T, def T) {
@@ -44,6 +51,7 @@ func (h *Handler) check() error {
 		{"on_failure", h.OnFailure, []string{onFailurePass, onFailureReject}},
 		{"private_reads", h.PrivateReads, []string{privateDeny, privateApp}},
 		{"missing", h.Missing, []string{missing404, missingApp}},
+		{"cors_check", h.CORSCheck, []string{wordOn, wordOff}},
 	} {
 		if !slices.Contains(option.words, option.value) {
 			return fmt.Errorf("%s: %q is none of %s", option.name, option.value, strings.Join(option.words, ", "))

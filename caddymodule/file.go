@@ -31,6 +31,7 @@ const statusClientClosed = 499
 // (Promise 7: "Private and ignored files, control objects and the app's code
 // are never readable through the public URL or the module.")
 func (h *Handler) serveMedia(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, engine *offload.Engine, key string) error {
+	w = h.withCORS(w, r, engine, key)
 	if _, err := engine.Local(key); !errors.Is(err, fs.ErrNotExist) || engine.Class(key) != media.Public {
 		return next.ServeHTTP(w, r)
 	}

@@ -119,6 +119,8 @@ func newTestSite(t testing.TB, app appFunc) *testSite {
 		"app":     map[string]any{"preset": "wordpress", "docroot": s.docRoot},
 		"bucket":  map[string]any{"url": "file://" + s.bucket},
 		"deletes": "never",
+		// Most public URLs of these tests lead nowhere.
+		"cors_check": "off",
 	}
 	testApps.Store(s.appName, app)
 	return s

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -48,6 +49,11 @@ type Handler struct {
 	// Host names of the site besides the one of the request, whose media URLs
 	// in pages are the site's own, too. Ports are ignored. Default: none.
 	SiteHosts []string `json:"site_hosts,omitempty"`
+
+	// Whether the public URL is asked, once for each host that pages have,
+	// whether it lets them use its fonts and pictures (CORS): `on` or `off`.
+	// What is wrong is logged. Default: `on`.
+	CORSCheck string `json:"cors_check,omitempty"`
 
 	// Whose media are on this server's disk: `all`, those of every server that
 	// shares the bucket, so that each has a full copy and no two let the app
@@ -157,11 +163,13 @@ type Handler struct {
 	rewriter *rewrite.Rewriter // nil: pages stay as they are
 	reverse  *rewrite.Reverse  // nil: request bodies stay as they are
 	csp      *cspSource        // nil: policies stay as they are
+	cors     *corsCheck        // nil: the public URL is not asked
 	cache    *cachePolicy
 	engine   *sharedEngine // nil: not acquired
 
-	publicHost string                         // of PublicURL, in lower case, without port
-	reconciled atomic.Pointer[offload.Engine] // the engine, once it has compared disk and bucket
+	publicHost  string                         // of PublicURL, in lower case, without port
+	originHosts []string                       // of SiteHosts, in lower case, without ports
+	reconciled  atomic.Pointer[offload.Engine] // the engine, once it has compared disk and bucket
 
 	givenBack bool // by Cleanup
 }
@@ -257,14 +265,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.cache, err = settings.cachePolicy(); err != nil {
 		return err
 	}
-	if err := h.provisionRewriter(); err != nil {
+	logger := ctx.Slogger()
+	if err := h.provisionRewriter(logger); err != nil {
 		return err
 	}
+	h.originHosts = h.corsHosts()
 	app, err := ctx.App(appID)
 	if err != nil {
 		return err
 	}
-	logger := ctx.Slogger()
 	if h.engine, err = acquireEngine(settings, h.site, logger); err != nil {
 		return err
 	}
@@ -273,7 +282,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 // provisionRewriter prepares the rewriting of pages.
-func (h *Handler) provisionRewriter() (err error) {
+func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 	if h.PublicURL == "" {
 		return nil
 	}
@@ -291,6 +300,11 @@ func (h *Handler) provisionRewriter() (err error) {
 	}
 	if h.csp, err = newCSPSource(h.PublicURL); err != nil {
 		return fmt.Errorf("public_url: %w", err)
+	}
+	if h.CORSCheck == wordOn {
+		if h.cors, err = newCORSCheck(h.PublicURL, logger); err != nil {
+			return fmt.Errorf("public_url: %w", err)
+		}
 	}
 	return h.provisionReverse()
 }
@@ -321,6 +335,7 @@ func replacePlaceholders(value string) (string, error) {
 // Cleanup gives the engine back, once, and only if this instance got it: a
 // config that failed to load must not take the engine from the one that runs.
 func (h *Handler) Cleanup() error {
+	h.cors.close()
 	if h.engine == nil || h.givenBack {
 		return nil
 	}

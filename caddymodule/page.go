@@ -68,6 +68,7 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 		return rw.breakOff(caddyhttp.Error(http.StatusBadGateway, err))
 	}
 	_ = rw.release() // an error here means that the client went away
+	h.cors.served(p)
 	return nil
 }
 
@@ -103,7 +104,9 @@ func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
 	if !ok || object.Class != media.Public {
 		return dst, false
 	}
+	start := len(dst)
 	dst = h.appendPublicURL(dst, object.Key)
+	h.cors.refers(dst[start:])
 	if h.URLVersion {
 		dst = appendVersion(dst, object.ETag)
 	}

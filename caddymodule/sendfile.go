@@ -56,7 +56,7 @@ func (h *Handler) withSendfile(next caddyhttp.Handler, engine *offload.Engine) c
 		if sw.file == nil {
 			return nil
 		}
-		return h.sendFile(w, r, engine, sw.file)
+		return h.sendFile(withoutCORS(w), r, engine, sw.file)
 	})
 }
 
