@@ -29,6 +29,7 @@ lint:
 	$(GO) mod tidy -diff
 	cd integration && $(GO) mod tidy -diff
 	$(BIN)/golangci-lint run ./...
+	cd integration && $(BIN)/golangci-lint run --build-tags integration ./...
 
 fuzz: ## every fuzz target; FUZZTIME=10m: that long each
 	integration/fuzz.sh $(FUZZTIME)

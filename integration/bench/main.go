@@ -44,6 +44,7 @@ type options struct {
 	quick   bool
 	profile string
 	keys    int
+	plugin  string
 }
 
 func main() {
@@ -71,6 +72,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under two minutes")
 	flags.StringVar(&o.profile, "profile", "", "folder for processor profiles of the module (pprof); takes longer")
 	flags.IntVar(&o.keys, "keys", 20000, "files of the site that a server joins")
+	flags.StringVar(&o.plugin, "plugin", "", "folder with WP Offload Media Lite (amazon-s3-and-cloudfront), to upload with it, too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

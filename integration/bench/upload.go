@@ -40,14 +40,18 @@ func (b *bench) uploadDelays() []time.Duration {
 // operation is what was measured of one kind of request at one delay. Each
 // round adds one measurement to each series.
 type operation struct {
-	plain, this       series         // ms until the last byte of the answer
-	held              series         // ms of that by the module's own account
-	caddyPlain, caddy series         // CPU, ms
-	phpPlain, php     series         // CPU, ms
-	requests          map[string]int // to S3, until the answer
+	plain, this, plugin cost
+	held                series // ms of this one's time by the module's own account
 }
 
-func (o *operation) added() series { return o.this.minus(o.plain) }
+// cost is what the operation took on one of the sites.
+type cost struct {
+	time       series         // ms until the last byte of the answer
+	caddy, php series         // CPU, ms
+	requests   map[string]int // to S3, until the answer
+}
+
+func (o *operation) added() series { return o.this.time.minus(o.plain.time) }
 
 // uploadCell is a size of picture at a delay.
 type uploadCell struct {
@@ -105,6 +109,9 @@ func (b *bench) upload() error {
 	b.reportUploads(cells)
 	b.report.note("  S3 requests while no request was running: %s", kinds(u.between, 1))
 	b.reportDeletes(cells)
+	if pair.plugin != nil {
+		b.reportPlugin(cells)
+	}
 	b.reportUploadCPU(cells)
 	pair.store.SetDelay(0)
 	return b.profile("upload", pair.this.caddy, 20*time.Second, func() error { return u.once(pair.this, cells[len(cells)-1].file) })
@@ -124,7 +131,7 @@ type uploader struct {
 
 // warmUp has PHP compile its scripts. It returns what an upload leaves on disk.
 func (u *uploader) warmUp(file sample.File) (files int, bytes int64, err error) {
-	for _, site := range []*wordpressSite{u.pair.plain, u.pair.this} {
+	for _, site := range u.pair.sites() {
 		filesBefore, bytesBefore, err := usage(site.Uploads())
 		if err != nil {
 			return 0, 0, err
@@ -170,10 +177,10 @@ func usage(root string) (files int, bytes int64, err error) {
 	return len(keys), bytes, nil
 }
 
-// measure uploads and deletes one picture on each of the two sites.
+// measure uploads and deletes one picture on each of the sites.
 func (u *uploader) measure(cell *uploadCell) error {
 	u.pair.store.SetDelay(cell.delay)
-	sites := []*wordpressSite{u.pair.plain, u.pair.this}
+	sites := u.pair.sites()
 	for _, i := range u.bench.random.Perm(len(sites)) {
 		client := sites[i].client
 		var id int
@@ -210,14 +217,18 @@ func (u *uploader) operate(site *wordpressSite, o *operation, request func() err
 	if err != nil {
 		return err
 	}
-	caddy, php := milliseconds(after.caddy-before.caddy), milliseconds(after.php-before.php)
-	if site == u.pair.plain {
-		o.plain, o.caddyPlain, o.phpPlain = append(o.plain, took), append(o.caddyPlain, caddy), append(o.phpPlain, php)
-		return nil
+	c := &o.this
+	switch site {
+	case u.pair.plain:
+		c = &o.plain
+	case u.pair.plugin:
+		c = &o.plugin
+	default:
+		u.held[u.number] = &o.held
 	}
-	o.this, o.caddy, o.php = append(o.this, took), append(o.caddy, caddy), append(o.php, php)
-	u.held[u.number] = &o.held
-	add(&o.requests, u.pair.store.TakeCounts())
+	c.time = append(c.time, took)
+	c.caddy, c.php = append(c.caddy, milliseconds(after.caddy-before.caddy)), append(c.php, milliseconds(after.php-before.php))
+	add(&c.requests, u.pair.store.TakeCounts())
 	return nil
 }
 

@@ -74,7 +74,7 @@ func kinds(counts map[string]int, n int) string {
 }
 
 func (b *bench) reportUploads(cells []*uploadCell) {
-	b.report.heading("upload to WordPress, ms; each S3 request takes @ ms longer; %d rounds", len(cells[0].upload.this))
+	b.report.heading("upload to WordPress, ms; each S3 request takes @ ms longer; %d rounds", len(cells[0].upload.this.time))
 	rows := [][]string{{"", "files", "plain disk", "with media_offload", "added", "answer held", "round trips added", "S3 requests"}}
 	for _, cell := range cells {
 		o := &cell.upload
@@ -84,7 +84,7 @@ func (b *bench) reportUploads(cells []*uploadCell) {
 		}
 		rows = append(rows, []string{
 			cell.name(), fmt.Sprintf("%d, %.1f MB", cell.files, float64(cell.bytes)/1e6),
-			o.plain.text("%.0f"), o.this.text("%.0f"), o.added().text("%.1f"), o.held.text("%.1f"), trips, kinds(o.requests, len(o.this)),
+			o.plain.time.text("%.0f"), o.this.time.text("%.0f"), o.added().text("%.1f"), o.held.text("%.1f"), trips, kinds(o.this.requests, len(o.this.time)),
 		})
 	}
 	b.report.table(rows)
@@ -116,9 +116,9 @@ func (b *bench) reportDeletes(cells []*uploadCell) {
 		o := &cell.remove
 		rows = append(rows, []string{
 			cell.name(), fmt.Sprint(cell.files),
-			o.plain.text("%.0f"), o.this.text("%.0f"), o.added().text("%.1f"), o.held.text("%.1f"), kinds(o.requests, len(o.this)),
+			o.plain.time.text("%.0f"), o.this.time.text("%.0f"), o.added().text("%.1f"), o.held.text("%.1f"), kinds(o.this.requests, len(o.this.time)),
 		})
-		one = one && len(o.requests) == 1 && o.requests["MULTIDEL"] == len(o.this)
+		one = one && len(o.this.requests) == 1 && o.this.requests["MULTIDEL"] == len(o.this.time)
 	}
 	b.report.table(rows)
 	b.report.note("  elsewhere measured, WP Offload Media adds ms @0/@10/@25:  %s %.0f/%.0f/%.0f", small, pluginDelete[0], pluginDelete[1], pluginDelete[2])
@@ -129,32 +129,59 @@ func (b *bench) reportDeletes(cells []*uploadCell) {
 	b.report.target("deletes, S3 requests", measured, "one DeleteObjects", one)
 }
 
+// reportPlugin tells what the plugin adds in the same run.
+func (b *bench) reportPlugin(cells []*uploadCell) {
+	b.report.heading("the same with WP Offload Media instead, ms")
+	rows := [][]string{{"", "upload", "added", "S3 requests", "delete", "added", "S3 requests"}}
+	for _, cell := range cells {
+		row := []string{cell.name()}
+		for _, o := range []*operation{&cell.upload, &cell.remove} {
+			row = append(row, o.plugin.time.text("%.0f"), o.plugin.time.minus(o.plain.time).text("%.1f"), kinds(o.plugin.requests, len(o.plugin.time)))
+		}
+		rows = append(rows, row)
+	}
+	b.report.table(rows)
+}
+
 func (b *bench) reportUploadCPU(cells []*uploadCell) {
 	b.report.heading("processor time of an upload, ms, mean over all delays")
 	head := []string{"", "plain Caddy", "with media_offload", "added", "PHP, plain", "PHP, with media_offload"}
+	beside := len(cells[0].upload.plugin.time) > 0
+	if beside {
+		head = append(head, "the plugin adds")
+	}
 	for _, rival := range rivalUploads {
-		head = append(head, rival.name+" adds")
+		head = append(head, "elsewhere measured, "+rival.name+" adds")
 	}
 	rows := [][]string{head}
 	for _, size := range uploadSizes {
-		var all operation
+		var plain, this, plugin cost
 		for _, cell := range cells {
 			if o := &cell.upload; cell.size == size.name {
-				all.caddyPlain, all.caddy = append(all.caddyPlain, o.caddyPlain...), append(all.caddy, o.caddy...)
-				all.phpPlain, all.php = append(all.phpPlain, o.phpPlain...), append(all.php, o.php...)
+				plain.addCPU(o.plain)
+				this.addCPU(o.this)
+				plugin.addCPU(o.plugin)
 			}
 		}
-		added := all.caddy.minus(all.caddyPlain).mean()
+		added, least := this.caddy.minus(plain.caddy).mean(), pluginCPU[size.name]
 		row := []string{size.name}
-		for _, v := range []float64{all.caddyPlain.mean(), all.caddy.mean(), added, all.phpPlain.mean(), all.php.mean()} {
+		for _, v := range []float64{plain.caddy.mean(), this.caddy.mean(), added, plain.php.mean(), this.php.mean()} {
 			row = append(row, fmt.Sprintf("%.1f", v))
+		}
+		if beside {
+			least = plugin.php.minus(plain.php).mean() + plugin.caddy.minus(plain.caddy).mean()
+			row = append(row, fmt.Sprintf("%.1f", least))
 		}
 		for _, rival := range rivalUploads {
 			row = append(row, rival.addedIn[size.name])
 		}
 		rows = append(rows, row)
-		least := pluginCPU[size.name]
 		b.report.target("upload "+size.name+", CPU added by Caddy", fmt.Sprintf("%.1f ms", added), fmt.Sprintf("< %.0f ms, the plugin's", least), added < least)
 	}
 	b.report.table(rows)
+}
+
+// addCPU adds the measurements of another delay.
+func (c *cost) addCPU(other cost) {
+	c.caddy, c.php = append(c.caddy, other.caddy...), append(c.php, other.php...)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/media-offload/caddy-media-offload/integration/env"
 	"github.com/media-offload/caddy-media-offload/integration/wp"
@@ -12,10 +13,12 @@ import (
 
 // wordpressPair are two WordPress sites of one PHP-FPM pool: one behind a plain
 // Caddy, one behind this one with a bucket that can be made a distant one, as a
-// single server.
+// single server. With the option -plugin there is a third, behind a plain Caddy
+// and with that plugin.
 type wordpressPair struct {
 	php         *env.PHP
 	plain, this *wordpressSite
+	plugin      *wordpressSite // nil without the option
 	store       *env.DelayProxy
 	// publicURL is where the second site's media are, without a slash at the
 	// end.
@@ -46,6 +49,13 @@ func (t *tag) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
+func (p *wordpressPair) sites() []*wordpressSite {
+	if p.plugin == nil {
+		return []*wordpressSite{p.plain, p.this}
+	}
+	return []*wordpressSite{p.plain, p.this, p.plugin}
+}
+
 // wordpressPair starts it, once.
 func (b *bench) wordpressPair() (*wordpressPair, error) {
 	if b.wordpress != nil {
@@ -74,23 +84,33 @@ func (b *bench) wordpressPair() (*wordpressPair, error) {
 		return nil, err
 	}
 	bucket.Endpoint = p.store.Endpoint
-	if p.plain, err = b.wordpressSite(db, p.php, "plain", b.plainCaddy, func(string) string { return "" }); err != nil {
+	if p.plain, err = b.wordpressSite(db, p.php, "plain", b.plainCaddy, noDirective); err != nil {
 		return nil, err
 	}
 	p.this, err = b.wordpressSite(db, p.php, "this", b.thisCaddy, func(dir string) string {
 		return fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\tlocal own\n\t%s\tpublic_url %s\n}\n", dir, bucket.Caddyfile(), p.publicURL)
 	})
+	if err != nil {
+		return nil, err
+	}
+	if b.options.plugin != "" {
+		if p.plugin, err = b.pluginSite(db, p.php, p.store, server); err != nil {
+			return nil, err
+		}
+	}
 	b.wordpress = p
-	return p, err
+	return p, nil
 }
 
-func (b *bench) wordpressSite(db *env.MariaDB, php *env.PHP, name, binary string, directive func(dir string) string) (*wordpressSite, error) {
+func noDirective(string) string { return "" }
+
+func (b *bench) wordpressSite(db *env.MariaDB, php *env.PHP, name, binary string, directive func(dir string) string, config ...string) (*wordpressSite, error) {
 	port, err := env.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	s := &wordpressSite{tag: new(tag), accessLog: filepath.Join(b.env.Dir, name+"-access.json")}
-	if s.Site, err = b.env.WordPress(db, php, env.SiteOptions{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Name: name}); err != nil {
+	if s.Site, err = b.env.WordPress(db, php, env.SiteOptions{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Name: name, Config: strings.Join(config, "")}); err != nil {
 		return nil, err
 	}
 	accessLog := fmt.Sprintf("log {\n\toutput file %s {\n\t\troll_disabled\n\t}\n\tformat json\n}\n", s.accessLog)
