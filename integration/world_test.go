@@ -50,6 +50,8 @@ type worldOptions struct {
 	straight bool
 	// sameURL leaves public_url out.
 	sameURL bool
+	// mediaSite makes the public URL a second address of this Caddy.
+	mediaSite bool
 	// https serves the site at an https address too.
 	https bool
 	// global are lines for Caddy's global options.
@@ -147,8 +149,14 @@ func (w *world) sites(opts worldOptions) string {
 	if opts.sameURL {
 		w.publicURL = ""
 	}
+	addresses := []string{w.app.URL}
+	if opts.mediaSite {
+		second := address(w.t)
+		addresses = append(addresses, second)
+		w.publicURL = second + "/wp-content/uploads"
+	}
 	directive := w.app.MediaOffload(w.bucket, w.publicURL, opts.options...) + strings.Join(opts.directives, "\n")
-	sites := w.app.Serve(directive, w.app.URL)
+	sites := w.app.Serve(directive, addresses...)
 	if opts.https {
 		w.secure = strings.Replace(address(w.t), "http:", "https:", 1)
 		sites += "\n" + w.app.Serve("tls internal\n"+directive, w.secure)

@@ -133,6 +133,18 @@ func (b *S3Bucket) Publish() (string, error) {
 	return b.Server.Endpoint + "/" + b.Name + "/" + b.Prefix + "media", nil
 }
 
+// AllowOrigin lets the pages of an origin read public objects.
+func (b *S3Bucket) AllowOrigin(ctx context.Context, origin string) error {
+	rule := types.CORSRule{AllowedOrigins: []string{origin}, AllowedMethods: []string{http.MethodGet, http.MethodHead}}
+	_, err := b.Server.client.PutBucketCors(ctx, &s3.PutBucketCorsInput{
+		Bucket: &b.Name, CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{rule}},
+	})
+	if err != nil {
+		return fmt.Errorf("allowing %s to read bucket %s: %w", origin, b.Name, err)
+	}
+	return nil
+}
+
 // Objects lists all objects below the prefix, which their keys are without.
 func (b *S3Bucket) Objects(ctx context.Context) (map[string]string, error) {
 	objects := map[string]string{}
