@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -43,8 +45,8 @@ func (r *source) Read(p []byte) (int, error) {
 }
 
 // bring puts the object that was seen on disk, in place of the file that was
-// seen.
-func (e *Engine) bring(s snapshot, x *sight) (again bool) {
+// seen. tell: the other nodes may not know of it.
+func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 	ctx, cancel := e.putContext(x.stored.Size)
 	defer cancel()
 	o, err := e.store.Get(ctx, e.objectName(s.key, x.under), bucket.GetOptions{IfMatch: x.stored.ETag})
@@ -82,6 +84,12 @@ func (e *Engine) bring(s snapshot, x *sight) (again bool) {
 	e.recovered()
 	e.count.fetched.Add(1)
 	e.count.fetchedBytes.Add(uint64(o.Size))
+	if tell {
+		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
+			e.retry(s, err)
+			return false
+		}
+	}
 	e.queue.settled(s, time.Now(), func(latest bool) {
 		if !latest {
 			now.state = dirty
@@ -196,7 +204,8 @@ func (e *Engine) keepBoth(s snapshot, x *sight) (again bool) {
 	if !unchanged(e, s, x.f, x.entry("")) {
 		return true
 	}
-	if again := e.bring(s, x); again {
+	e.lostName(s) // before who waits for the file goes on
+	if again := e.bring(s, x, true); again {
 		return true
 	}
 	e.count.conflicts.Add(1)
@@ -287,6 +296,7 @@ func (e *Engine) rescue(root int, rel, key string) {
 				keyKey, key, keyFile, rel, keyError, err)
 			return
 		}
+		e.admitted.lost(key, math.MaxUint64)
 		e.count.conflicts.Add(1)
 		e.log().Warn("a file lost its name to another one; its content is kept aside", keyKey, key, "kept_as", name)
 	}

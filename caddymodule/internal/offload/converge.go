@@ -102,7 +102,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		}
 		return true
 	}
-	if x.file == noFile && e.passOn(s) && e.holds(s.key, x.stored.ETag) {
+	if x.file == noFile && e.passOn(s) && (e.holds(s.key, x.stored.ETag) || s.unannounced && e.isOwn(x.stored)) {
 		e.queue.again(s, true, time.Now()) // it is this node's app that deleted it
 		return false
 	}
@@ -111,7 +111,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		e.agree(s, x)
 		return false
 	case adopt:
-		return e.settleShared(s, x, x.stored.ETag, e.isOwn(x.stored))
+		return e.settleShared(s, x, x.stored.ETag, s.untold() || e.isOwn(x.stored))
 	case putNew:
 		return e.putShared(s, x, "")
 	case putOver:
@@ -123,7 +123,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		}
 		return e.putShared(s, x, x.stored.ETag)
 	case fetch:
-		return e.bring(s, x)
+		return e.bring(s, x, s.untold())
 	case removeFile:
 		return e.removeLocal(s, x)
 	}

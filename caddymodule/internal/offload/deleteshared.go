@@ -128,7 +128,7 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 		return departed{}
 	case e.holds(s.key, info.ETag), !known.object() && e.wasHere(info), e.isOwn(info):
 		if !e.passOn(s) {
-			e.keepObject(s, known)
+			e.keepTold(s, known, info, class)
 			return departed{}
 		}
 		return departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, tell: true}
@@ -136,6 +136,19 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 	// Another node has written it since: this delete was of an older version.
 	e.queue.lookAgain(s, time.Now())
 	return departed{}
+}
+
+// keepTold leaves the object of a missing file; other nodes are told of it if
+// they may not know.
+func (e *Engine) keepTold(s snapshot, known entry, info bucket.Info, class media.Class) {
+	if s.unannounced {
+		known = entry{state: dirty, class: class, size: info.Size, modTime: info.ModTime.UnixNano(), etag: info.ETag}
+		if err := e.announce([]cluster.Change{known.change(s.key)}, s); err != nil {
+			e.retry(s, err)
+			return
+		}
+	}
+	e.keepObject(s, known)
 }
 
 // deleteDirShared deletes what the bucket holds below a directory that is gone,

@@ -71,7 +71,7 @@ type item struct {
 	version                      string
 	size                         int64
 	heard                        uint64
-	// unannounced: the bucket has the change, the change log not yet.
+	// unannounced: the bucket may have the change, the change log not yet.
 	unannounced bool
 
 	attempts int

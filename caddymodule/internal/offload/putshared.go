@@ -9,7 +9,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 )
 
-// settleShared writes to the change log if others are to know, then notes that
+// settleShared writes to the change log if others may not know, then notes that
 // the bucket holds the file as it is.
 func (e *Engine) settleShared(s snapshot, x *sight, etag string, tell bool) (again bool) {
 	now := x.entry(etag)
@@ -22,6 +22,7 @@ func (e *Engine) settleShared(s snapshot, x *sight, etag string, tell bool) (aga
 		return false
 	}
 	if tell || s.unannounced {
+		e.admitted.stored(s.key, etag)
 		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
 			e.retry(s, err)
 			return false
@@ -44,13 +45,13 @@ func (x entry) change(key string) cluster.Change {
 func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
 	stored, err := e.storeFile(s, x.f, x.info, x.class, condition{over: over, create: over == ""})
 	now := x.entry(stored.ETag)
+	if mayHaveStored(err) {
+		e.markUnannounced(s)
+	}
 	switch {
 	case errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged):
 		return true
 	case !unchanged(e, s, x.f, now):
-		if err == nil {
-			e.markUnannounced(s)
-		}
 		e.changedMeanwhile(s, now, err)
 		return false
 	case errors.Is(err, bucket.ErrRefused):
@@ -80,7 +81,23 @@ func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
 	return e.settleShared(s, x, stored.ETag, true)
 }
 
-// markUnannounced notes that the bucket has a change that the log does not.
+// mayHaveStored reports whether a Put that ended with err may have reached the
+// bucket: the answer may have been lost.
+func mayHaveStored(err error) bool {
+	for _, certain := range []error{bucket.ErrExists, bucket.ErrChanged, bucket.ErrRefused, errUnreadable} {
+		if errors.Is(err, certain) {
+			return false
+		}
+	}
+	return true
+}
+
+// untold reports whether what a look finds under a key may be told of by no
+// entry of the change log: this node may have stored it itself, or an app of
+// this node met what a node had stored that was killed before it told.
+func (s snapshot) untold() bool { return s.unannounced || (s.wrote && !s.background && !s.elsewhere) }
+
+// markUnannounced notes that the bucket may have a change that the log does not.
 func (e *Engine) markUnannounced(s snapshot) {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()

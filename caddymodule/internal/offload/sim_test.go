@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -60,17 +61,26 @@ type sim struct {
 	nodes  []*simNode
 	calm   bool // no fault at any time
 	wiped  bool // a node lost its disk
+	began  time.Time
 
 	mu    sync.Mutex
 	sure  map[string]string // by content: its key, as answered and not touched since
 	tried map[string]bool   // keys that were deleted
 	past  map[string]bool   // contents that were overwritten or deleted
+	lines []string          // what happened, for the log of a failure
+}
+
+// note writes down what happened to a key, for the log of a failure.
+func (w *sim) note(node, key, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, fmt.Sprintf("%8.3f node %s %s: ", time.Since(w.began).Seconds(), node, key)+fmt.Sprintf(format, args...))
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
 	w := &sim{
 		t: t, random: rand.New(rand.NewPCG(seed, 7)), store: &simStore{objects: map[string]simObject{}},
-		sure: map[string]string{}, tried: map[string]bool{}, past: map[string]bool{},
+		began: time.Now(), sure: map[string]string{}, tried: map[string]bool{}, past: map[string]bool{},
 	}
 	w.calm = w.random.IntN(3) == 0
 	for i := range 2 + w.random.IntN(4) {
@@ -107,6 +117,9 @@ func (w *sim) run() {
 		w.compareDaily()
 	}
 	w.check()
+	if w.t.Failed() {
+		w.t.Log("what happened:\n" + strings.Join(w.lines, "\n"))
+	}
 	for _, n := range w.nodes {
 		n.stop()
 	}
@@ -119,14 +132,19 @@ func (w *sim) disturb() {
 		n := w.nodes[w.random.IntN(len(w.nodes))]
 		switch w.random.IntN(5) {
 		case 0, 1:
+			w.note(n.id, "", "calls fail")
 			n.link.set(0.15, false)
 		case 2:
+			w.note(n.id, "", "cut off")
 			n.link.set(0, true)
 		case 3:
+			w.note(n.id, "", "in reach")
 			n.link.set(0, false)
 		case 4:
+			w.note(n.id, "", "killed")
 			n.stop()
 			if w.random.IntN(3) == 0 {
+				w.note(n.id, "", "wiped")
 				n.wipe()
 				w.wiped = true
 			}

@@ -48,7 +48,7 @@ func (n *simNode) app(random *rand.Rand, stem, content string) (key, wrote strin
 	if len(taken) == 0 {
 		op = 0
 	}
-	change := simItem{}
+	change := simItem{wrote: true}
 	switch op {
 	case 2: // overwrites
 		key = taken[random.IntN(len(taken))]
@@ -60,7 +60,7 @@ func (n *simNode) app(random *rand.Rand, stem, content string) (key, wrote strin
 		key = taken[random.IntN(len(taken))]
 		f := n.disk[key]
 		old, content = f.content, ""
-		change.deleted = f.base
+		change.gone, change.deleted = true, f.base
 		delete(n.disk, key)
 	default:
 		for i := 0; ; i++ {
@@ -72,6 +72,7 @@ func (n *simNode) app(random *rand.Rand, stem, content string) (key, wrote strin
 		n.disk[key] = simFile{content: content}
 	}
 	n.mu.Unlock()
+	n.w.note(n.id, key, "the app writes %q in place of %q", content, old)
 	n.w.forget(key, old)
 	n.touch(key, change)
 	if content == "" {
@@ -94,6 +95,7 @@ func (w *sim) forget(key, old string) {
 
 // answered checks and notes what a request promised.
 func (w *sim) answered(key, content string, err error) {
+	w.note("", key, "answered for %q: %v", content, err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {

@@ -14,81 +14,48 @@ import (
 // converge deals with a key as Engine.converge does; false: again.
 func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 	n.mu.Lock()
-	gen, look, why, told, deleted := it.gen, it.look, it.why, it.told, it.deleted
+	seen := *it
 	f, there := n.disk[key]
 	n.mu.Unlock()
+	object, info, err := n.see(ctx, key, f, there, seen)
+	if err != nil {
+		return false
+	}
+	if !there && seen.gone {
+		return n.finishDelete(ctx, key, it, seen, object, info)
+	}
 	file := f.state(there)
-	object, info := unseenObject, bucket.Info{}
-	if look || !there || told {
-		var err error
-		info, err = n.link.Head(ctx, "media/"+key)
-		switch {
-		case errors.Is(err, bucket.ErrNotFound):
-			object = noObject
-		case err != nil:
-			return false
-		case there && info.ETag == etagOf(f.content):
-			object = sameObject
-		case there && f.base == info.ETag && !f.strange:
-			object = baseObject
-		case there && info.Meta[metaNode] == n.id && file != cleanFile:
-			object = heldObject
-		default:
-			object = otherObject
-		}
-	}
-	if !there && deleted != "" {
-		return n.finishDelete(ctx, key, it, gen, object, info, deleted)
-	}
-	change := cluster.Change{Op: cluster.Put, Key: key, Class: media.Public, Size: int64(len(f.content)), ETag: etagOf(f.content)}
-	switch decide(file, object, why) {
+	verdict := decide(file, object, seen.why)
+	n.w.note(n.id, key, "file %d %q, object %d %s, cause %d: verdict %d", file, f.content, object, info.ETag, seen.why, verdict)
+	switch verdict {
 	case agreed:
-		if told && n.node.Append(ctx, change) != nil {
+		if seen.untold && n.tell(ctx, cluster.Put, key, f.content) != nil {
 			return false
 		}
 	case adopt:
-		if info.Meta[metaNode] == n.id && file != cleanFile && n.node.Append(ctx, change) != nil {
+		own := info.Meta[metaNode] == n.id && file != cleanFile
+		if (own || seen.wrote || seen.untold) && n.tell(ctx, cluster.Put, key, f.content) != nil {
 			return false
 		}
 		n.replace(key, f, simFile{content: f.content, base: info.ETag})
-	case putNew, putOver, putKeeping:
-		if object == heldObject {
-			old := n.w.store.content("media/" + key)
-			if _, err := n.link.Put(ctx, conflictName("offload/", key, etagOf(old)), strings.NewReader(old), int64(len(old)), bucket.PutOptions{}); err != nil {
-				return false
-			}
-		}
-		opts := bucket.PutOptions{Info: bucket.Info{Meta: map[string]string{metaNode: n.id}}, IfNoneMatch: true}
-		if decide(file, object, why) != putNew {
-			opts.IfNoneMatch, opts.IfMatch = false, f.base
-			if object == heldObject {
-				opts.IfMatch = info.ETag
-			}
-		}
-		_, err := n.link.Put(ctx, "media/"+key, strings.NewReader(f.content), int64(len(f.content)), opts)
-		n.mu.Lock()
-		it.look, it.told = true, it.told || err == nil
-		if err != nil {
-			it.gen++ // what is known is old
-		}
-		n.mu.Unlock()
-		if err != nil || n.node.Append(ctx, change) != nil {
+	case putNew:
+		if !n.put(ctx, key, it, f, bucket.PutOptions{IfNoneMatch: true}) {
 			return false
 		}
-		n.replace(key, f, simFile{content: f.content, base: etagOf(f.content)})
+	case putOver:
+		if !n.put(ctx, key, it, f, bucket.PutOptions{IfMatch: f.base}) {
+			return false
+		}
+	case putKeeping:
+		if n.aside(ctx, key, n.w.store.content("media/"+key)) != nil || !n.put(ctx, key, it, f, bucket.PutOptions{IfMatch: info.ETag}) {
+			return false
+		}
 	case keepBoth:
-		name := conflictName("offload/", key, etagOf(f.content))
-		if _, err := n.link.Put(ctx, name, strings.NewReader(f.content), int64(len(f.content)), bucket.PutOptions{}); err != nil {
+		if n.aside(ctx, key, f.content) != nil || !n.fetch(ctx, key, it, f, there, true) {
 			return false
 		}
-		fallthrough
 	case fetch:
-		o, err := n.link.Get(ctx, "media/"+key, bucket.GetOptions{})
-		if err != nil {
-			return false
-		}
-		data, err := io.ReadAll(o.Body)
-		if err != nil || !n.swap(key, f, there, simFile{content: string(data), base: o.ETag}) {
+		if !n.fetch(ctx, key, it, f, there, seen.wrote || seen.untold) {
 			return false
 		}
 	case removeFile:
@@ -96,35 +63,103 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 			return false
 		}
 	}
-	return n.settle(key, it, gen)
+	return n.settle(key, it, seen.gen)
 }
 
-func (n *simNode) finishDelete(ctx context.Context, key string, it *simItem, gen int, object objectState, info bucket.Info, deleted string) bool {
-	if object != noObject && info.ETag != deleted {
+// see looks at the bucket.
+func (n *simNode) see(ctx context.Context, key string, f simFile, there bool, seen simItem) (objectState, bucket.Info, error) {
+	if !seen.look && there && !seen.untold {
+		return unseenObject, bucket.Info{}, nil
+	}
+	info, err := n.link.Head(ctx, "media/"+key)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return noObject, info, nil
+	case err != nil:
+		return 0, info, err
+	case there && info.ETag == etagOf(f.content):
+		return sameObject, info, nil
+	case there && f.base == info.ETag && !f.strange:
+		return baseObject, info, nil
+	case there && info.Meta[metaNode] == n.id && f.state(there) != cleanFile:
+		return heldObject, info, nil
+	}
+	return otherObject, info, nil
+}
+
+func (n *simNode) tell(ctx context.Context, op cluster.Op, key, content string) error {
+	return n.node.Append(ctx, cluster.Change{Op: op, Key: key, Class: media.Public, Size: int64(len(content)), ETag: etagOf(content)})
+}
+
+func (n *simNode) aside(ctx context.Context, key, content string) error {
+	name := conflictName("offload/", key, etagOf(content))
+	_, err := n.link.Put(ctx, name, strings.NewReader(content), int64(len(content)), bucket.PutOptions{})
+	return err
+}
+
+func (n *simNode) put(ctx context.Context, key string, it *simItem, f simFile, opts bucket.PutOptions) bool {
+	opts.Info.Meta = map[string]string{metaNode: n.id}
+	_, err := n.link.Put(ctx, "media/"+key, strings.NewReader(f.content), int64(len(f.content)), opts)
+	n.mu.Lock()
+	it.look, it.untold = true, it.untold || mayHaveStored(err)
+	if err != nil {
+		it.gen++ // what is known is old
+	}
+	n.mu.Unlock()
+	if err != nil || n.tell(ctx, cluster.Put, key, f.content) != nil {
+		return false
+	}
+	n.replace(key, f, simFile{content: f.content, base: etagOf(f.content)})
+	return true
+}
+
+func (n *simNode) fetch(ctx context.Context, key string, it *simItem, f simFile, there, tell bool) bool {
+	o, err := n.link.Get(ctx, "media/"+key, bucket.GetOptions{})
+	if err != nil {
+		return false
+	}
+	data, err := io.ReadAll(o.Body)
+	if err != nil || !n.swap(key, f, there, simFile{content: string(data), base: o.ETag}) {
+		return false
+	}
+	if tell && n.tell(ctx, cluster.Put, key, string(data)) != nil {
 		n.mu.Lock()
-		it.deleted, it.look, it.why = "", true, putElsewhere
+		defer n.mu.Unlock()
+		it.untold = true
+		return false
+	}
+	return true
+}
+
+// finishDelete deletes what was on this disk.
+func (n *simNode) finishDelete(ctx context.Context, key string, it *simItem, seen simItem, object objectState, info bucket.Info) bool {
+	n.w.note(n.id, key, "deleted as %s, object %d %s", seen.deleted, object, info.ETag)
+	if object != noObject && info.ETag != seen.deleted && info.Meta[metaNode] != n.id {
+		n.mu.Lock()
+		it.gone, it.look, it.why = false, true, putElsewhere
 		n.mu.Unlock()
 		return false // another version: it is to be fetched
 	}
 	if object != noObject && n.link.Delete(ctx, "media/"+key) != nil {
 		return false
 	}
-	if n.node.Append(ctx, cluster.Change{Op: cluster.Delete, Key: key, ETag: deleted}) != nil {
+	if n.node.Append(ctx, cluster.Change{Op: cluster.Delete, Key: key, ETag: seen.deleted}) != nil {
 		return false
 	}
-	return n.settle(key, it, gen)
+	return n.settle(key, it, seen.gen)
 }
 
 // settle ends the work if nothing new was heard since.
 func (n *simNode) settle(key string, it *simItem, gen int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	it.told = false
+	it.untold = false
 	if it.gen != gen {
 		return false
 	}
 	delete(n.pending, key)
 	n.signal()
+	n.w.note(n.id, key, "done")
 	return true
 }
 

@@ -55,8 +55,10 @@ type simItem struct {
 	gen     int
 	why     cause
 	look    bool
-	deleted string // version that the app deleted
-	told    bool   // stored, and perhaps not announced
+	wrote   bool   // the app did something
+	gone    bool   // the app deleted the file
+	deleted string // the version that it was
+	untold  bool   // perhaps stored, and not announced
 }
 
 func (n *simNode) files() map[string]simFile {
@@ -143,6 +145,7 @@ func (n *simNode) reconcile() {
 			for key := range listed {
 				n.touch(key, simItem{why: putElsewhere, look: true})
 			}
+			n.w.note(n.id, "", "compared")
 			n.mu.Lock()
 			n.up = true
 			n.signal()
@@ -181,6 +184,7 @@ func (n *simNode) apply(changes []cluster.Change) {
 		if c.Op == cluster.Delete {
 			why = deletedElsewhere
 		}
+		n.w.note(n.id, c.Key, "hears of it: cause %d, %s", why, c.ETag)
 		n.touch(c.Key, simItem{why: why, look: true})
 	}
 }
@@ -213,8 +217,9 @@ func (n *simNode) touch(key string, change simItem) {
 	if change.look {
 		it.look, it.why = true, change.why
 	}
-	if change.deleted != "" {
-		it.deleted = change.deleted
+	it.wrote = it.wrote || change.wrote
+	if change.gone {
+		it.gone, it.deleted = true, change.deleted
 	}
 }
 

@@ -1,0 +1,81 @@
+package offload
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// An object whose Put was answered to nobody, and whose file went before the
+// next try, is told to the other nodes.
+//
+// Promise 6: "Every node sees what a shared disk would show."
+func TestObjectOfALostAnswerIsTold(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2).ready()
+	a, b := ns[0], ns[1]
+	a.calls.set(func(c *calls) {
+		c.afterPut = func(string) error {
+			c.set(func(c *calls) { c.afterPut = nil })
+			if err := os.Remove(a.path("x.jpg")); err != nil {
+				t.Error(err)
+			}
+			return errors.New("the answer is lost")
+		}
+	})
+	a.write("x.jpg", "content")
+	b.until("the file", func() bool { return b.read("x.jpg") == "content" })
+}
+
+// A file that the app deleted before it was known whether it had been stored is
+// not brought back by a look at the bucket.
+//
+// Promise 1: "every file that was written, renamed or deleted in a media root
+// while it ran is committed".
+func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
+	t.Parallel()
+	s := newNodes(t, 1).ready()[0]
+	e := s.e
+	_, err := s.calls.Put(t.Context(), "media/x.jpg", strings.NewReader("content"), 7,
+		bucket.PutOptions{Info: bucket.Info{Meta: map[string]string{metaNode: e.team.self()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		e.queue.mu.Lock()
+		defer e.queue.mu.Unlock()
+		it := e.queue.hear("x.jpg", 0, "x.jpg", elsewhere{why: putElsewhere}, e.began)
+		it.inRequest, it.unannounced = true, true
+		e.queue.schedule(it, e.began)
+	}()
+	s.idle()
+	if object, file := s.readObject("x.jpg"), s.read("x.jpg"); object != "" || file != "" {
+		t.Errorf("the object is %q, the file %q", object, file)
+	}
+}
+
+// What a node that was killed had stored, but not told, is told by the one that
+// meets it.
+//
+// Promise 6: "What one node wrote, all others can serve as soon as the answer is
+// out."
+func TestUntoldObjectIsTold(t *testing.T) {
+	for name, content := range map[string]string{"another content": "of this one", "the same content": "of the killed one"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := newNodes(t, 2).ready()
+			a, b := ns[0], ns[1]
+			a.putObject("media/x.jpg", "of the killed one")
+			a.mustUpload(func() { a.write("x.jpg", content) })
+			b.mustUpload(func() {
+				if got := b.read("x.jpg"); got != "of the killed one" {
+					t.Errorf("the app of the other node sees %q", got)
+				}
+			})
+			ns.agree()
+		})
+	}
+}
