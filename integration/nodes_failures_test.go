@@ -31,6 +31,7 @@ const leaseExpiry = 25 * time.Second
 // files of the same name. Each part ends with all disks equal, and with a file
 // of its own for each upload that a client was told of.
 func TestNodesFailures(t *testing.T) {
+	t.Parallel() // it waits most of the time, for leases to expire
 	ctx := within(t, time.Duration(length(8, 90))*time.Minute)
 	c := newCluster(t, clusterOptions{store: onVersitygw, options: []string{"hold 5s"}})
 	for _, part := range []struct {

@@ -36,8 +36,10 @@ const (
 // TestOutage has the S3 server fail in each way, with both settings of
 // on_failure.
 func TestOutage(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for _, onFailure := range []string{"pass", "reject"} {
 		t.Run(onFailure, func(t *testing.T) {
+			t.Parallel()
 			ctx := within(t, 5*time.Minute)
 			// As the only server: one of several refuses uploads before they
 			// reach the app, see TestNodesFailures.
