@@ -120,15 +120,16 @@ func (g *gate) pass() error {
 	if g.scanner != nil && g.scanner.Over() {
 		g.shared.warnOver(g.log)
 	}
-	ctx, cancel := context.WithTimeout(g.ctx, left)
+	ctx, cancel := withPatience(g.ctx, left)
 	defer cancel()
 	begun := time.Now()
 	err := g.req.Ready(ctx)
-	return g.answered(err, time.Since(begun))
+	return g.answered(err, min(left, time.Since(begun)))
 }
 
-// ask reports whether the engine must be asked, again if names came since, and
-// for how long at most.
+// ask reports whether the engine must be asked, and for how long at most: again
+// if names came since, or if it does not have the names any more that it had, for
+// the app has seen nothing yet.
 func (g *gate) ask() (left time.Duration, ask bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -136,7 +137,11 @@ func (g *gate) ask() (left time.Duration, ask bool) {
 	if len(g.stems) == 0 { // nobody else can be in its way, only the bucket
 		left = min(left, catchUpWait)
 	}
-	ask = !g.asked || g.news && left > 0
+	lapsed := g.asked && g.req.Lapsed()
+	if lapsed {
+		left = g.wait
+	}
+	ask = !g.asked || lapsed || g.news && left > 0
 	g.asked, g.news = true, false
 	return left, ask
 }

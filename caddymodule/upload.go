@@ -22,7 +22,9 @@ const retryAfter = 5 * time.Second
 var keptOnReject = []string{"X-Wp-Upload-Attachment-Id"}
 
 // serveWrite passes on a request that may write media and holds the answer
-// until what was written is committed. p says how to rewrite the answer (nil:
+// until what was written is committed. A client whose file did not get the name
+// that the app gave it is told a failure, whatever on_failure says: behind that
+// name is another picture. p says how to rewrite the answer (nil:
 // not at all).
 //
 // (Promise 1: "Durable before visible." Promise 6: "Before PHP runs for an
@@ -56,10 +58,11 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	waitErr := h.wait(r, req)
 	if refusal := g.refusal(); refusal != nil {
-		return h.reject(rw, refusal)
+		return reject(rw, refusal, keptOnReject)
 	}
+	_, collided := errors.AsType[*offload.CollisionError](waitErr)
 
-	rejected := waitErr != nil && h.OnFailure == onFailureReject
+	rejected := waitErr != nil && h.OnFailure == onFailureReject && !collided
 	if rejected {
 		req.Fail()
 	}
@@ -68,8 +71,11 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 		return rw.fail(err)
 	case endErr != nil:
 		return rw.breakOff(caddyhttp.Error(http.StatusBadGateway, endErr))
+	case collided:
+		// No field is kept: what the app has made is not to be asked for.
+		return reject(rw, waitErr, nil)
 	case rejected:
-		return h.reject(rw, waitErr)
+		return reject(rw, waitErr, keptOnReject)
 	}
 	_ = rw.release() // an error here means that the client went away
 	return nil
@@ -88,7 +94,7 @@ func (h *Handler) begin(r *http.Request, engine *offload.Engine) *offload.Reques
 // of state.
 func (h *Handler) wait(r *http.Request, req *offload.Request) error {
 	// The request's context, not the configuration's: a reload must not end it.
-	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(h.Hold))
+	ctx, cancel := withPatience(r.Context(), time.Duration(h.Hold))
 	defer cancel()
 	begun := time.Now()
 	err := req.Wait(ctx)
@@ -103,11 +109,11 @@ func (h *Handler) wait(r *http.Request, req *offload.Request) error {
 	return err
 }
 
-// reject puts a 503 in the place of the app's answer, or aborts the connection
-// if part of that is out already.
-func (h *Handler) reject(rw *responseWriter, cause error) error {
+// reject puts a 503 in the place of the app's answer, but for some of its header
+// fields, or aborts the connection if part of that is out already.
+func reject(rw *responseWriter, cause error, keep []string) error {
 	kept := make(http.Header)
-	for _, name := range keptOnReject {
+	for _, name := range keep {
 		if values, ok := rw.Header()[name]; ok {
 			kept[name] = values
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,33 @@ func TestHoldReject(t *testing.T) {
 	})
 	if a := s.do(http.MethodPost, "/retry", ""); a.StatusCode != http.StatusCreated {
 		t.Errorf("the retry after recovery was told %d", a.StatusCode)
+	}
+}
+
+// TestCollisionIsNoSuccess: another server has stored another file under the name
+// that the app gave. Behind the name is that one's picture, so that the client is
+// told a failure, whatever on_failure says, and does not ask for what the app has
+// made.
+func TestCollisionIsNoSuccess(t *testing.T) {
+	for _, onFailure := range []string{"pass", "reject"} {
+		t.Run(onFailure, func(t *testing.T) {
+			s := newHoldSite(t, 100, func(s *testSite) { s.handler["on_failure"] = onFailure })
+			// Where no lease could keep the two apart: the request does not tell
+			// the name.
+			if err := os.WriteFile(filepath.Join(s.bucket, "media", "a.jpg"), []byte("another picture"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			a := s.do(http.MethodPost, "/a.jpg", "")
+			if a.StatusCode != http.StatusServiceUnavailable || strings.Contains(a.body, "x") {
+				t.Errorf("%d %q", a.StatusCode, a.body)
+			}
+			if id := a.Header.Get("X-Wp-Upload-Attachment-Id"); id != "" {
+				t.Errorf("the client may ask for attachment %s", id)
+			}
+			if a := s.do(http.MethodPost, "/retry", ""); a.StatusCode != http.StatusCreated {
+				t.Errorf("the client's next request was told %d", a.StatusCode)
+			}
+		})
 	}
 }
 

@@ -104,7 +104,7 @@ type Engine struct {
 	requests requests
 	restore  sync.Mutex // held while a restore runs
 	recon    reconciler
-	owners   owners
+	admitted admitted
 	team     team
 	backlog  backlog
 	goneDirs *lru.Cache[string, struct{}] // keys of directories that other nodes removed

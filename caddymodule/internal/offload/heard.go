@@ -52,6 +52,9 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 	known, _ := e.index.cache.Peek(c.Key)
 	x := entry{state: removed, class: known.class}
 	it := elsewhere{why: deletedElsewhere, version: c.ETag}
+	if c.Op == cluster.Delete && c.ETag != "" {
+		e.admitted.contested(c.Key, c.ETag)
+	}
 	if c.Op == cluster.Delete && c.ETag != "" && known.over == c.ETag && known.etag != c.ETag {
 		// The other node deleted what this one had just replaced, and may have
 		// hit the new version.
@@ -125,6 +128,14 @@ func (q *queue) hear(key string, root int, rel string, c elsewhere, now time.Tim
 	it.elsewhere, it.why, it.version, it.size = true, c.why, c.version, c.size
 	q.heard[it] = struct{}{}
 	return it
+}
+
+// heardOf reports whether another node's change of the item came since it was
+// taken to be worked on.
+func (q *queue) heardOf(s snapshot) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return s.item.elsewhere && s.item.heard > s.gen
 }
 
 // unhear notes that others' changes up to gen have been dealt with.

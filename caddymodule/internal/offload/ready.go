@@ -20,6 +20,12 @@ type requestNames struct {
 	stems map[string]struct{}
 	claim *cluster.Claim
 	ended bool
+	ready bool // the last Ready returned nil
+
+	// By key: files that did not get their names, the versions that were stored,
+	// and those that other nodes have told to put an end to.
+	lost              []string
+	stored, contested map[string]string
 }
 
 // Name notes that the request brings a file that the app may give this name
@@ -84,9 +90,10 @@ func (e *Engine) onlyNode() bool {
 // change log, so that the app's own "is this name taken?" check is right.")
 func (r *Request) Ready(ctx context.Context) error {
 	err := r.becomeReady(ctx)
-	if err == nil {
-		r.e.owners.add(r)
-	}
+	r.names.mu.Lock()
+	r.names.ready = err == nil
+	r.names.mu.Unlock()
+	r.e.admitted.add(r)
 	return err
 }
 
@@ -101,6 +108,9 @@ func (r *Request) becomeReady(ctx context.Context) error {
 	reached, done := e.reach.during(ctx)
 	defer done()
 	err := r.seeOthers(reached)
+	for err == nil && !r.claimed() {
+		err = r.seeOthers(reached) // the names were lost meanwhile
+	}
 	if err != nil && ctx.Err() == nil && reached.Err() != nil {
 		return fmt.Errorf("waiting for the bucket: %w", context.Cause(reached))
 	}
@@ -168,6 +178,13 @@ func (r *Request) awaitClaim(ctx context.Context) error {
 	return nil
 }
 
+// claimed reports whether the request has the leases of its names.
+func (r *Request) claimed() bool {
+	r.names.mu.Lock()
+	defer r.names.mu.Unlock()
+	return r.names.claim == nil || r.names.claim.Held()
+}
+
 // resembles returns what the request's names have in common with others, and a
 // test whether a key's name is like one of them.
 func (r *Request) resembles() (stems []string, test func(key string) bool) {
@@ -182,7 +199,7 @@ func (r *Request) resembles() (stems []string, test func(key string) bool) {
 
 // releaseNames gives the names back.
 func (r *Request) releaseNames() {
-	r.e.owners.remove(r)
+	r.e.admitted.remove(r)
 	n := &r.names
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -72,10 +72,19 @@ func (e *Engine) Begin(ctx context.Context, client string) *Request {
 // Wait returns nil when every file that was written, renamed or deleted in a
 // media root since Begin is committed, judged at the time of the call: call it
 // once, when the app has ended its answer. It returns a *PendingError when ctx
-// ends first, or as soon as the store has refused a file for good.
+// ends first, or as soon as the store has refused a file for good; and a
+// *CollisionError if it is known that a file does not have its name.
 //
 // (Promise 1: "Durable before visible.")
 func (r *Request) Wait(ctx context.Context) error {
+	err := r.awaitCommits(ctx)
+	if collision := r.collision(); collision != nil {
+		return collision
+	}
+	return err
+}
+
+func (r *Request) awaitCommits(ctx context.Context) error {
 	e := r.e
 	if err := e.barrier(ctx); err != nil {
 		return &PendingError{Cause: fmt.Errorf("looking for what was written: %w", err)}

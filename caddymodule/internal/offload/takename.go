@@ -1,60 +1,18 @@
 package offload
 
 import (
+	"context"
 	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
-
-// owners are the running requests that were told that the names they bring are
-// free to be given.
-type owners struct {
-	mu  sync.Mutex
-	all map[*Request]struct{}
-}
-
-func (o *owners) add(r *Request) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.all == nil {
-		o.all = make(map[*Request]struct{})
-	}
-	o.all[r] = struct{}{}
-}
-
-func (o *owners) remove(r *Request) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.all, r)
-}
-
-// own reports whether one of the requests still holds the lease of a key's name.
-func (o *owners) own(key string) bool {
-	stem := media.NameStem(key)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for r := range o.all {
-		if r.holds(stem) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Request) holds(stem string) bool {
-	n := &r.names
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, ok := n.stems[stem]
-	return ok && !n.ended && n.claim != nil && n.claim.Held()
-}
 
 // ownsName reports whether a file that meets a stranger under its name is the
 // one that the name belongs to: a request of this node brought it, holds the
@@ -68,12 +26,25 @@ func (e *Engine) ownsName(s snapshot, x *sight) bool {
 		!(ok && known.object()) && !e.isOwn(x.stored) &&
 		// What has been there for long is no such remainder.
 		x.stored.Stored.After(time.Now().Add(-clockSlack)) &&
-		e.owners.own(s.key)
+		e.admitted.own(s.key)
 }
 
 // takeName stores the file in place of what an unfinished upload left under its
 // name, whose content is kept aside.
+//
+// Its node may yet go on. So the change log decides between the two: this node
+// writes first that the other version goes. Either the other node's entry stands
+// before that, and has been read then; or that node reads this entry before its
+// own is written, and tells its client a collision.
 func (e *Engine) takeName(s snapshot, x *sight) (again bool) {
+	if err := e.tellTaking(s.key, x.stored.ETag); err != nil {
+		e.retry(s, fmt.Errorf("taking the name of %s: %w", s.key, err))
+		return false
+	}
+	if e.queue.heardOf(s) {
+		e.queue.again(s, false, time.Now()) // it was finished
+		return false
+	}
 	aside, err := e.copyAside(s.key, x.under, x.stored)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
@@ -89,6 +60,13 @@ func (e *Engine) takeName(s snapshot, x *sight) (again bool) {
 	e.log().Warn("an upload that was never finished had left a file under the name of another; its content is kept aside",
 		keyKey, s.key, "kept_as", aside)
 	return false
+}
+
+// tellTaking writes to the change log that a version is about to be replaced.
+func (e *Engine) tellTaking(key, etag string) error {
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	return e.team.node.Append(ctx, cluster.Change{Op: cluster.Delete, Key: key, ETag: etag})
 }
 
 // copyAside stores the content of an object aside.

@@ -1,6 +1,9 @@
 package offload
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 // A node that was killed after it had stored a file, and before anybody was told,
 // leaves an object that nobody knows of. It does not take the name from the next
@@ -24,12 +27,16 @@ func TestUnfinishedUploadGivesWay(t *testing.T) {
 	}
 }
 
-// Without the lease of its name a file does not displace another.
+// Without the lease of its name a file does not displace another, and its client
+// is told so.
 func TestNameWithoutLeaseGivesWay(t *testing.T) {
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.putObject("media/x.jpg", "there before")
-	b.mustUpload(func() { b.write("x.jpg", "b's picture") }, "another.jpg")
+	var collision *CollisionError
+	if err := b.upload(func() { b.write("x.jpg", "b's picture") }, "another.jpg"); !errors.As(err, &collision) {
+		t.Errorf("the client was told: %v", err)
+	}
 	if got := b.read("x.jpg"); got != "there before" {
 		t.Errorf("the node has %q", got)
 	}
