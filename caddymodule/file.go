@@ -64,7 +64,7 @@ func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, engine *offlo
 	if _, err := engine.Stat(r.Context(), key); err != nil {
 		return err
 	}
-	location := string(h.appendPublicURL(nil, key))
+	location := string(appendPublicURL(nil, h.PublicURL, key))
 	if r.URL.RawQuery != "" {
 		location += "?" + r.URL.RawQuery
 	}

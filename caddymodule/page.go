@@ -100,23 +100,22 @@ func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
 	if !ok {
 		return dst, false
 	}
-	object, ok := h.engine.engine.Committed(string(key))
-	if !ok || object.Class != media.Public {
+	etag, ok := h.engine.engine.Public(key)
+	if !ok {
 		return dst, false
 	}
 	start := len(dst)
-	dst = h.appendPublicURL(dst, object.Key)
+	dst = appendPublicURL(dst, h.PublicURL, key)
 	h.cors.refers(dst[start:])
 	if h.URLVersion {
-		dst = appendVersion(dst, object.ETag)
+		dst = appendVersion(dst, etag)
 	}
 	return dst, true
 }
 
-// appendPublicURL appends the public URL of a key.
-func (h *Handler) appendPublicURL(dst []byte, key string) []byte {
-	dst = append(dst, h.PublicURL...)
-	return media.EscapeKey(dst, key)
+// appendPublicURL appends the URL of a key below the public URL.
+func appendPublicURL[T string | []byte](dst []byte, public string, key T) []byte {
+	return media.EscapeKey(append(dst, public...), key)
 }
 
 // bodyTells reports whether the answer's first bytes must be looked at: its

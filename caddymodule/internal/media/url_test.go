@@ -163,12 +163,43 @@ func TestAppendKey(t *testing.T) {
 		{0, "a?b", ""},
 		{0, "a%4", ""},
 		{0, "a\xff", ""},
+		{0, "2026/11/a-b_c~1.2.jpg", "images/2026/11/a-b_c~1.2.jpg"},
+		{0, "a/", ""},
+		{0, "/a", ""},
+		{0, "a//b", ""},
+		{0, "a/./b", ""},
+		{0, "a/..", ""},
+		{0, "a/.b", "images/a/.b"},
+		{0, "a/..b", "images/a/..b"},
+		{0, strings.Repeat("a", maxSegment), "images/" + strings.Repeat("a", maxSegment)},
+		{0, strings.Repeat("a", maxSegment+1), ""},
+		{0, strings.Repeat("a/", 200) + "b", "images/" + strings.Repeat("a/", 200) + "b"},
+		{0, strings.Repeat("a/", maxKey/2) + "b", ""},
 	}
 	for _, tt := range tests {
 		got, ok := s.AppendKey([]byte("x"), tt.prefix, []byte(tt.raw))
 		if want := "x" + tt.want; string(got) != want || ok != (tt.want != "") {
 			t.Errorf("AppendKey(x, %d, %q) = %q, %v, want %q", tt.prefix, tt.raw, got, ok, want)
 		}
+	}
+}
+
+// BenchmarkAppendKey is what each URL in each page takes to become a key and a
+// public URL.
+func BenchmarkAppendKey(b *testing.B) {
+	s := wordpressSite(b)
+	for _, bm := range []struct{ name, raw string }{
+		{"plain", "2026/11/holiday-photo-1024x768.jpg"},
+		{"encoded", "2026/11/holiday%20photo%C3%A9-1024x768.jpg"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			raw, key, url := []byte(bm.raw), make([]byte, 0, 256), make([]byte, 0, 256)
+			for b.Loop() {
+				key, _ = s.AppendKey(key[:0], 0, raw)
+				url = EscapeKey(url[:0], key)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+	"unsafe"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
@@ -36,10 +37,26 @@ func (e *Engine) Committed(key string) (Object, bool) {
 	if !ok {
 		x, ok = e.fromMark(key)
 	}
-	if !ok || (x.state != committed && x.state != bucketOnly && x.state != announced) {
+	if !ok || !x.stored() {
 		return Object{}, false
 	}
 	return x.describe(key), true
+}
+
+// Public reports whether Committed knows a public object of this key, and its
+// ETag. It does not allocate for a key in memory: each URL in each page asks.
+func (e *Engine) Public(key []byte) (etag string, ok bool) {
+	// The lookup does not keep its argument.
+	x, ok := e.index.get(unsafe.String(unsafe.SliceData(key), len(key)))
+	if !ok {
+		x, ok = e.fromMark(string(key))
+	}
+	return x.etag, ok && x.stored() && x.class == media.Public
+}
+
+// stored reports whether the bucket holds the key's present content.
+func (x entry) stored() bool {
+	return x.state == committed || x.state == bucketOnly || x.state == announced
 }
 
 func (x entry) describe(key string) Object {
@@ -128,7 +145,7 @@ func (e *Engine) stale(key string) {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	if x, ok := e.index.cache.Peek(key); ok && x.state != dirty {
-		e.index.forget(key)
+		e.index.evict(key)
 	}
 }
 
