@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -80,6 +81,20 @@ func (h *Handler) check() error {
 		return errors.New("no media root: write, for example, `app wordpress /var/www/html`, or `root /var/www/html/images /images/`")
 	}
 	return nil
+}
+
+// leaseWait is how long it may take until names are free that a killed server had
+// claimed: its leases' ten seconds, the margin between two servers' clocks, and
+// the looks in between.
+const leaseWait = 15 * time.Second
+
+// warn tells of values that are allowed, and mostly no good.
+func (h *Handler) warn(log *slog.Logger) {
+	if h.Local == string(offload.LocalAll) && time.Duration(h.ReadyWait) < leaseWait {
+		log.Warn("ready_wait is shorter than the names of a killed server stay claimed: until they are free, uploads with such names go on "+
+			"without a claim (or are refused, with on_failure reject), and two servers may give one name; the second client is told a failure then",
+			"ready_wait", time.Duration(h.ReadyWait), "at_least", leaseWait)
+	}
 }
 
 // maxHoldBuffer is the largest Handler.HoldBuffer.

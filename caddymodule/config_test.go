@@ -4,12 +4,14 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -135,5 +137,28 @@ func TestBadConfig(t *testing.T) {
 				t.Errorf("%d engines are left", len(all))
 			}
 		})
+	}
+}
+
+// A wait that ends before the names of a killed server are free is worth a line
+// in the log, where there may be several servers.
+func TestReadyWaitWarning(t *testing.T) {
+	for _, test := range []struct {
+		local string
+		wait  time.Duration
+		warns bool
+	}{
+		{"all", 0, false}, // the default
+		{"all", leaseWait, false},
+		{"all", leaseWait - time.Second, true},
+		{"own", time.Second, false},
+	} {
+		var log strings.Builder
+		h := &Handler{Local: test.local, ReadyWait: caddy.Duration(test.wait)}
+		h.setDefaults()
+		h.warn(slog.New(slog.NewTextHandler(&log, nil)))
+		if warned := strings.Contains(log.String(), "ready_wait"); warned != test.warns {
+			t.Errorf("local %s, ready_wait %s: %q", test.local, test.wait, log.String())
+		}
 	}
 }

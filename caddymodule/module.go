@@ -98,8 +98,10 @@ type Handler struct {
 	// How long a request that may write is kept from the app at most, until this
 	// server knows what others wrote and the names of the request's files are
 	// its own. Then `on_failure` decides: `pass` lets it go on (files that
-	// collide are both kept), `reject` answers an upload with status 503 before
-	// the app runs. Default: `30s`; negative values are refused.
+	// collide are both kept, and the client of the second is told a failure),
+	// `reject` answers an upload with status 503 before the app runs. The names of
+	// a server that was killed are free after up to 15 seconds; a shorter wait
+	// logs a warning. Default: `30s`; negative values are refused.
 	ReadyWait caddy.Duration `json:"ready_wait,omitempty"`
 
 	// Which deletes on disk are passed on to the bucket: `requests`, those that
@@ -266,6 +268,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	logger := ctx.Slogger()
+	h.warn(logger)
 	if err := h.provisionRewriter(logger); err != nil {
 		return err
 	}
