@@ -29,7 +29,10 @@ import (
 // recovery, without anyone's help."
 func TestKill(t *testing.T) {
 	for _, store := range []store{onVersitygw, onFile} {
-		t.Run(string(store), func(t *testing.T) { testKill(t, store) })
+		t.Run(string(store), func(t *testing.T) {
+			t.Parallel()
+			testKill(t, store)
+		})
 	}
 }
 

@@ -64,12 +64,15 @@ func each(remove func(*wp.Client, context.Context, int) error) func(*wp.Client, 
 // TestEdit edits and deletes; the client checks promise 1 after each answer.
 func TestEdit(t *testing.T) {
 	for _, store := range allStores {
-		t.Run(string(store), func(t *testing.T) { testEdit(t, store) })
+		t.Run(string(store), func(t *testing.T) {
+			t.Parallel()
+			testEdit(t, store)
+		})
 	}
 }
 
 func testEdit(t *testing.T, store store) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, 5*time.Minute)
 	w := newWorld(t, worldOptions{store: store})
 	must(t, os.WriteFile(filepath.Join(w.site.Dir, "wp-content/mu-plugins/replace.php"), []byte(replacePlugin), 0o644))
 	client := w.login(ctx)

@@ -22,7 +22,8 @@ import (
 // Promise 7: "Private stays private. Private and ignored files, control objects
 // and the app's code are never readable through the public URL or the module."
 func TestMediaWiki(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	t.Parallel()
+	ctx := within(t, 4*time.Minute)
 	w := newAppWorld(t, worldOptions{store: onVersitygw, straight: true}, func(w *world, php *env.PHP) {
 		w.app = must1(w.env.MediaWiki(shared.db, php, databaseName(t), address(t)))(t)
 		w.assets = []string{"/resources/", "/skins/", "/extensions/"}

@@ -187,7 +187,8 @@ func waitFor(t testing.TB, d time.Duration, what string, ok func() bool) {
 func TestDiskFull(t *testing.T) {
 	for _, onFailure := range []string{"pass", "reject"} {
 		t.Run(onFailure, func(t *testing.T) {
-			ctx := within(t, 2*time.Minute)
+			t.Parallel()
+			ctx := within(t, 3*time.Minute)
 			small := must1(os.MkdirTemp("", "media-offload-small-"))(t)
 			t.Cleanup(func() { os.Remove(small) })
 			if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=3m"); err != nil {

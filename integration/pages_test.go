@@ -244,7 +244,8 @@ func (c *pageComparison) noneLeft(ctx context.Context, page string, through []pl
 
 // TestPages compares pages of a WordPress.
 func TestPages(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	t.Parallel()
+	ctx := within(t, 3*time.Minute)
 	w := newWorld(t, worldOptions{store: onVersitygw, straight: true})
 	client := w.login(ctx)
 	var images []*wp.Attachment

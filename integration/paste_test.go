@@ -38,7 +38,8 @@ add_action('after_setup_theme', function () { add_theme_support('menus'); }, 99)
 // Promise 4: "public URLs that come back in a request body are turned back
 // into local ones, so that the app's database never holds one."
 func TestPaste(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	t.Parallel()
+	ctx := within(t, 5*time.Minute)
 	w := newWorld(t, worldOptions{store: onVersitygw})
 	must(t, os.WriteFile(filepath.Join(w.site.Dir, "wp-content/mu-plugins/older.php"), []byte(olderScreens), 0o644))
 	client := w.login(ctx)

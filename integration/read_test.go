@@ -29,7 +29,8 @@ import (
 func TestReadWithoutLocalCopy(t *testing.T) {
 	for _, store := range allStores {
 		t.Run(string(store), func(t *testing.T) {
-			ctx := within(t, 2*time.Minute)
+			t.Parallel()
+			ctx := within(t, 3*time.Minute)
 			w := newWorld(t, worldOptions{store: store, https: true})
 			client := login(t, ctx, w.site)
 			post, images := w.gallery(ctx, client)
@@ -56,7 +57,8 @@ func TestReadWithoutLocalCopy(t *testing.T) {
 func TestServeRedirect(t *testing.T) {
 	for _, serve := range []string{"redirect", "presign"} {
 		t.Run(serve, func(t *testing.T) {
-			ctx := within(t, time.Minute)
+			t.Parallel()
+			ctx := within(t, 2*time.Minute)
 			w := newWorld(t, worldOptions{store: onVersitygw, options: []string{"serve " + serve}})
 			client := login(t, ctx, w.site)
 			must1(client.UploadGrid(ctx, sample.JPEG("photo.jpg", 0.3, 1)))(t)

@@ -20,6 +20,7 @@ import (
 func TestUpload(t *testing.T) {
 	for i, store := range allStores {
 		t.Run(string(store), func(t *testing.T) {
+			t.Parallel()
 			testUpload(t, worldOptions{store: store}, i)
 		})
 	}
@@ -28,6 +29,7 @@ func TestUpload(t *testing.T) {
 // TestUploadTmpDirElsewhere has PHP's upload_tmp_dir on another file system,
 // so that PHP copies an upload where it renames it otherwise.
 func TestUploadTmpDirElsewhere(t *testing.T) {
+	t.Parallel()
 	tmp := must1(os.MkdirTemp("/dev/shm", "media-offload-"))(t)
 	t.Cleanup(func() { os.RemoveAll(tmp) })
 	must(t, os.Chmod(tmp, 0o777))
