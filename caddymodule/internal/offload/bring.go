@@ -143,6 +143,7 @@ func (e *Engine) unplaced(s snapshot, err error) {
 func (e *Engine) removeLocal(s snapshot, x *sight) (again bool) {
 	// First, so that the event about it is known for what it is.
 	e.queue.mu.Lock()
+	e.index.forget(s.key)
 	e.index.set(s.key, entry{state: removed})
 	e.queue.mu.Unlock()
 	err := e.trees[s.root].Remove(s.rel, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })

@@ -102,7 +102,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		}
 		return true
 	}
-	if x.file == noFile && e.passOn(s) && (e.holds(s.key, x.stored.ETag) || s.unannounced && e.isOwn(x.stored)) {
+	if x.file == noFile && e.passOn(s) && (e.index.holds(s.key, x.stored.ETag) || s.unannounced && e.isOwn(x.stored)) {
 		e.queue.again(s, true, time.Now()) // it is this node's app that deleted it
 		return false
 	}
@@ -161,13 +161,16 @@ func (e *Engine) seeFile(s snapshot) (*sight, error) {
 	x.unheld = ok && known.unheld
 	mark, marked := local.ReadMark(f)
 	marked = marked && mark.Place == e.markPlace(s.key)
+	held := e.index.holdsAny(s.key)
 	x.file = strangeFile
 	switch {
-	case ok && known.object() && (known.state == committed || known.state == dirty):
+	case ok && known.based():
 		e.compareFile(s, x, known)
-	case marked:
+	case marked && (!held || e.index.holds(s.key, mark.ETag)):
 		e.compareFile(s, x, entry{class: classOf(mark.Class), size: mark.Size, modTime: mark.ModTime, etag: mark.ETag})
-		x.doubt = x.file == cleanFile
+		x.doubt = x.file == cleanFile && !held
+	case held:
+		x.file, x.doubt = changedFile, true // a look will tell whether it is the base that is there
 	}
 	return x, nil
 }
@@ -215,8 +218,8 @@ func (e *Engine) seeObject(s snapshot, x *sight) error {
 	case x.file == noFile:
 	case class != x.class:
 		x.object = noObject // it is public elsewhere, here a directory denies it
-	case x.file != strangeFile && info.ETag == x.base:
-		x.object = baseObject
+	case x.file != strangeFile && (info.ETag == x.base || x.base == "" && e.index.holds(s.key, info.ETag)):
+		x.object, x.base = baseObject, info.ETag
 		if x.file == changedFile && x.hasContent(info) {
 			x.object = sameObject
 		}
@@ -266,18 +269,6 @@ func (e *Engine) isOwn(info bucket.Info) bool { return info.Meta[metaNode] == e.
 // long before this disk was filled from the bucket.
 func (e *Engine) wasHere(info bucket.Info) bool {
 	return e.isOwn(info) || (!info.Stored.IsZero() && info.Stored.Before(e.began.Add(-clockSlack)) && e.filled())
-}
-
-// holds reports whether a version is the one that this disk held last.
-func (e *Engine) holds(key, etag string) bool {
-	known, ok := e.index.get(key)
-	if !ok || etag == "" {
-		return false
-	}
-	if known.state == announced || known.state == removed {
-		return known.base == etag
-	}
-	return known.etag == etag && !known.unheld && (known.state == committed || known.state == dirty)
 }
 
 // hasContent reports whether an object has the file's content.

@@ -79,12 +79,15 @@ func (e *Engine) keepObject(s snapshot, known entry) {
 		switch {
 		case s.told && latest && known.object():
 			known.state = bucketOnly
+			e.index.forget(s.key)
 			e.index.set(s.key, known)
-		case e.shared() && known.object():
+		case e.shared() && !(s.told && latest):
 			// The event is still to come, or came just now: only who knows which
 			// version was here can tell whether it is that one's delete.
-			known.state = dirty
-			e.index.set(s.key, known)
+			if known.based() {
+				known.state = dirty
+				e.index.set(s.key, known)
+			}
 		default:
 			e.index.forget(s.key)
 		}

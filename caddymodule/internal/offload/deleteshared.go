@@ -104,7 +104,7 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 	case s.fresh && !known.object() && !s.elsewhere:
 		e.drop(s) // it came and went, and the bucket never saw it
 		return departed{}
-	case known.unheld || (known.state == removed || known.state == announced) && known.base == "":
+	case known.unheld || (known.state == removed || known.state == announced) && !e.index.holdsAny(s.key):
 		// Not the app's delete, but this engine's, or of what was never here.
 		if s.elsewhere {
 			e.queue.lookAgain(s, time.Now())
@@ -126,7 +126,7 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 	case err != nil:
 		e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
 		return departed{}
-	case e.holds(s.key, info.ETag), !known.object() && e.wasHere(info), e.isOwn(info):
+	case e.index.holds(s.key, info.ETag), !e.index.holdsAny(s.key) && e.wasHere(info), e.isOwn(info):
 		if !e.passOn(s) {
 			e.keepTold(s, known, info, class)
 			return departed{}
@@ -239,12 +239,10 @@ func (e *Engine) deleteListed(s snapshot, found []bucket.Info, prefix string) (d
 func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 	known, ok := e.index.get(key)
 	switch {
-	case ok && (known.state == removed || known.state == announced) && known.base != "":
-		return known.base == info.ETag, nil
+	case e.index.holdsAny(key):
+		return e.index.holds(key, info.ETag), nil
 	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly):
 		return false, nil
-	case known.object():
-		return known.etag == info.ETag, nil
 	case e.wasHere(info):
 		return true, nil
 	}

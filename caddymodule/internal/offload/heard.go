@@ -68,9 +68,6 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 		it = elsewhere{why: putElsewhere, version: c.ETag, size: c.Size}
 		e.keepDirs(c.Key)
 	}
-	if x.base = known.base; known.state == committed {
-		x.base = known.etag
-	}
 	here := known.state == committed && known.etag == c.ETag && c.Op == cluster.Put
 	if known.state != dirty && !here {
 		e.index.set(c.Key, x)

@@ -30,7 +30,7 @@ const (
 // entry is what the index knows of a key. Fields are those of the object; for
 // a dirty key those of the object before the change, if etag is set. Where
 // several nodes write, the etag of a committed or dirty key is that of the
-// version that this disk held last.
+// version that this disk held last; of other keys, held knows that.
 type entry struct {
 	state   state
 	class   media.Class
@@ -38,11 +38,9 @@ type entry struct {
 	modTime int64 // Unix nanoseconds; 0: unknown
 	etag    string
 	until   time.Time
-	// Where several nodes write: base is the ETag of the version on this disk if
-	// another node has changed the object since; unheld, of a dirty key, says
-	// that this disk holds no version of it; over is the version that this
-	// node's last Put replaced.
-	base   string
+	// Where several nodes write: unheld, of a dirty key, says that this disk
+	// holds no version of it; over is the version that this node's last Put
+	// replaced.
 	unheld bool
 	over   string
 }
@@ -55,9 +53,16 @@ func (x entry) object() bool { return x.etag != "" && x.state != absent && x.sta
 type index struct {
 	cache  *lru.Cache[string, entry]
 	shared bool // several nodes write
+	held   *held
 }
 
-func newIndex(size int) *index { return &index{cache: newLRU[entry](size)} }
+func newIndex(size int) *index { return &index{cache: newLRU[entry](size), held: newHeld()} }
+
+// share makes the index one of several nodes.
+func (x *index) share() {
+	x.shared = true
+	x.held.begin()
+}
 
 // newLRU returns a cache of a size that is known to be positive.
 func newLRU[T any](size int) *lru.Cache[string, T] {
@@ -71,14 +76,50 @@ func newLRU[T any](size int) *lru.Cache[string, T] {
 func (x *index) get(key string) (entry, bool) { return x.cache.Get(key) }
 
 // set records a fact that a worker or a reconcile established.
-func (x *index) set(key string, e entry) { x.cache.Add(key, e) }
+func (x *index) set(key string, e entry) {
+	x.cache.Add(key, e)
+	if x.shared && e.based() {
+		x.held.set(key, e.etag)
+	}
+}
 
 // learn records what was read from a mark or asked of the bucket, unless
 // something is known already: that is newer.
-func (x *index) learn(key string, e entry) { x.cache.ContainsOrAdd(key, e) }
+func (x *index) learn(key string, e entry) {
+	if known, _ := x.cache.ContainsOrAdd(key, e); !known && x.shared && e.state == committed {
+		x.held.learn(key, e.etag)
+	}
+}
 
-// forget drops a key of which nothing is known any more.
-func (x *index) forget(key string) { x.cache.Remove(key) }
+// forget drops a key of which nothing is known any more, and no version held.
+func (x *index) forget(key string) {
+	x.cache.Remove(key)
+	x.held.drop(key)
+}
+
+// evict drops a key, but not which version of it was on this disk.
+func (x *index) evict(key string) { x.cache.Remove(key) }
+
+// holds reports whether a version is the one that this disk held last.
+func (x *index) holds(key, etag string) bool {
+	if x.held.any(key) {
+		return x.held.is(key, etag)
+	}
+	e, ok := x.cache.Peek(key)
+	return ok && e.based() && e.etag == etag
+}
+
+// holdsAny reports whether the disk is known to hold a version.
+func (x *index) holdsAny(key string) bool {
+	if x.held.any(key) {
+		return true
+	}
+	e, ok := x.cache.Peek(key)
+	return ok && e.based()
+}
+
+// based reports whether the etag is that of the version held last.
+func (x entry) based() bool { return x.etag != "" && (x.state == committed || x.state == dirty) }
 
 // soil notes that a key may have changed. Only called by the goroutine that
 // handles events, under the queue's lock, so that it cannot overwrite what a
@@ -91,7 +132,7 @@ func (x *index) soil(key string) {
 	if x.shared && ok && e.state != committed {
 		// What the bucket has is not what was on this disk: it must not be
 		// written over unseen.
-		e = entry{etag: e.base, class: e.class, size: -1, unheld: e.base == ""}
+		e = entry{class: e.class, unheld: !x.held.any(key)}
 	}
 	e.state = dirty
 	x.cache.Add(key, e)

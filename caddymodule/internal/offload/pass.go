@@ -270,9 +270,7 @@ func (p *pass) passOnDeletes() {
 		it, _ := e.queue.change(aFile, key, root, rel, now)
 		it.gone, it.told, it.inRequest = true, true, true
 		if p.shared {
-			// Only if it was stored from this disk: else another node did so, and
-			// the app here never had it.
-			e.index.forget(key)
+			e.index.evict(key)
 		}
 		e.queue.schedule(it, now)
 	}

@@ -39,7 +39,7 @@ func (e *Engine) joinTeam() error {
 		close(t.decided)
 		return nil
 	}
-	e.index.shared = true
+	e.index.share()
 	node, err := cluster.New(cluster.Config{
 		Store: controlStore{e.store, &e.reach}, Prefix: e.cfg.ControlPrefix, Log: e.log,
 		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll, LeaseTTL: e.cfg.LeaseTTL,
@@ -97,6 +97,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 			"if it is, set `local own`", keyBucket, e.store.String(), "missing", missing)
 		t.alone = true
 		close(t.decided)
+		e.index.held.end()
 		return nil
 	}
 	if err := t.node.Join(ctx); err != nil {

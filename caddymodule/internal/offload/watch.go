@@ -123,7 +123,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	e.recon.touch(key)
 	it, isNew := e.queue.change(aFile, key, ev.Root, ev.Path, now)
 	if isNew && ev.Created {
-		it.fresh = !known.object()
+		it.fresh = !known.object() && !e.index.holdsAny(key)
 	}
 	it.inRequest = it.inRequest || during
 	it.quiet = time.Time{}

@@ -1,0 +1,155 @@
+package offload
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// Which version a disk held is known of more keys than the index has room for.
+
+// Promise 1: "every file that was [...] deleted in a media root while it ran is
+// committed".
+func TestDeleteOfWhatTheIndexForgot(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2, func(c *Config) { c.IndexSize = 2 }).ready()
+	a, b := ns[0], ns[1]
+	keys := names(8)
+	a.mustUpload(func() {
+		for _, key := range keys {
+			a.write(key, "content of "+key)
+		}
+	})
+	ns.agree()
+	b.idle()
+	b.mustUpload(func() {
+		for _, key := range keys[:4] {
+			b.remove(key)
+		}
+	})
+	if got := a.objects(); len(got) != 4 {
+		t.Errorf("%d objects of 4: %v", len(got), got)
+	}
+	ns.agree()
+	if got := b.disk(); len(got) != 4 {
+		t.Errorf("%d files of 4: %v", len(got), got)
+	}
+}
+
+// Promise 2: "Nothing is lost." A version that was here may be written over.
+func TestReplacementOfWhatTheIndexForgot(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2, func(c *Config) { c.IndexSize = 2 }).ready()
+	a, b := ns[0], ns[1]
+	keys := names(8)
+	a.mustUpload(func() {
+		for _, key := range keys {
+			a.write(key, "content of "+key)
+		}
+	})
+	ns.agree()
+	b.idle()
+	b.mustUpload(func() {
+		for _, key := range keys[:4] {
+			b.write("tmp", "new content of "+key)
+			b.rename("tmp", key) // the mark goes with the old file
+		}
+	})
+	for _, key := range keys[:4] {
+		if got := a.readObject(key); got != "new content of "+key {
+			t.Errorf("%s is %q", key, got)
+		}
+	}
+	ns.agree()
+	if got := a.conflicts(); len(got) > 0 {
+		t.Errorf("kept aside: %q", got)
+	}
+}
+
+// What another node wrote over a version that this disk held is not deleted by
+// the delete of that, also if the index forgot all about it.
+//
+// Promise 2: "Nothing is lost."
+func TestDeleteOfAnOlderVersionThatTheIndexForgot(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 1, func(c *Config) { c.IndexSize = 2 }).ready()
+	s := ns[0]
+	keys := names(8)
+	s.mustUpload(func() {
+		for _, key := range keys {
+			s.write(key, "content of "+key)
+		}
+	})
+	s.putObject("media/"+keys[0], "written elsewhere, not told yet")
+	s.mustUpload(func() { s.remove(keys[0]) })
+	ns.agree()
+	if got := s.read(keys[0]); got != "written elsewhere, not told yet" {
+		t.Errorf("the file is %q", got)
+	}
+}
+
+// A read that finds the object of a file that the app has just deleted, before
+// the event about it has come, does not make the delete another one's.
+//
+// Promise 1: "every file that was [...] deleted in a media root while it ran is
+// committed".
+func TestReadBeforeTheEventOfADelete(t *testing.T) {
+	t.Parallel()
+	s := newNodes(t, 1).ready()[0]
+	s.mustUpload(func() { s.write("x.jpg", "content") })
+	s.idle()
+	known, _ := s.e.index.get("x.jpg")
+	s.e.note("x.jpg", known, entry{state: bucketOnly, class: media.Public, size: known.size, etag: known.etag})
+	s.mustUpload(func() { s.remove("x.jpg") })
+	if got := s.readObject("x.jpg"); got != "" {
+		t.Errorf("the object is %q", got)
+	}
+}
+
+func TestHeld(t *testing.T) {
+	h := newHeld()
+	h.set("a", "1")
+	if h.any("a") {
+		t.Error("it remembers before it is to")
+	}
+	h.begin()
+	h.set("a", "1")
+	h.learn("a", "2")
+	h.learn("b", "2")
+	if !h.is("a", "1") || h.is("a", "2") || !h.is("b", "2") || h.is("c", "") {
+		t.Error("a is 1, b is 2")
+	}
+	h.set("a", "3")
+	h.drop("b")
+	if !h.is("a", "3") || h.any("b") {
+		t.Error("a is 3, b is none")
+	}
+	h.end()
+	h.set("a", "4")
+	if h.any("a") {
+		t.Error("it remembers when it is no longer to")
+	}
+}
+
+// BenchmarkHeld measures the memory for each key at a million.
+func BenchmarkHeld(b *testing.B) {
+	const keys = 1_000_000
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		h := newHeld()
+		h.begin()
+		for i := range keys {
+			h.set(fmt.Sprintf("2026/11/photo-%d.jpg", i), "d41d8cd98f00b204e9800998ecf8427e")
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if !h.any("2026/11/photo-7.jpg") {
+			b.Fatal("nothing is remembered")
+		}
+	}
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/keys, "B/key")
+}
