@@ -246,7 +246,9 @@ func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 	case e.wasHere(info):
 		return true, nil
 	}
-	full, err := e.store.Head(e.ctx, info.Key)
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	full, err := e.store.Head(ctx, info.Key)
 	if errors.Is(err, bucket.ErrNotFound) {
 		return false, nil
 	}

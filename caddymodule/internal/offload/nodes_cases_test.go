@@ -217,6 +217,36 @@ func TestTooManyRemovalsStop(t *testing.T) {
 	}
 }
 
+// What other nodes stored while this one was down is not missing here; what its
+// own app deleted when it was killed is.
+//
+// Promise 8: "a reconcile never deletes more than a small share of either side:
+// it stops and says so."
+func TestStoredElsewhereIsNotMissing(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2).ready()
+	a, b := ns[0], ns[1]
+	a.mustUpload(func() { a.write("2026/11/own.jpg", "own"); a.write("2026/11/other.jpg", "other") })
+	ns.agree()
+	r := a.e.Begin(t.Context(), "")
+	a.kill()
+	r.End()
+	b.mustUpload(func() {
+		for _, key := range names(30) {
+			b.write(key, "content of "+key)
+		}
+	})
+	a.remove("2026/11/own.jpg") // PHP goes on for a while
+	a.ready()
+	ns.agree()
+	if got := a.disk(); len(got) != 31 || got["2026/11/own.jpg"] != "" {
+		t.Errorf("%d files of 31: %v", len(got), got)
+	}
+	if a.logs.count("too many files are missing") > 0 {
+		t.Error("what was never on this disk is called missing")
+	}
+}
+
 // A bucket that was emptied, log and all, gets back what the disk has.
 func TestEmptiedBucketIsFilledAgain(t *testing.T) {
 	ns := newNodes(t, 1).ready()

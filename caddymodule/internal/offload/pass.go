@@ -23,7 +23,7 @@ type pass struct {
 	private *listing
 
 	files, objects, queued, only int
-	deletes                      []string // keys
+	deletes                      []missing
 	began, reported              time.Time
 	lastNoted                    string
 
@@ -205,17 +205,17 @@ func (p *pass) objectOnly(l *listing, info *bucket.Info) {
 		return
 	}
 	if p.wasDeleted(root, rel) {
-		p.deletes = append(p.deletes, key)
+		p.deletes = append(p.deletes, missing{key: key, root: root, rel: rel, class: l.class, object: *info})
 		return
 	}
 	if e.recon.touched(key) || e.queue.has(key) {
 		return // something newer is known of it than the listing
 	}
-	p.only++
 	if p.shared {
-		p.missing(l, info, key, root, rel)
+		p.fetch(&missing{key: key, root: root, rel: rel, class: l.class, object: *info})
 		return
 	}
+	p.only++
 	if dir := e.site.Key(root, path.Dir(rel)); dir != p.lastNoted {
 		p.lastNoted = dir
 		e.noteBucketOnly(root, path.Dir(rel))
@@ -262,15 +262,14 @@ func (p *pass) passOnDeletes() {
 	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	for _, key := range p.deletes {
-		root, rel, ok := e.site.Locate(key)
-		if !ok || e.queue.items[key] != nil {
+	for _, m := range p.deletes {
+		if e.queue.items[m.key] != nil {
 			continue
 		}
-		it, _ := e.queue.change(aFile, key, root, rel, now)
+		it, _ := e.queue.change(aFile, m.key, m.root, m.rel, now)
 		it.gone, it.told, it.inRequest = true, true, true
 		if p.shared {
-			e.index.evict(key)
+			e.index.evict(m.key) // it tells what the bucket has
 		}
 		e.queue.schedule(it, now)
 	}

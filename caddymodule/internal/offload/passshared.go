@@ -2,7 +2,10 @@ package offload
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -53,22 +56,79 @@ func (p *pass) isClean(root int, rel, key string, info fs.FileInfo) bool {
 	return ok && m.Place == p.e.markPlace(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
 }
 
-// missing has an object fetched of which there is no file.
-func (p *pass) missing(l *listing, info *bucket.Info, key string, root int, rel string) {
+// missing is an object of which there is no file.
+type missing struct {
+	key    string
+	root   int
+	rel    string
+	class  media.Class
+	object bucket.Info
+}
+
+// fetch has a missing file fetched.
+func (p *pass) fetch(m *missing) {
 	e := p.e
+	p.only++
 	e.queue.mu.Lock()
-	if !e.recon.touched(key) && e.queue.items[key] == nil {
-		e.index.learn(key, entry{state: bucketOnly, class: l.class, size: info.Size, etag: info.ETag})
+	if !e.recon.touched(m.key) && e.queue.items[m.key] == nil {
+		e.index.learn(m.key, entry{state: bucketOnly, class: m.class, size: m.object.Size, etag: m.object.ETag})
 	}
 	e.queue.mu.Unlock()
 	if !p.waits && !e.queue.hasRoom() {
 		p.skipped++
-		e.backlog.add(key)
+		e.backlog.add(m.key)
 		return
 	}
-	if err := e.enqueueMissing(p.ctx, key, root, rel); err != nil {
+	if err := e.enqueueMissing(p.ctx, m.key, m.root, m.rel); err != nil {
 		return // ctx has ended: the caller sees it
 	}
+}
+
+// keepHeld leaves in deletes what this disk held, and has the rest fetched:
+// other nodes stored that while this one did not look.
+func (p *pass) keepHeld() error {
+	here := make([]bool, len(p.deletes))
+	failed := make([]error, len(p.deletes))
+	var looks sync.WaitGroup
+	turn := make(chan struct{}, looksAtOnce)
+	for i := range p.deletes {
+		turn <- struct{}{}
+		looks.Go(func() {
+			defer func() { <-turn }()
+			here[i], failed[i] = p.wasHeld(&p.deletes[i])
+		})
+	}
+	looks.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return fmt.Errorf("looking at what is missing on disk: %w", err)
+	}
+	held := p.deletes[:0]
+	for i, m := range p.deletes {
+		if here[i] {
+			held = append(held, m)
+			continue
+		}
+		p.fetch(&m)
+	}
+	p.deletes = held
+	return nil
+}
+
+// wasHeld reports whether a missing file was on this disk: in this process'
+// time, or an earlier one stored it.
+func (p *pass) wasHeld(m *missing) (bool, error) {
+	if err := p.ctx.Err(); err != nil {
+		return false, err
+	}
+	e := p.e
+	if e.index.holdsAny(m.key) {
+		return e.index.holds(m.key, m.object.ETag), nil
+	}
+	info, err := e.head(m.key, m.class)
+	if errors.Is(err, bucket.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && e.wasHere(info), err
 }
 
 // enqueueMissing adds an item for an object without a file, waiting for room.
@@ -110,6 +170,11 @@ func (q *queue) hasRoom() bool { return q.backgroundLen() < maxBackground }
 // finish does what can be judged only once everything was looked at.
 func (p *pass) finish() error {
 	e := p.e
+	if p.shared {
+		if err := p.keepHeld(); err != nil {
+			return err
+		}
+	}
 	p.passOnDeletes()
 	if !p.shared {
 		e.team.names.open()
@@ -162,14 +227,8 @@ func (p *pass) fetchBack() {
 	if !p.shared {
 		return
 	}
-	for _, key := range p.deletes {
-		root, rel, ok := p.e.site.Locate(key)
-		if !ok {
-			continue
-		}
-		if err := p.e.enqueueMissing(p.ctx, key, root, rel); err != nil {
-			return
-		}
+	for i := range p.deletes {
+		p.fetch(&p.deletes[i])
 	}
 }
 
