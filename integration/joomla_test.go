@@ -32,7 +32,7 @@ func TestJoomla(t *testing.T) {
 			testJoomla(t, newAppWorld(t, worldOptions{store: store, straight: true}, func(w *world, php *env.PHP) {
 				w.app = must1(w.env.Joomla(shared.db, php, tree, databaseName(t), address(t)))(t)
 				w.checkJoomla()
-			}), joomlaThumbs)
+			}), joomlaThumbs, (*joomlaSite).dropOnEditor)
 		})
 	}
 }
@@ -94,7 +94,8 @@ func fixtureThumbs(w *world) {
 	must(w.t, os.WriteFile(filepath.Join(w.app.Dir, "thumbs"), nil, 0o644))
 }
 
-func testJoomla(t *testing.T, w *world, enableThumbs func(*world)) {
+// testJoomla does all that the fixture can do as well, and then more.
+func testJoomla(t *testing.T, w *world, enableThumbs func(*world), more ...func(*joomlaSite, context.Context)) {
 	ctx := within(t, 3*time.Minute)
 	transport := &http.Transport{MaxIdleConnsPerHost: 4}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -111,6 +112,9 @@ func testJoomla(t *testing.T, w *world, enableThumbs func(*world)) {
 	s.article(ctx)
 	enableThumbs(w)
 	s.thumbs(ctx)
+	for _, step := range more {
+		step(s, ctx)
+	}
 	w.noLeftovers(ctx)
 }
 

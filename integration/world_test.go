@@ -71,6 +71,8 @@ type world struct {
 	bucket env.Bucket
 	faults *env.FaultProxy
 	check  *check.Checker
+	// addresses are further ones of the app.
+	addresses []string
 	// assets are paths of the app's own pictures, which are no media.
 	assets []string
 	// caddyfile are the sites that Caddy was started with.
@@ -149,7 +151,7 @@ func (w *world) sites(opts worldOptions) string {
 	if opts.sameURL {
 		w.publicURL = ""
 	}
-	addresses := []string{w.app.URL}
+	addresses := append([]string{w.app.URL}, w.addresses...)
 	if opts.mediaSite {
 		second := address(w.t)
 		addresses = append(addresses, second)

@@ -30,6 +30,8 @@ type SiteOptions struct {
 // Site is a WordPress site.
 type Site struct {
 	*App
+	// Core is the URL path of WordPress' own files, "" or, in Bedrock, "/wp".
+	Core string
 
 	env    *Env
 	config string

@@ -23,6 +23,8 @@ type Client struct {
 	// AfterWrite, if set, is called when the last byte of an answer to a
 	// request other than GET has been read, before the client goes on.
 	AfterWrite func(request string)
+	// Path, if it is set, returns the path of a request on this site.
+	Path func(path string) string
 
 	http *http.Client
 }
@@ -62,6 +64,9 @@ var ErrUnanswered = errors.New("no answer")
 // Do sends a request and reads the answer to its end. path is below the site.
 // It is an error if the status is not in want (none: any below 400).
 func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body io.Reader, want ...int) (*Response, error) {
+	if c.Path != nil {
+		path = c.Path(path)
+	}
 	name := method + " " + path
 	req, err := http.NewRequestWithContext(ctx, method, c.Site+path, body)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/media-offload/caddy-media-offload/integration/web"
@@ -29,6 +30,17 @@ type Client struct {
 // New returns a client for the site. transport may be nil.
 func New(site string, transport http.RoundTripper) *Client {
 	return &Client{Client: web.New(site, transport)}
+}
+
+// SetCore says that WordPress' own files, and with them login and admin screens,
+// are below a URL path, "/wp". By default it is "".
+func (c *Client) SetCore(core string) {
+	c.Path = func(path string) string {
+		if strings.HasPrefix(path, "/wp-admin/") || path == "/wp-login.php" {
+			return core + path
+		}
+		return path
+	}
 }
 
 // ajax sends a form to admin-ajax.php and decodes the {success, data} answer
