@@ -38,7 +38,7 @@ func TestKill(t *testing.T) {
 
 func testKill(t *testing.T, store store) {
 	kills := length(3, 100)
-	ctx := within(t, time.Duration(kills)*20*time.Second+time.Minute)
+	ctx := within(t, time.Duration(kills)*30*time.Second+2*time.Minute)
 	// As the only server: among several, what a killed one was storing may be
 	// another's, and stays for a day.
 	w := newWorld(t, worldOptions{store: store, php: env.PHPOptions{Workers: 6}, options: []string{"hold 5s", "local own"}})
