@@ -42,18 +42,18 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	e, err := env.New()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	shared.env = e
 	shared.caddy.Race = true
 	// Here, so that it takes none of a test's time.
 	if _, err := shared.caddy.Build(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	e, err := env.New()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	shared.env = e
 	http.DefaultTransport.(*http.Transport).DialContext = dialLoopback
 	shared.db, err = e.MariaDB()
 	if err != nil {
