@@ -134,7 +134,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	if own != nil && other == nil && p.marked(root, rel, key, class, info, own) {
 		return nil
 	}
-	if p.shared && own == nil && other == nil && p.logged && p.isClean(root, rel, key, info) {
+	if p.shared && own == nil && other == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, info) {
 		p.removals = append(p.removals, key)
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // maxTouched bounds the directories that other nodes are asked to look at after
-// this one was killed.
+// this one was killed; beyond that they look at everything.
 const maxTouched = 1000
 
 func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during window) *pass {
@@ -35,7 +35,7 @@ func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during wi
 // what they deleted may not have been told to the other nodes.
 func (p *pass) dir(root int, rel string) {
 	e := p.e
-	if !p.shared || p.during.from.IsZero() || len(p.touched) >= maxTouched {
+	if !p.shared || p.during.from.IsZero() || (len(p.touched) == 1 && p.touched[0] == everyDir) {
 		return
 	}
 	key := e.site.Key(root, rel)
@@ -43,8 +43,8 @@ func (p *pass) dir(root int, rel string) {
 	if err != nil || !p.during.holds(info.ModTime()) {
 		return
 	}
-	if key == "" || media.CheckKey(key) != nil {
-		key = everyDir
+	if key == "" || media.CheckKey(key) != nil || len(p.touched) == maxTouched {
+		p.touched, key = p.touched[:0], everyDir
 	}
 	p.touched = append(p.touched, key)
 }
