@@ -65,16 +65,6 @@ func (e *Engine) claimer() *cluster.Node {
 	return e.team.node
 }
 
-// onlyNode reports whether it is known that this node is the only one.
-func (e *Engine) onlyNode() bool {
-	select {
-	case <-e.team.decided:
-		return e.team.alone
-	default:
-		return false
-	}
-}
-
 // Ready returns nil when the app may see the end of the request: its names are
 // claimed, and what other nodes wrote before is on disk, so that the app's own
 // look at the disk is right. An error (the bucket does not answer, which is

@@ -48,14 +48,26 @@ func (e *Engine) joinTeam() error {
 	return err
 }
 
+// nodes reports whether other nodes write too, and whether that is known yet.
+func (t *team) nodes() (several, known bool) {
+	select {
+	case <-t.decided:
+		return !t.alone, true
+	default:
+		return false, false
+	}
+}
+
 // shared reports whether other nodes write too; false until that is known.
 func (e *Engine) shared() bool {
-	select {
-	case <-e.team.decided:
-		return !e.team.alone
-	default:
-		return false
-	}
+	several, _ := e.team.nodes()
+	return several
+}
+
+// onlyNode reports whether it is known that this node is the only one.
+func (e *Engine) onlyNode() bool {
+	several, known := e.team.nodes()
+	return known && !several
 }
 
 // awaitNode waits until it is known whether there may be other nodes; false if
@@ -72,10 +84,8 @@ func (e *Engine) awaitNode() bool {
 // hopeless returns why nothing can be committed before an admin has acted: as
 // long as it is not known whether there are other nodes, no file is tried.
 func (e *Engine) hopeless() error {
-	select {
-	case <-e.team.decided:
+	if _, known := e.team.nodes(); known {
 		return nil
-	default:
 	}
 	if _, _, err := e.recon.status(); adminOnly(err) {
 		return err
@@ -87,10 +97,8 @@ func (e *Engine) hopeless() error {
 // does not let several agree. Called by the reconcile loop, after the probe.
 func (e *Engine) join(ctx context.Context, coordinates bool, missing string) error {
 	t := &e.team
-	select {
-	case <-t.decided:
+	if _, known := t.nodes(); known {
 		return nil
-	default:
 	}
 	if !coordinates {
 		e.log().Warn("the bucket cannot serve several nodes, so this one works as if it were the only one; "+
