@@ -192,6 +192,26 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
+// BenchmarkTags is what it takes to pass over the tags of a typical page: it has
+// one URL, at its end. There are several pages, so that the processor does not
+// know one of them by heart.
+func BenchmarkTags(b *testing.B) {
+	var pages [][]byte
+	size := 0
+	for i := range 8 {
+		page := strings.ReplaceAll(generate(100e3+i*777, 60), "wp-content", "wp-includes")
+		pages = append(pages, []byte(page+`<img src="/wp-content/uploads/a.jpg">`))
+		size += len(page)
+	}
+	run, dst := rewriteWith(resolvedBy(resolveAny)), new(sink)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		for _, page := range pages {
+			run(dst, page)
+		}
+	}
+}
+
 var targetRounds = flag.Int("targets", 0, "rounds of TestTargets; 0 leaves it out")
 
 var targetSize = flag.String("size", "", "the only size of page that TestTargets measures")

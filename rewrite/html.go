@@ -193,6 +193,9 @@ const nearNeedle = 256
 // before, and its attributes, or nil if they were not worth noting.
 func (h *htmlScanner) tagEnd(src []byte, i, n int) (attributeList, int) {
 	if n-i > nearNeedle {
+		if end := obviousTagEnd(src, i); end > 0 {
+			return nil, end
+		}
 		return nil, skipAttributes(src, i)
 	}
 	attrs, end := readAttributes(h.w.attrs[h.depth][:0], src, i)

@@ -1,6 +1,10 @@
 package rewrite
 
-import "testing"
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
 
 // Promise 4: "A page is changed only where a browser reads a URL. Text,
 // comments, textareas and form values keep their bytes".
@@ -133,3 +137,29 @@ const htmlRows = `
 <p>{NL}{NUL}{CR}{NL}{BAD}&nosuch; &amp <b>{U}a</b> < > <3 </ > <//x> </> <!> <?x> ]]>
 <img a{NUL}b="c" src="{U}a.jpg" x={BAD}> ==> <img a{NUL}b="c" src="{C}a.jpg" x={BAD}>
 `
+
+// What is obvious is true.
+func TestObviousTagEnd(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	pieces := []string{"\"", "\"", "'", "=", "=\"", "\">", " ", "\t", "/", ">", "a", "b=c"}
+	obvious := 0
+	for range 50000 {
+		var b strings.Builder
+		b.WriteString([]string{" ", "/", ">"}[rnd.IntN(3)]) // what ends a tag's name
+		for range rnd.IntN(12) {
+			b.WriteString(pieces[rnd.IntN(len(pieces))])
+		}
+		tag := []byte(b.String())
+		got := obviousTagEnd(tag, 0)
+		if got == 0 {
+			continue
+		}
+		obvious++
+		if _, want := readAttributes(nil, tag, 0); got != want {
+			t.Fatalf("%q ends at %d, want %d", tag, got, want)
+		}
+	}
+	if obvious < 10000 {
+		t.Errorf("only %d are obvious", obvious)
+	}
+}

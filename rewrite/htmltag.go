@@ -1,5 +1,7 @@
 package rewrite
 
+import "bytes"
+
 // attribute is an attribute of a tag, by positions: where its name begins and
 // ends, and what encloses its value.
 type attribute struct {
@@ -13,6 +15,43 @@ type attributeList []attribute
 // maxAttributes bounds the attributes of one tag that are looked at: so many
 // first ones, but for one, and the last.
 const maxAttributes = 512
+
+// obviousTagEnd is the position after the '>' that ends the tag whose name ends
+// at i, if that is obvious from the first '>', as it is in nearly all tags; else
+// 0. (It saves a tenth of the time of BenchmarkTags.)
+//
+// It is the end unless it stands in a quoted value. If there is no single quote
+// before, that must be a double-quoted one. The last quote, with nothing but
+// separators after it, does not begin one if neither '=' nor whitespace is
+// before it: then it either ends one or is a part of something unquoted.
+func obviousTagEnd(src []byte, i int) int {
+	if i < len(src) && src[i] == '>' {
+		return i + 1
+	}
+	gt := bytes.IndexByte(src[i:], '>')
+	if gt < 0 {
+		return 0
+	}
+	gt += i
+	last := gt - 1
+	for last > i && (src[last] == ' ' || src[last] == '/') {
+		last--
+	}
+	if last <= i {
+		return gt + 1
+	}
+	if src[last] == '"' {
+		if before := src[last-1]; before == '=' || is(before, isSpace) {
+			return 0
+		}
+	} else if bytes.IndexByte(src[i:last], '"') >= 0 {
+		return 0
+	}
+	if bytes.IndexByte(src[i:gt], '\'') >= 0 {
+		return 0
+	}
+	return gt + 1
+}
 
 // skipAttributes is the position after the '>' that ends the tag whose name
 // ends at i, or -1 if src ends before (HTML standard, 13.2.5.8 and 13.2.5.32
