@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // gather is how long the first change of a batch waits for others, so that
@@ -18,6 +19,7 @@ const gather = 2 * time.Millisecond
 type appendCall struct {
 	changes []json.RawMessage
 	size    int        // of changes, encoded
+	stems   []string   // of the changes' names: see expectations
 	done    chan error // buffered
 }
 
@@ -74,6 +76,9 @@ func splitChanges(changes []Change) ([]*appendCall, error) {
 		}
 		calls[last].changes = append(calls[last].changes, data)
 		calls[last].size += len(data) + 1
+		if changes[i].Op == Put {
+			calls[last].stems = append(calls[last].stems, media.NameStem(changes[i].Key))
+		}
 	}
 	return calls, nil
 }
@@ -143,6 +148,7 @@ func (l *changeLog) flush() {
 			l.giveWay(count)
 		}
 		l.restIfAsked()
+		l.awaitExpected()
 		b := l.takeBatch()
 		if b == nil {
 			return

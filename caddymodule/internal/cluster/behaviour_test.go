@@ -56,6 +56,97 @@ func TestRequests(t *testing.T) {
 	})
 }
 
+// What a request waits for before its app runs: names and log at the same time,
+// if it can be told that this is enough.
+func TestClaimCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const latency = 100 * time.Millisecond // half as much at least, half as much again at most
+		store := newMemStore()
+		a, _ := join(t, linkTo(store, latency))
+		b, saw := join(t, linkTo(store, latency))
+		for _, step := range []struct {
+			what  string
+			node  *Node
+			trips int // one after the other
+			do    func()
+		}{
+			{"a slot never used", a, 1, nil},
+			{"again by the same node", a, 1, nil},
+			{"another node's, unseen until now: one in vain, read, and written", b, 3, func() {
+				if err := a.Append(t.Context(), putOf("by a")); err != nil {
+					t.Fatal(err)
+				}
+			}},
+			{"again by the same node, after others wrote", b, 2, func() {
+				if err := a.Append(t.Context(), putOf("by a, without the name")); err != nil {
+					t.Fatal(err)
+				}
+			}},
+		} {
+			if step.do != nil {
+				step.do()
+			}
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			began, before := time.Now(), store.total()
+			c := step.node.Claim()
+			c.Add("x")
+			if err := c.CatchUp(t.Context()); err != nil || !c.Held() {
+				t.Fatal(err)
+			}
+			took := time.Since(began)
+			if most := time.Duration(step.trips) * 3 * latency / 2; took > most {
+				t.Errorf("%s: took %s, for %d round trips of at most %s", step.what, took, step.trips, 3*latency/2)
+			}
+			t.Logf("%s: %s, %d requests", step.what, took, store.total()-before)
+			c.Release()
+		}
+		if got := saw.keys(); len(got) != 2 {
+			t.Errorf("b was given %q", got)
+		}
+	})
+}
+
+// A claim that has to wait for another node's knows what that one wrote, though
+// it caught up with the log while it waited; so does one that takes over from a
+// node that crashed.
+func TestClaimCatchesUpAfterWaiting(t *testing.T) {
+	for _, crashes := range []bool{false, true} {
+		t.Run(fmt.Sprint("crashed=", crashes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newMemStore()
+				way := linkTo(store, 10*time.Millisecond)
+				a, _ := join(t, way)
+				b, saw := join(t, linkTo(store, 10*time.Millisecond))
+				first := a.Claim()
+				first.Add("x")
+				if err := first.CatchUp(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				second := b.Claim()
+				second.Add("x")
+				got := make(chan error, 1)
+				go func() { got <- second.CatchUp(t.Context()) }()
+				time.Sleep(time.Second) // b has read the log
+				if err := a.Append(t.Context(), putOf("late")); err != nil {
+					t.Fatal(err)
+				}
+				if crashes {
+					way.(*link).set(func(l *link) { l.cut = true })
+				}
+				first.Release()
+				if err := <-got; err != nil {
+					t.Fatal(err)
+				}
+				if keys := saw.keys(); len(keys) != 1 {
+					t.Errorf("the holder before has written an entry, b was given %q", keys)
+				}
+				second.Release()
+			})
+		})
+	}
+}
+
 // Concurrent calls of CatchUp share their requests: one that is under way when
 // they come is too old for them, the next serves all.
 func TestCatchUpIsShared(t *testing.T) {
@@ -141,6 +232,47 @@ func TestAppendsShareEntries(t *testing.T) {
 		wg.Wait()
 		if s := n.Stats(); s.Entries != 1 || s.Appended != 20 {
 			t.Errorf("%d changes in %d entries", s.Appended, s.Entries)
+		}
+	})
+}
+
+// An entry waits for the changes that belong to those in it, and for no others.
+func TestAppendsWaitForTheirLikes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		n, _ := join(t, linkTo(store, 100*time.Millisecond))
+		for range 20 { // it knows how long a write takes
+			if err := n.Append(t.Context(), putOf("before")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, test := range []struct {
+			name    string
+			second  string
+			after   time.Duration
+			entries int64
+		}{
+			{"another size of the picture", "photo-150x150.jpg", 40 * time.Millisecond, 1},
+			{"too late", "photo-150x150.jpg", 2 * time.Second, 2},
+			{"another picture", "other.jpg", 40 * time.Millisecond, 2},
+		} {
+			before := n.Stats().Entries
+			done := n.Expect(test.second)
+			var first sync.WaitGroup
+			first.Go(func() {
+				if err := n.Append(t.Context(), putOf("photo.jpg")); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(test.after)
+			done()
+			if err := n.Append(t.Context(), putOf(test.second)); err != nil {
+				t.Error(err)
+			}
+			first.Wait()
+			if got := n.Stats().Entries - before; got != test.entries {
+				t.Errorf("%s: %d entries, want %d", test.name, got, test.entries)
+			}
 		}
 	})
 }

@@ -124,6 +124,50 @@ func (c *Claim) Wait(ctx context.Context) error {
 	}
 }
 
+// CatchUp waits for all names, as Wait does, and meanwhile for all that was in
+// the change log at the call, as Node.CatchUp does. When it returns nil, Apply was
+// also given all that those wrote who had the names before; if Held is false then,
+// because it took so long, there may be newer holders.
+//
+// Mostly the two together take as long as the one that takes longer: a free lease
+// says how far its last holder was in the log, so that it shows whether that was
+// read at the same time. Otherwise the log is read once more.
+func (c *Claim) CatchUp(ctx context.Context) error {
+	n := c.leases.node
+	if n.static {
+		return c.Wait(ctx)
+	}
+	w, err := n.log.ask(ctx, 0, n.begin)
+	if err != nil {
+		return err
+	}
+	if err := c.Wait(ctx); err != nil {
+		n.log.mu.Lock()
+		defer n.log.mu.Unlock()
+		n.log.leave(w)
+		return err
+	}
+	if err := n.log.await(ctx, w); err != nil || c.covered() {
+		return err
+	}
+	return n.CatchUp(ctx)
+}
+
+// covered reports whether the node has read what those wrote who had the names
+// before.
+func (c *Claim) covered() bool {
+	l := c.leases
+	next, synced := l.node.log.place()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range c.wants {
+		if !s.covered(next, synced) {
+			return false
+		}
+	}
+	return true
+}
+
 // Held reports whether all names that Wait returned nil for are still leased.
 // It turns false when the bucket could not be reached for so long that another
 // node may have taken them.

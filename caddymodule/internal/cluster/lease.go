@@ -27,6 +27,9 @@ type lease struct {
 	Nonce   string `json:"nonce"` // other in each write, so that each has its own ETag
 	State   string `json:"state"`
 	TTL     int64  `json:"ttl_ms"`
+	// Next, of a free lease, is the number of the entry of the change log that
+	// comes after all that its last holder has read or written. 0: unknown.
+	Next uint64 `json:"next,omitempty"`
 }
 
 const (

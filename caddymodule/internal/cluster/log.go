@@ -42,6 +42,7 @@ type changeLog struct {
 	failures  int    // in a row
 
 	pending  []*appendCall
+	expected expectations
 	flushing bool   // the flusher's goroutine runs
 	batch    *batch // being appended
 	writeErr error  // of the last try
@@ -94,18 +95,29 @@ func (n *Node) CatchUp(ctx context.Context) error {
 	return n.log.read(ctx, 0, n.begin)
 }
 
+const catchingUp = "catching up with the change log"
+
 // read waits until the log was read to the end that it had at the call. known is
 // the number of an entry that is known to be there, or 0. begin starts the
 // follower.
 func (l *changeLog) read(ctx context.Context, known uint64, begin func(func()) bool) error {
-	const doing = "catching up with the change log"
+	w, err := l.ask(ctx, known, begin)
+	if err != nil {
+		return err
+	}
+	return l.await(ctx, w)
+}
+
+// ask has the log read to the end that it has at the call. The waiter is to be
+// awaited, or to leave.
+func (l *changeLog) ask(ctx context.Context, known uint64, begin func(func()) bool) (*waiter, error) {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("%s: %w", catchingUp, err)
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if !l.joined {
-		l.mu.Unlock()
-		return fmt.Errorf("%s: %w", doing, ErrNotJoined)
+		return nil, fmt.Errorf("%s: %w", catchingUp, ErrNotJoined)
 	}
 	l.asked++
 	w := &waiter{asked: l.asked, known: known, done: make(chan error, 1)}
@@ -113,18 +125,19 @@ func (l *changeLog) read(ctx context.Context, known uint64, begin func(func()) b
 	if !l.following {
 		l.following = begin(l.follow)
 	}
-	following := l.following
-	if !following {
+	if !l.following {
 		l.leave(w)
+		return nil, fmt.Errorf("%s: %w", catchingUp, ErrClosed)
 	}
-	l.mu.Unlock()
-	if !following {
-		return fmt.Errorf("%s: %w", doing, ErrClosed)
-	}
+	return w, nil
+}
+
+// await waits for what was asked for.
+func (l *changeLog) await(ctx context.Context, w *waiter) error {
 	select {
 	case err := <-w.done:
 		if err != nil {
-			return fmt.Errorf("%s: %w", doing, err)
+			return fmt.Errorf("%s: %w", catchingUp, err)
 		}
 		return nil
 	case <-ctx.Done():
@@ -132,7 +145,15 @@ func (l *changeLog) read(ctx context.Context, known uint64, begin func(func()) b
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leave(w)
-	return fmt.Errorf("%s: %w", doing, because(ctx.Err(), l.readErr))
+	return fmt.Errorf("%s: %w", catchingUp, because(ctx.Err(), l.readErr))
+}
+
+// place is the number of the next entry to read, 0 before Join, and when the last
+// look began that read the log to its end.
+func (l *changeLog) place() (next uint64, synced instant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next, l.synced
 }
 
 // because adds to the error of an ended wait what was waited for.

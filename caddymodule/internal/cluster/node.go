@@ -148,6 +148,7 @@ func newNode(cfg Config) *Node {
 	n.ctx, n.kill = context.WithCancel(context.Background())
 	n.log.node = n
 	n.log.prefix = cfg.Prefix + "log/"
+	n.log.expected = expectations{stems: make(map[string]int), fewer: make(chan struct{}, 1)}
 	n.leases.init(n)
 	return n
 }

@@ -36,6 +36,7 @@ var (
 //     of it may be written again).
 //   - When CatchUp returns nil, all that was in the log at the call was given
 //     to Apply.
+//     When CatchUp of a claim does, also what its names' earlier holders wrote.
 //   - A slot has at most one claim, of all nodes, whose Held is true.
 //   - No wedge: once the faults end, every node can append, catch up and lease
 //     every name within the expiry of what crashed nodes left.
@@ -102,6 +103,7 @@ type world struct {
 	head      uint64
 	writers   map[string]*member // of each change's key
 	holders   map[uint16][]*Claim
+	left      map[uint16]uint64 // the last entry that a holder of the slot wrote
 
 	members []*member
 	crashed sync.WaitGroup
@@ -185,7 +187,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), store: newMemStore(),
 		written: map[uint64]written{}, positions: map[string][]uint64{},
-		writers: map[string]*member{}, holders: map[uint16][]*Claim{},
+		writers: map[string]*member{}, holders: map[uint16][]*Claim{}, left: map[uint16]uint64{},
 	}
 	w.store.onPut = w.wrote
 	for i := range 1 + w.random.IntN(6) {
@@ -311,7 +313,9 @@ func (m *member) requests(random *rand.Rand) {
 	}
 }
 
-func (m *member) append(ctx context.Context, random *rand.Rand) bool {
+// append returns the number of an entry that it wrote, 0 if it does not know of
+// any.
+func (m *member) append(ctx context.Context, random *rand.Rand) (entry uint64) {
 	var changes []Change
 	m.mu.Lock()
 	for range 1 + random.IntN(3) {
@@ -325,16 +329,19 @@ func (m *member) append(ctx context.Context, random *rand.Rand) bool {
 	}
 	m.world.mu.Unlock()
 	if m.node.Append(ctx, changes...) != nil {
-		return false
+		return 0
 	}
 	m.world.mu.Lock()
 	defer m.world.mu.Unlock()
 	for _, c := range changes {
-		if len(m.world.positions[c.Key]) == 0 {
+		at := m.world.positions[c.Key]
+		if len(at) == 0 {
 			m.world.t.Errorf("%s was acknowledged and is not in the log", c.Key)
+			continue
 		}
+		entry = at[0]
 	}
-	return true
+	return entry
 }
 
 func (m *member) catchUp(ctx context.Context) bool {
@@ -357,10 +364,10 @@ func (m *member) upload(ctx context.Context, random *rand.Rand) {
 		c.Add(m.world.names[random.IntN(len(m.world.names))])
 		time.Sleep(time.Duration(random.Int64N(int64(100 * time.Millisecond))))
 	}
-	if c.Wait(ctx) != nil {
+	numbers := c.numbers()
+	if !m.claim(ctx, c, numbers) {
 		return
 	}
-	numbers := c.numbers()
 	m.world.hold(c, numbers)
 	defer m.world.unhold(c, numbers)
 	held := time.Duration(random.Int64N(int64(time.Second)))
@@ -370,7 +377,44 @@ func (m *member) upload(ctx context.Context, random *rand.Rand) {
 	time.Sleep(held)
 	m.world.checkHolders()
 	if random.IntN(2) == 0 {
-		m.append(ctx, random)
+		if entry := m.append(ctx, random); c.Held() {
+			m.world.leave(numbers, entry)
+		}
+	}
+}
+
+// claim leases the names of c and catches up.
+func (m *member) claim(ctx context.Context, c *Claim, numbers []uint16) bool {
+	w := m.world
+	w.mu.Lock()
+	head := w.head
+	w.mu.Unlock()
+	if c.CatchUp(ctx) != nil {
+		return false
+	}
+	at := m.cursor() - 1
+	if at < head {
+		w.t.Errorf("%s has caught up to %d, but the log had %d entries at the call", m.name, at, head)
+	}
+	if !c.Held() {
+		return true // it took so long that others had the names since
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range numbers {
+		if at < w.left[n] {
+			w.t.Errorf("%s has slot %04x and is at %d, but a holder before it has written entry %d", m.name, n, at, w.left[n])
+		}
+	}
+	return true
+}
+
+// leave notes the last entry that a holder of slots wrote.
+func (w *world) leave(numbers []uint16, entry uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range numbers {
+		w.left[n] = max(w.left[n], entry)
 	}
 }
 
@@ -616,7 +660,7 @@ func (w *world) checkEnd() {
 func (w *world) checkAlive(ctx context.Context, m *member, order []int, random *rand.Rand) {
 	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if !m.append(soon, random) || !m.catchUp(soon) {
+	if m.append(soon, random) == 0 || !m.catchUp(soon) {
 		w.t.Errorf("%s cannot append or catch up though nothing hinders it: %s", m.name, m.node.describe())
 	}
 	c := m.node.Claim()

@@ -47,7 +47,11 @@ type slot struct {
 	// The last write.
 	nonce string
 	sent  instant
+	// next is what the lease says if it is free: see lease.Next.
+	next uint64
 	// Of mode mine.
+	got      instant // when the answer came by which the node has it
+	after    uint64  // next of the lease that it took; 0: unknown
 	deadline instant // others may take it after that
 	renewAt  instant
 	turnEnds instant
@@ -109,6 +113,22 @@ func (s *slot) grant() {
 	s.queue = slices.Delete(s.queue, 0, 1)
 	s.leases.unsettle(s.owner)
 	s.unsettleQueue()
+}
+
+// covered reports whether the node has read all that those wrote to the log who
+// had the lease before: up to the number that they left behind, or in a look that
+// began after it had the lease.
+func (s *slot) covered(next uint64, synced instant) bool {
+	return s.after != 0 && s.after <= next || atLeast(s.got, synced) > 0
+}
+
+// leftAt is what a free lease says for its next holder. A claim may have ended
+// before the node had read what earlier holders wrote: the next one must, then.
+func (s *slot) leftAt(next uint64, synced instant) uint64 {
+	if s.after == 0 && !s.covered(next, synced) {
+		return 0
+	}
+	return max(s.after, next)
 }
 
 // turnOver reports whether other nodes are to have a chance.

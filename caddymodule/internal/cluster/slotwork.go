@@ -137,6 +137,7 @@ func (s *slot) write(state string) {
 	etag, sent := s.etag, n.now()
 	s.nonce, s.sent = record.Nonce, sent
 	if state == stateFree {
+		record.Next = s.leftAt(n.log.place())
 		// From now on it may be free, even long after an error: who wants it
 		// again has to write it again.
 		s.deadline = instant{}
@@ -159,7 +160,7 @@ func (s *slot) write(state string) {
 		}
 		s.hold(info.ETag, sent)
 	case err == nil:
-		s.freed(info.ETag)
+		s.freed(info.ETag, record.Next)
 	case errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged):
 		s.unsure = true // an earlier write of ours, or another node's
 		s.calm()
@@ -174,7 +175,13 @@ func (s *slot) write(state string) {
 func (s *slot) hold(etag string, sent instant) {
 	ttl := s.leases.node.cfg.LeaseTTL
 	if s.mode != mine {
-		s.turnEnds = sent.add(turn)
+		s.turnEnds, s.got, s.after = sent.add(turn), s.leases.node.now(), 0
+		switch s.mode {
+		case absent, unseen:
+			s.after = 1 // nobody ever had it
+		case free:
+			s.after = s.next
+		}
 	}
 	s.mode, s.etag, s.unsure = mine, etag, false
 	s.deadline, s.renewAt = sent.add(ttl-margin(ttl)), sent.add(ttl/3)
@@ -183,9 +190,9 @@ func (s *slot) hold(etag string, sent instant) {
 
 // freed notes that the object says that nobody has the lease. If this node
 // wants it again, others come first.
-func (s *slot) freed(etag string) {
+func (s *slot) freed(etag string, next uint64) {
 	gaveBack := s.mode == mine
-	s.mode, s.etag, s.unsure = free, etag, false
+	s.mode, s.etag, s.next, s.unsure = free, etag, next, false
 	s.calm()
 	if gaveBack && s.wanted() {
 		s.tries, s.tryAt = 1, s.leases.node.now().add(yield)
@@ -239,10 +246,11 @@ func (s *slot) read() {
 		s.trouble(err)
 	case bad == nil && found.State == stateFree:
 		if s.mode == mine && found.Owner == n.id {
-			s.freed(info.ETag)
+			s.freed(info.ETag, found.Next)
 			break
 		}
 		s.lose(free, info.ETag)
+		s.next = found.Next
 		s.calm()
 	case bad == nil && found.Owner == n.id:
 		s.foundOwn(&found, info.ETag)
@@ -262,7 +270,7 @@ func (s *slot) foundOwn(found *lease, etag string) {
 	}
 	now := s.leases.node.now()
 	if s.mode != mine {
-		s.mode, s.deadline, s.turnEnds = mine, now, now.add(turn)
+		s.mode, s.deadline, s.turnEnds, s.got, s.after = mine, now, now.add(turn), now, 0
 	}
 	s.etag, s.unsure, s.renewAt = etag, false, now
 	s.calm()

@@ -40,10 +40,19 @@ func (x entry) change(key string) cluster.Change {
 	}
 }
 
+// smallPut is the size in bytes up to which a file is stored so soon that an entry
+// of the change log may wait for it.
+const smallPut = 1 << 20
+
 // putShared stores the file, if there is no object or only the very one with
 // the ETag over.
 func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
+	expected := func() {}
+	if x.info.Size() <= smallPut {
+		expected = e.team.node.Expect(s.key)
+	}
 	stored, err := e.storeFile(s, x.f, x.info, x.class, condition{over: over, create: over == ""})
+	expected()
 	now := x.entry(stored.ETag)
 	if mayHaveStored(err) {
 		e.markUnannounced(s)

@@ -110,11 +110,7 @@ func (r *Request) becomeReady(ctx context.Context) error {
 // seeOthers claims the names and brings what other nodes wrote before.
 func (r *Request) seeOthers(ctx context.Context) error {
 	e := r.e
-	if err := r.awaitClaim(ctx); err != nil {
-		return err
-	}
-	// After the claim: who held the names before has written to the log by now.
-	if err := e.team.node.CatchUp(ctx); err != nil {
+	if err := r.catchUp(ctx); err != nil {
 		return err
 	}
 	stems, resembles := r.resembles()
@@ -156,9 +152,7 @@ func (e *Engine) awaitNames(ctx context.Context) error {
 var errStopping = errors.New("stopping")
 
 func (r *Request) awaitClaim(ctx context.Context) error {
-	r.names.mu.Lock()
-	claim := r.names.claim
-	r.names.mu.Unlock()
+	claim := r.claim()
 	if claim == nil {
 		return nil
 	}
@@ -168,11 +162,30 @@ func (r *Request) awaitClaim(ctx context.Context) error {
 	return nil
 }
 
-// claimed reports whether the request has the leases of its names.
-func (r *Request) claimed() bool {
+// catchUp claims the names and reads what was in the change log at the call, and
+// what those wrote who had the names before.
+func (r *Request) catchUp(ctx context.Context) error {
+	claim := r.claim()
+	if claim == nil {
+		return r.e.team.node.CatchUp(ctx)
+	}
+	if err := claim.CatchUp(ctx); err != nil {
+		return fmt.Errorf("waiting for the names of the files: %w", err)
+	}
+	return nil
+}
+
+// claim is the claim of the request's names, nil if there are none.
+func (r *Request) claim() *cluster.Claim {
 	r.names.mu.Lock()
 	defer r.names.mu.Unlock()
-	return r.names.claim == nil || r.names.claim.Held()
+	return r.names.claim
+}
+
+// claimed reports whether the request has the leases of its names.
+func (r *Request) claimed() bool {
+	claim := r.claim()
+	return claim == nil || claim.Held()
 }
 
 // resembles returns what the request's names have in common with others, and a
