@@ -61,6 +61,7 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 	sum := md5.New()
 	body := &source{Reader: o.Body}
 	var now entry
+	undo := func() {}
 	p := local.Placement{
 		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime,
 		Mark: func(info fs.FileInfo) (local.Mark, error) {
@@ -70,6 +71,8 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 			}
 			now = entry{state: committed, class: x.under, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: o.ETag}
 			e.placed.Add(s.key, placed{info: info})
+			// Before it is there: the app may remove it at once.
+			undo = e.index.held.expect(s.key, o.ETag)
 			return e.markOf(s.key, now), nil
 		},
 	}
@@ -79,6 +82,7 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 		err = e.trees[s.root].Replace(s.rel, p, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
 	}
 	if err != nil {
+		undo()
 		return e.notBrought(s, err, body.err)
 	}
 	e.recovered()

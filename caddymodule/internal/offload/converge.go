@@ -102,9 +102,17 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		}
 		return true
 	}
-	if x.file == noFile && e.passOn(s) && (e.index.holds(s.key, x.stored.ETag) || s.unannounced && e.isOwn(x.stored)) {
-		e.queue.again(s, true, time.Now()) // it is this node's app that deleted it
-		return false
+	if x.file == noFile && (e.index.holds(s.key, x.stored.ETag) || s.unannounced && e.isOwn(x.stored)) {
+		// It went from this very disk: is it this node's app that deleted it?
+		file, dir := e.seesDelete(s)
+		switch {
+		case file:
+			e.queue.again(s, true, time.Now())
+			return false
+		case dir:
+			e.queue.lookAgain(s, time.Now().Add(keptFor)) // once that is dealt with
+			return false
+		}
 	}
 	switch decide(x.file, x.object, e.causeOf(s, x)) {
 	case agreed:

@@ -138,6 +138,29 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 	return departed{}
 }
 
+// seesDelete reports whether the app's delete of a missing file is to be passed
+// on, or that of a directory above it. All events until now are taken note of
+// first: that of the delete may be among them.
+func (e *Engine) seesDelete(s snapshot) (file, dir bool) {
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	if err := e.barrier(ctx); err != nil {
+		return false, true // nothing can be said of it now
+	}
+	q := e.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e.passOn(s.item.snapshot()) {
+		return true, false
+	}
+	for above, _ := splitLast(s.key); above != ""; above, _ = splitLast(above) {
+		if it := q.items[aDirGone.itemKey(above)]; it != nil && e.passOn(it.snapshot()) {
+			return false, true
+		}
+	}
+	return false, false
+}
+
 // keepTold leaves the object of a missing file; other nodes are told of it if
 // they may not know.
 func (e *Engine) keepTold(s snapshot, known entry, info bucket.Info, class media.Class) {

@@ -56,6 +56,24 @@ func (h *held) learn(key, etag string) {
 	}
 }
 
+// expect notes that the disk is about to hold a version, and returns what takes
+// that back.
+func (h *held) expect(key, etag string) (undo func()) {
+	k := maphash.String(h.seed, key)
+	h.mu.Lock()
+	was, ok := h.of[k]
+	h.mu.Unlock()
+	h.set(key, etag)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.of, k)
+		if ok {
+			h.of[k] = was
+		}
+	}
+}
+
 // drop notes that the disk holds no version.
 func (h *held) drop(key string) {
 	k := maphash.String(h.seed, key)

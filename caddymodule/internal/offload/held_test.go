@@ -126,6 +126,14 @@ func TestHeld(t *testing.T) {
 	if !h.is("a", "3") || h.any("b") {
 		t.Error("a is 3, b is none")
 	}
+	h.expect("a", "5")()
+	h.expect("c", "5")()
+	if !h.is("a", "3") || h.any("c") {
+		t.Error("what was expected did not come: a is 3, c is none")
+	}
+	if h.expect("c", "5"); !h.is("c", "5") {
+		t.Error("c is 5")
+	}
 	h.end()
 	h.set("a", "4")
 	if h.any("a") {

@@ -1,0 +1,41 @@
+package offload
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// A file that went with its directory is not brought back because another node
+// tells of it before its object is deleted.
+//
+// Promise 1: "every file that was written, renamed or deleted in a media root
+// while it ran is committed".
+func TestToldOfWhileItsDirectoryGoes(t *testing.T) {
+	t.Parallel()
+	s := newNodes(t, 1).ready()[0]
+	s.mustUpload(func() { s.write("d/x.jpg", "content") })
+	s.idle()
+	var once sync.Once
+	s.faults.SetHook(func(c bucket.Call) bucket.Fault {
+		if c.Op == bucket.OpList && strings.HasPrefix(c.Key, "media/d/") {
+			once.Do(func() {
+				s.e.look("d/x.jpg", putElsewhere)
+				deadline := time.Now().Add(300 * time.Millisecond)
+				for s.read("d/x.jpg") == "" && time.Now().Before(deadline) {
+					time.Sleep(time.Millisecond) // nothing signals that it is not brought
+				}
+			})
+		}
+		return bucket.Fault{}
+	})
+	s.mustUpload(func() { s.rename("d", "e") })
+	s.idle()
+	if object, file := s.readObject("d/x.jpg"), s.read("d/x.jpg"); object != "" || file != "" {
+		t.Errorf("the object is %q, the file %q", object, file)
+	}
+	s.equal()
+}
