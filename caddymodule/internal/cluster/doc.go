@@ -20,5 +20,13 @@
 // never rests on them: what an entry says is where to look, the bucket's
 // object is the truth, and applying an entry twice or late is harmless.
 //
+// What an upload waits for, in round trips to the store that follow each other:
+// one for its names and the log together ([Claim.CatchUp]), if the names' slots
+// were never used or last by this node; one more if another node used one of them
+// last, for the lease has to be read before it can be taken, and one more still if
+// this node takes such a slot to be new. Another one, after its objects are stored,
+// for the entry that tells of all of them ([Node.Expect]). Leases are given back
+// when nobody waits any more. With the storing of the objects that is three.
+//
 // It knows keys and objects, and nothing of disks, requests or the engine.
 package cluster

@@ -35,8 +35,7 @@ var (
 //     once (an entry that was in the log and trimmed before its writer learnt
 //     of it may be written again).
 //   - When CatchUp returns nil, all that was in the log at the call was given
-//     to Apply.
-//     When CatchUp of a claim does, also what its names' earlier holders wrote.
+//     to Apply; when that of a claim does, what its names' earlier holders wrote.
 //   - A slot has at most one claim, of all nodes, whose Held is true.
 //   - No wedge: once the faults end, every node can append, catch up and lease
 //     every name within the expiry of what crashed nodes left.
@@ -55,14 +54,18 @@ var (
 //   - this, in several of 60: one's own entry is not recognised; takeover by the
 //     wall clock, or without If-Match; release without If-Match; another ETag
 //     does not start the wait anew;
-//   - this, but hardly ever (one or two of 60 to 150): the lease's deadline is
-//     counted from the answer; a free lease is granted while its release is
-//     under way; no freshness check, or Lost is not called, which TestTrimmedLog
-//     and TestTrimmedWhileRead always notice;
+//   - this, in nearly all of 40: what earlier holders of a name wrote counts as
+//     read, always or by a look that began before the lease was got;
+//   - this, but hardly ever (one or two of 40 to 150): a holder that has not read
+//     what those before it wrote leaves its own place in the lease; the lease's
+//     deadline is counted from the answer; a free lease is granted while its
+//     release is under way; no freshness check, or Lost is not called, which
+//     TestTrimmedLog and TestTrimmedWhileRead always notice;
 //   - tests of their own: an append is acknowledged before it is written
 //     (TestAppendIsSeen); higher slots are kept while waiting
 //     (TestClaimsCrosswise); a lease never expires for its holder, takeover too
-//     early (TestCrashedHolder); no check of an entry below the log, its
+//     early (TestCrashedHolder); a slot that was taken over counts as one never used
+//     (TestClaimCatchesUpAfterWaiting); no check of an entry below the log, its
 //     predecessor not demanded (TestEntryBelowTheLog); catching up by an older
 //     look (TestCatchUpIsLateEnough); an old entry that is there proves where
 //     the log ends, freshness by the monotonic clock alone
@@ -73,7 +76,8 @@ var (
 //     node has one entry under way, so either would do); after the cursor
 //     jumped it is not looked whether the last write was in time, a lease's
 //     deadline by the monotonic clock alone or from an earlier write of one's
-//     own (all three take a moment that is too rare for 40 histories).
+//     own, after a takeover one's own place is left in the lease though the log was
+//     not read since (all four take a moment that is too rare for 40 histories).
 func TestSimulation(t *testing.T) {
 	seed := *simSeed
 	if seed == 0 {
