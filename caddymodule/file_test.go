@@ -206,9 +206,18 @@ func TestReadByAlias(t *testing.T) {
 // getRaw asks for a path as it is, without cleaning.
 func (s *testSite) getRaw(path string) answer {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.origin(), nil)
+	return s.askRaw(http.MethodGet, path)
+}
+
+// askRaw sends a request for a path as it is; header is pairs of name and value.
+func (s *testSite) askRaw(method, path string, header ...string) answer {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), method, s.origin(), nil)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
 	}
 	request.URL.Opaque = path
 	response, err := s.client.Do(request)

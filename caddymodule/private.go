@@ -2,10 +2,10 @@ package caddymodule
 
 import (
 	"errors"
-	"net/url"
+	"net/http"
 	"path"
+	"strings"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 )
 
@@ -20,23 +20,49 @@ const (
 // there is such a file.
 var errPrivate = errors.New("the file is private, and private_reads is deny")
 
-// closed reports whether a read is of a private file by its own URL. Apache
+// closed reports whether a request is for a private file by its own URL. Apache
 // would refuse it by the app's .htaccess, which no other server reads:
-// file_server would send it to all who know the URL. A path that was rewritten
-// to another one is that one's to judge.
+// file_server would send it to all who know the URL. The method does not matter:
+// file_server lists directories by any.
+//
+// A path that was rewritten to another one is that one's to judge, unless only
+// its beginning was cut off.
 //
 // (Promise 7: "Private stays private.")
 func (h *Handler) closed(engine *offload.Engine, q *requestPaths) bool {
 	if h.PrivateReads != privateDeny {
 		return false
 	}
-	// In the form in which file_server looks it up, or a detour would be a way in.
-	current := url.URL{Path: path.Clean(q.current.Path)}
-	key, ok := h.site.KeyOfPath(current.EscapedPath())
-	if !ok || engine.Class(key) != media.Private {
+	if h.closedPath(engine, q.current.Path) {
+		return true
+	}
+	return q.rewritten() && strings.HasSuffix(cleaned(q.original.Path), cleaned(q.current.Path)) && h.closedPath(engine, q.original.Path)
+}
+
+// cleaned is a decoded path in the form in which file_server looks it up.
+func cleaned(decoded string) string { return path.Clean("/" + decoded) }
+
+// closedPath judges a decoded path. Another form of it must not be a way in.
+func (h *Handler) closedPath(engine *offload.Engine, decoded string) bool {
+	key, ok := h.site.KeyOfFile(cleaned(decoded))
+	if !ok {
 		return false
 	}
-	// What is not on disk, or lies behind a symlink, is not this module's.
-	_, err := engine.Local(key)
-	return err == nil
+	if engine.Closed(key) {
+		return h.onDisk(key) // for what is not there, the app has an answer
+	}
+	// A directory's own URL may show what is in it.
+	return strings.HasSuffix(decoded, "/") && engine.Closed(key+"/a") && h.onDisk(key)
+}
+
+// closedTunnel is closed for a request that is passed on as it is: to ask for
+// another protocol must not be a way in either.
+func (h *Handler) closedTunnel(r *http.Request) bool {
+	engine := h.engine.acquire()
+	if engine == nil {
+		return false
+	}
+	defer engine.release()
+	q := newRequestPaths(r)
+	return h.closed(engine.engine, &q)
 }

@@ -14,6 +14,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveHealth(w, r)
 	}
 	if isTunnel(r) {
+		if h.closedTunnel(r) {
+			return caddyhttp.Error(http.StatusNotFound, errPrivate)
+		}
 		return next.ServeHTTP(w, r)
 	}
 	engine := h.engine.acquire()
@@ -25,10 +28,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	next = h.withSendfile(next, engine.engine)
 
 	q := newRequestPaths(r)
+	if h.closed(engine.engine, &q) {
+		return caddyhttp.Error(http.StatusNotFound, errPrivate)
+	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		if h.closed(engine.engine, &q) {
-			return caddyhttp.Error(http.StatusNotFound, errPrivate)
-		}
 		if key, isMedia := h.mediaKey(r, &q); key != "" {
 			return h.serveMedia(w, r, next, engine.engine, key)
 		} else if isMedia {

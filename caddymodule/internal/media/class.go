@@ -1,5 +1,7 @@
 package media
 
+import "strings"
+
 // Class says what may be done with a media file.
 type Class uint8
 
@@ -71,6 +73,37 @@ func (s *Site) Class(key string, denied func(dirKey string) bool) Class {
 		return Private
 	}
 	return Public
+}
+
+// Closed reports whether a web server must not send the file of a key at its own
+// URL, although it may be on disk: the file is private, or a directory on the way
+// denies all, whatever its class. denied is as for Class. The key may be one
+// that [CheckKey] refuses: such a file has no class, but a server sends it all
+// the same.
+func (s *Site) Closed(key string, denied func(dirKey string) bool) bool {
+	root, rel, ok := s.Locate(key)
+	if !ok || rel == "" {
+		return false
+	}
+	if s.Class(withoutRefused(key), denied) == Private {
+		return true
+	}
+	return denied != nil && s.deniedAbove(root, key, denied)
+}
+
+// withoutRefused returns the key with what [CheckKey] refuses in names replaced,
+// so that patterns can be matched with it.
+func withoutRefused(key string) string {
+	if CheckKey(key) == nil {
+		return key
+	}
+	key = strings.ToValidUTF8(key, "_")
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == '\\' || r == 0xfffe || r == 0xffff {
+			return '_'
+		}
+		return r
+	}, key)
 }
 
 // deniedAbove asks denied for the root's directory and each one on the way

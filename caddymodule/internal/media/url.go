@@ -36,6 +36,18 @@ func (s *Site) KeyOfPath(urlPath string) (key string, ok bool) {
 	return "", false
 }
 
+// KeyOfFile returns the key of the file that a web server looks up for a
+// cleaned, decoded URL path. It is one that [CheckKey] may refuse.
+func (s *Site) KeyOfFile(path string) (key string, ok bool) {
+	for i := range s.prefixes {
+		p := &s.prefixes[i]
+		if rest, found := strings.CutPrefix(path, p.url); found && rest != "" {
+			return p.key + rest, true
+		}
+	}
+	return "", false
+}
+
 // AppendKey appends to dst the key of the file that a page names by the URL
 // prefix with this index in Prefixes and raw, what follows the prefix as it
 // stands in the page: percent-encoded, but with any byte unencoded that a
