@@ -141,6 +141,7 @@ func TestNoRewriteOfOtherApps(t *testing.T) {
 			[]RequestInfo{
 				request("GET /node/1/edit"), request("GET /de/node/add/article"), request("GET /admin/content/media"),
 				request("PATCH /jsonapi/node/article/1"), request("GET /media-library?x=1"),
+				request("POST /ckeditor5/upload-image/basic_html?token=0a"), request("GET /de/comment/7/edit"),
 			},
 			[]RequestInfo{request("GET /node/1"), request("GET /jsonapi/node/article"), request("GET /de/blog")},
 		},
@@ -170,6 +171,30 @@ func TestNoRewriteOfOtherApps(t *testing.T) {
 		for _, r := range tt.visitor {
 			if s.NoRewrite(r) {
 				t.Errorf("%s: %s %s?%s is not rewritten", tt.preset, r.Method, r.Path, r.Query)
+			}
+		}
+	}
+}
+
+// TestMayWriteOfOtherApps: GET requests that write or delete files.
+func TestMayWriteOfOtherApps(t *testing.T) {
+	for preset, requests := range map[string]map[string]bool{
+		"drupal": {
+			"/cron/0a1b2c": true, "/admin/reports/status/run-cron": true, "/batch?id=1&op=start": true,
+			"/de/admin/content": true, "/node/1": false, "/cronology": false,
+		},
+		"prestashop": {"/admin123abc/index.php?controller=AdminProducts": true, "/2-home": false},
+		"opencart": {
+			"/admin/index.php?route=x": true, "/office/index.php?route=tool/backup&user_token=0a": true,
+			"/index.php?route=product/product&product_id=1": false,
+		},
+		"phpbb": {"/app.php/cron/cron.task.core.tidy_plupload": true, "/cron.php?cron_type=x": true, "/adm/index.php?i=1": true, "/viewtopic.php?t=1": false},
+	} {
+		s := mustNew(t, Config{Preset: preset, DocRoot: "/srv/app"})
+		for target, want := range requests {
+			path, query, _ := strings.Cut(target, "?")
+			if got := s.MayWrite("GET", path, query); got != want {
+				t.Errorf("%s: MayWrite(GET %s) = %v", preset, target, got)
 			}
 		}
 	}

@@ -55,18 +55,20 @@ func drupal() preset {
 			{paths: []string{
 				"admin/", "/user/login", "/update.php", "/core/",
 				"**/node/add/", "**/node/*/edit", "**/media/add/", "**/media/*/edit", "**/taxonomy/term/*/edit", "**/user/*/edit",
-				"**/block/*/edit", "media-library", "**/editor/", "quickedit/", "entity-embed/", "**/layout_builder/",
+				"**/comment/*/edit", "**/block/*/edit", "media-library", "**/editor/", "**/ckeditor5/", "quickedit/", "entity-embed/", "**/layout_builder/",
 			}},
 			{paths: []string{"jsonapi/", "graphql"}, header: []string{"Authorization"}},
 			{paths: []string{"jsonapi/", "graphql"}, writes: true},
 			{header: []string{"X-Csrf-Token"}},
 		},
-		mayWrite: []requestRule{{paths: []string{"admin/"}}},
+		// Cron deletes temporary files and those that nothing refers to.
+		mayWrite: []requestRule{{paths: []string{"admin/", "cron/", "batch", "/update.php"}}},
 	}
 }
 
 // prestashop is PrestaShop: pictures in img/; what customers send (upload/) and
-// buy (download/) is handed out by the shop itself. The admin's directory has a
+// buy (download/) is handed out by the shop itself. The short addresses of
+// pictures (/12-home_default/name.jpg) are rewritten to img/p/ by the server. The admin's directory has a
 // name of its own in each shop, that begins with admin.
 func prestashop() preset {
 	return preset{
@@ -88,7 +90,9 @@ func opencart() preset {
 		name:      "opencart",
 		roots:     []presetRoot{{name: "image", dir: "image", lists: commonLists()}},
 		noRewrite: []requestRule{{paths: []string{"/admin/"}}, {query: []string{"user_token"}}},
-		mayWrite:  []requestRule{{paths: []string{"/admin/"}}},
+		// Shops give the admin's directory another name; all links there have the
+		// token.
+		mayWrite: []requestRule{{paths: []string{"/admin/"}}, {query: []string{"user_token"}}},
 	}
 }
 
@@ -102,6 +106,8 @@ func phpbb() preset {
 			{name: "avatars", dir: "images/avatars/upload", lists: commonLists().with(lists{private: []string{everything}})},
 		},
 		noRewrite: []requestRule{{paths: []string{"/adm/", "/posting.php", "/ucp.php", "/mcp.php"}}},
-		mayWrite:  []requestRule{{paths: []string{"/adm/"}}},
+		// Pages have the board's cron called as a picture or by a script; it
+		// deletes what was uploaded and never posted.
+		mayWrite: []requestRule{{paths: []string{"/adm/", "/cron.php", "/app.php/cron/", "/cron/"}}},
 	}
 }
