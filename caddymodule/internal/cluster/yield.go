@@ -34,6 +34,8 @@ type yielding struct {
 	wroteAt instant // the last of them
 	lookAt  instant // when to look next
 	etag    string  // of the object as last seen
+	looking bool    // lookForAsking runs
+	asked   bool    // another node has asked since the last rest
 }
 
 func (l *changeLog) yieldKey() string { return l.node.cfg.Prefix + "yield" }
@@ -71,28 +73,39 @@ func (l *changeLog) askForRest(b *batch) {
 }
 
 // restIfAsked leaves the log to others for a while if this node writes without
-// a pause and another has asked for it.
+// a pause and another has asked for it. It looks while it goes on writing, so that
+// nobody waits for the look.
 func (l *changeLog) restIfAsked() {
 	n := l.node
 	l.mu.Lock()
 	y, now := &l.yielding, n.now()
-	look := y.row >= busyRow && atLeast(y.wroteAt, now) <= rowGap && atLeast(y.lookAt, now) >= 0
-	l.mu.Unlock()
-	if !look {
-		return
-	}
-	etag, err := l.lookAtYield()
-	l.mu.Lock()
-	asked := err == nil && etag != y.etag
-	y.lookAt = n.now().add(lookEvery/2 + n.jitter(lookEvery))
+	asked := y.asked
+	look := !y.looking && y.row >= busyRow && atLeast(y.wroteAt, now) <= rowGap && atLeast(y.lookAt, now) >= 0
 	if asked {
 		// The rest does not end the row: if it is not enough, the next follows
 		// soon.
-		y.etag, y.wroteAt = etag, y.wroteAt.add(rest)
+		y.asked, y.wroteAt = false, y.wroteAt.add(rest)
+	}
+	if look && !asked {
+		y.looking = n.begin(l.lookForAsking)
 	}
 	l.mu.Unlock()
 	if asked {
 		pause(n.closing, rest)
+	}
+}
+
+// lookForAsking looks whether another node asks for a rest.
+func (l *changeLog) lookForAsking() {
+	n := l.node
+	etag, err := l.lookAtYield()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	y := &l.yielding
+	y.looking = false
+	y.lookAt = n.now().add(lookEvery/2 + n.jitter(lookEvery))
+	if err == nil && etag != y.etag {
+		y.etag, y.asked = etag, true
 	}
 }
 
