@@ -81,3 +81,39 @@ func TestUntoldObjectIsTold(t *testing.T) {
 		})
 	}
 }
+
+// A file that is written again before it is known whether its first content was
+// stored: the last content gets the name, and the first is kept, as another
+// node may have seen it.
+//
+// Promise 2: "Nothing is lost."
+func TestOverwrittenAfterALostAnswer(t *testing.T) {
+	for name, before := range map[string]string{"a new file": "", "a known file": "before"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newNodes(t, 1).ready()[0]
+			if before != "" {
+				s.mustUpload(func() { s.write("x.jpg", before) })
+				s.idle()
+			}
+			s.calls.set(func(c *calls) {
+				c.afterPut = func(key string) error {
+					if key != "media/x.jpg" {
+						return nil
+					}
+					c.set(func(c *calls) { c.afterPut = nil })
+					s.write("x.jpg", "the second content")
+					return errors.New("the answer is lost")
+				}
+			})
+			s.mustUpload(func() { s.write("x.jpg", "the first") })
+			s.idle()
+			if object, file := s.readObject("x.jpg"), s.read("x.jpg"); object != "the second content" || file != object {
+				t.Errorf("the object is %q, the file %q", object, file)
+			}
+			if got := s.conflicts(); len(got) != 1 || got[0] != "the first" {
+				t.Errorf("kept aside: %q", got)
+			}
+		})
+	}
+}
