@@ -57,7 +57,9 @@ func TestSameContentIsNoCollision(t *testing.T) {
 	b.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
 	a.mustUpload(func() { a.write("x.jpg", "the picture") })
 	b.write("x.jpg", "the picture")
+	b.until("the failure", func() bool { return b.e.Stats().Retries > 0 })
 	b.faults.SetHook(nil)
+	b.idle()
 	ns.agree()
 	if got := a.conflicts(); len(got) != 0 {
 		t.Errorf("kept aside: %q", got)
