@@ -31,8 +31,9 @@ var (
 // disks equal the bucket. Promise 8: an empty disk empties nothing.
 //
 // Broken on purpose, it fails within 300 histories; each was tried:
-//   - decide: putOver where it says keepBoth; putNew where it says removeFile;
-//     putOver instead of putKeeping
+//   - decide: putOver where it says keepBoth; putNew where it says removeFile
+//     or nothing, when told of a Put; nothing instead of removeFile, fetch, or a
+//     put; fetch or removeFile instead of a put
 //   - a Put without IfNoneMatch, or without IfMatch
 //   - a changed file taken for a clean one
 //   - a delete that does not look at the version first

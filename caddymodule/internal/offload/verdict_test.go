@@ -5,6 +5,19 @@ import "testing"
 // Promise 2: "Nothing is lost. [...] Local content is dropped only when the
 // bucket's copy has been verified": no verdict drops a file that is not clean,
 // and none writes over an object that this disk has not held.
+//
+// Broken on purpose, what decide says is missed by other tests as well; each was
+// tried:
+//   - a clean file without object: TestCommittedFileWithoutObject, for each cause
+//   - a written file and
+//     the same object: TestSameContentIsNoCollision
+//     its base: TestReplacementOfWhatTheIndexForgot
+//     an object held once: TestOverwrittenAfterALostAnswer
+//     another one: TestCollisionKeepsBothContents
+//   - the rest: TestSimulation
+//
+// Only this table notices what costs requests, but no content: putNew for putOver
+// where nobody has looked; fetch for a file that is clean or of equal content.
 func TestVerdicts(t *testing.T) {
 	files := []fileState{noFile, cleanFile, changedFile, strangeFile}
 	objects := []objectState{unseenObject, noObject, baseObject, sameObject, heldObject, otherObject}
