@@ -142,11 +142,12 @@ func compileRequestRules(rules []requestRule) ([]requestMatcher, error) {
 func (m *requestMatcher) match(s *Site, path []byte, r *RequestInfo) bool {
 	rule := &m.rule
 	switch {
-	case len(rule.paths) > 0 && !m.paths.match(path),
+	case rule.writes && !isWrite(r.Method), // the cheapest first
+		len(rule.query) > 0 && r.Query == "",
+		len(rule.header) > 0 && !headerHas(r.Header, rule.header),
+		len(rule.paths) > 0 && !m.paths.match(path),
 		m.except.match(path),
-		rule.writes && !isWrite(r.Method),
-		len(rule.query) > 0 && !m.query.in(r.Query),
-		len(rule.header) > 0 && !headerHas(r.Header, rule.header):
+		len(rule.query) > 0 && !m.query.in(r.Query):
 		return false
 	}
 	if len(rule.from)+len(rule.fromQuery) == 0 {

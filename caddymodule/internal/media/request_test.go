@@ -185,6 +185,16 @@ func BenchmarkNoRewrite(b *testing.B) {
 	}
 }
 
+// BenchmarkNoRewritePlain is BenchmarkNoRewrite without a query, as most requests are.
+func BenchmarkNoRewritePlain(b *testing.B) {
+	s := wordpressSite(b)
+	page := request("GET /2026/11/a-post-with-a-title/", "Referer: https://example.com/", "Accept: text/html")
+	b.ReportAllocs()
+	for b.Loop() {
+		s.NoRewrite(page)
+	}
+}
+
 func BenchmarkMayWrite(b *testing.B) {
 	s := wordpressSite(b)
 	b.ReportAllocs()
