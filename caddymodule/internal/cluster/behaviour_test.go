@@ -107,6 +107,24 @@ func TestClaimCatchesUp(t *testing.T) {
 	})
 }
 
+// A store that takes seconds for a write does not use up a node's turn by that.
+func TestClaimOnSlowStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := join(t, linkTo(newMemStore(), 4200*time.Millisecond)) // 2.1 to 6.3 seconds
+		for range 5 {
+			c := n.Claim()
+			c.Add("x")
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			if err := c.Wait(ctx); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			c.Release()
+		}
+		time.Sleep(time.Minute) // the last is given back
+	})
+}
+
 // A claim that has to wait for another node's knows what that one wrote, though
 // it caught up with the log while it waited; so does one that takes over from a
 // node that crashed.

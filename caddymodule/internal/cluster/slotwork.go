@@ -175,7 +175,10 @@ func (s *slot) write(state string) {
 func (s *slot) hold(etag string, sent instant) {
 	ttl := s.leases.node.cfg.LeaseTTL
 	if s.mode != mine {
-		s.turnEnds, s.got, s.after = sent.add(turn), s.leases.node.now(), 0
+		// Not from sent on: where a write takes longer than a turn, no claim would
+		// ever have one.
+		s.got = s.leases.node.now()
+		s.turnEnds, s.after = s.got.add(turn), 0
 		switch s.mode {
 		case absent, unseen:
 			s.after = 1 // nobody ever had it
