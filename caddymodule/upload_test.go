@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -303,14 +304,20 @@ func TestBucketAwayAtStart(t *testing.T) {
 // what the app wrote is committed.
 func TestClientGone(t *testing.T) {
 	var s *testSite
+	ctx, goAway := context.WithCancel(t.Context())
 	s = newTestSite(t, uploadApp(&s, func(_ http.ResponseWriter, r *http.Request) error {
+		goAway()
 		<-r.Context().Done()
 		s.writeUpload("a.jpg", "content")
 		return r.Context().Err()
 	}))
 	s.start()
-	client := &http.Client{Timeout: 300 * time.Millisecond}
-	if _, err := client.Post(s.url("/"), "text/plain", nil); err == nil {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{}
+	if _, err := client.Do(req); err == nil {
 		t.Fatal("an answer came")
 	}
 	client.CloseIdleConnections()
