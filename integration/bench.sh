@@ -9,7 +9,8 @@ usage: integration/bench.sh [-quick] [-packages] [-processes] [flag of ./bench .
 -quick        under two minutes instead of ten, rougher
 -packages     only the benchmarks of the packages
 -processes    only the comparisons of whole processes
-other flags go to these, for example -parts upload,reads or -profile DIR
+other flags go to these, for example -parts upload,reads or -profile DIR or
+-plugin DIR, a folder with WP Offload Media Lite to upload with beside
 
 make bench takes the flags from $BENCH_FLAGS: make bench BENCH_FLAGS=-quick
 USAGE

@@ -48,6 +48,7 @@ type operation struct {
 type cost struct {
 	time       series         // ms until the last byte of the answer
 	caddy, php series         // CPU, ms
+	hook       series         // of that the plugin's where it stores files
 	requests   map[string]int // to S3, until the answer
 }
 
@@ -226,7 +227,8 @@ func (u *uploader) operate(site *wordpressSite, o *operation, request func() err
 	default:
 		u.held[u.number] = &o.held
 	}
-	c.time = append(c.time, took)
+	c.time, c.hook = append(c.time, took), append(c.hook, site.tag.hook)
+	site.tag.hook = 0
 	c.caddy, c.php = append(c.caddy, milliseconds(after.caddy-before.caddy)), append(c.php, milliseconds(after.php-before.php))
 	add(&c.requests, u.pair.store.TakeCounts())
 	return nil

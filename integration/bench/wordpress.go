@@ -38,6 +38,7 @@ type wordpressSite struct {
 type tag struct {
 	http.Transport
 	number int
+	hook   float64 // what the last answer that had a hookHeader said
 }
 
 const tagHeader = "X-Bench"
@@ -46,7 +47,14 @@ const tagHeader = "X-Bench"
 func (t *tag) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set(tagHeader, strconv.Itoa(t.number))
-	return t.Transport.RoundTrip(r)
+	resp, err := t.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if ms, err := strconv.ParseFloat(resp.Header.Get(hookHeader), 64); err == nil {
+		t.hook = ms
+	}
+	return resp, nil
 }
 
 func (p *wordpressPair) sites() []*wordpressSite {
