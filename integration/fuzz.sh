@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets of the main module.
-#   integration/fuzz.sh          20 s for each of rewrite; 5 s for each of the
+#   integration/fuzz.sh          20 s for each of rewrite; 3 s for each of the
 #                                packages that are built fast when instrumented
 #   integration/fuzz.sh 10m      10 minutes for each of all packages
 #   integration/fuzz.sh 1m ./rewrite    those of some packages
@@ -18,7 +18,7 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for package in "$@"; do
-	each=${time:-5s}
+	each=${time:-3s}
 	[ -n "$time" ] || [ "$package" != ./rewrite ] || each=20s
 	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz'); do
 		printf 'fuzz %s %s %s\n' "$each" "$package" "$target"
