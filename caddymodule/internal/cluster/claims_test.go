@@ -1,0 +1,268 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What a request waits for before its app runs: names and log at the same time,
+// if it can be told that this is enough.
+func TestClaimCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const latency = 100 * time.Millisecond // half as much at least, half as much again at most
+		store := newMemStore()
+		a, _ := join(t, linkTo(store, latency))
+		b, saw := join(t, linkTo(store, latency))
+		for _, step := range []struct {
+			what  string
+			node  *Node
+			trips int // one after the other
+			do    func()
+		}{
+			{"a slot never used", a, 1, nil},
+			{"again by the same node", a, 1, nil},
+			{"another node's, unseen until now: one in vain, read, and written", b, 3, func() {
+				if err := a.Append(t.Context(), putOf("by a")); err != nil {
+					t.Fatal(err)
+				}
+			}},
+			{"again by the same node, after others wrote", b, 2, func() {
+				if err := a.Append(t.Context(), putOf("by a, without the name")); err != nil {
+					t.Fatal(err)
+				}
+			}},
+		} {
+			if step.do != nil {
+				step.do()
+			}
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			began, before := time.Now(), store.total()
+			c := step.node.Claim()
+			c.Add("x")
+			if err := c.CatchUp(t.Context()); err != nil || !c.Held() {
+				t.Fatal(err)
+			}
+			took := time.Since(began)
+			if most := time.Duration(step.trips) * 3 * latency / 2; took > most {
+				t.Errorf("%s: took %s, for %d round trips of at most %s", step.what, took, step.trips, 3*latency/2)
+			}
+			t.Logf("%s: %s, %d requests", step.what, took, store.total()-before)
+			c.Release()
+		}
+		if got := saw.keys(); len(got) != 2 {
+			t.Errorf("b was given %q", got)
+		}
+	})
+}
+
+// A store that takes seconds for a write does not use up a node's turn by that.
+func TestClaimOnSlowStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := join(t, linkTo(newMemStore(), 4200*time.Millisecond)) // 2.1 to 6.3 seconds
+		for range 5 {
+			c := n.Claim()
+			c.Add("x")
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			if err := c.Wait(ctx); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			c.Release()
+		}
+		time.Sleep(time.Minute) // the last is given back
+	})
+}
+
+// A claim that has to wait for another node's knows what that one wrote, though
+// it caught up with the log while it waited; so does one that takes over from a
+// node that crashed.
+func TestClaimCatchesUpAfterWaiting(t *testing.T) {
+	for _, crashes := range []bool{false, true} {
+		t.Run(fmt.Sprint("crashed=", crashes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newMemStore()
+				way := linkTo(store, 10*time.Millisecond)
+				a, _ := join(t, way)
+				b, saw := join(t, linkTo(store, 10*time.Millisecond))
+				first := a.Claim()
+				first.Add("x")
+				if err := first.CatchUp(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				second := b.Claim()
+				second.Add("x")
+				got := make(chan error, 1)
+				go func() { got <- second.CatchUp(t.Context()) }()
+				time.Sleep(time.Second) // b has read the log
+				if err := a.Append(t.Context(), putOf("late")); err != nil {
+					t.Fatal(err)
+				}
+				if crashes {
+					way.(*link).set(func(l *link) { l.cut = true })
+				}
+				first.Release()
+				if err := <-got; err != nil {
+					t.Fatal(err)
+				}
+				if keys := saw.keys(); len(keys) != 1 {
+					t.Errorf("the holder before has written an entry, b was given %q", keys)
+				}
+				second.Release()
+			})
+		})
+	}
+}
+
+// Two requests that want two names in opposite order, on one node and on two,
+// both get them.
+func TestClaimsCrosswise(t *testing.T) {
+	for _, nodes := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemStore()
+			var members []*Node
+			for range nodes {
+				n, _ := join(t, linkTo(store, 10*time.Millisecond))
+				members = append(members, n)
+			}
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+					defer cancel()
+					c := members[i%nodes].Claim()
+					defer c.Release()
+					names := []string{"x", "y"}
+					c.Add(names[i/nodes%2])
+					time.Sleep(50 * time.Millisecond)
+					c.Add(names[1-i/nodes%2])
+					if err := c.Wait(ctx); err != nil {
+						t.Errorf("request %d on %d nodes: %v", i, nodes, err)
+					}
+					time.Sleep(100 * time.Millisecond)
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// A node with a long queue of its own lets others have the name in between.
+func TestClaimsAreFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		a, _ := join(t, linkTo(store, 10*time.Millisecond))
+		b, _ := join(t, linkTo(store, 10*time.Millisecond))
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		for range 5 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					c := a.Claim()
+					c.Add("x")
+					if c.Wait(ctx) == nil {
+						time.Sleep(100 * time.Millisecond)
+					}
+					c.Release()
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		for range 5 {
+			began := time.Now()
+			c := b.Claim()
+			c.Add("x")
+			if err := c.Wait(ctx); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 2*turn {
+				t.Errorf("the other node waited %s", took)
+			}
+			c.Release()
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+// A node that crashed keeps its names for a lease's time to live and a margin.
+func TestCrashedHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		l := linkTo(store, 10*time.Millisecond).(*link)
+		a, _ := join(t, l)
+		b, _ := join(t, linkTo(store, 10*time.Millisecond))
+		dead := a.Claim()
+		dead.Add("x")
+		if err := dead.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.set(func(l *link) { l.cut = true })
+		began := time.Now()
+		c := b.Claim()
+		defer c.Release()
+		c.Add("x")
+		if err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 9*time.Second || took > 12*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if dead.Held() {
+			t.Error("it is held twice")
+		}
+		if s := b.Stats(); s.Takeovers != 1 {
+			t.Errorf("%+v", s)
+		}
+		l.set(func(l *link) { l.cut = false })
+	})
+}
+
+// A request whose lease was lost, because the node was cut off for long, gets
+// it again by another Wait.
+func TestLostLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		l := linkTo(store, 10*time.Millisecond).(*link)
+		a, _ := join(t, l)
+		b, _ := join(t, linkTo(store, 10*time.Millisecond))
+		mine, other := a.Claim(), b.Claim()
+		defer mine.Release()
+		mine.Add("x")
+		if err := mine.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if !mine.Held() {
+			t.Error("it was not renewed")
+		}
+		l.set(func(l *link) { l.cut = true })
+		time.Sleep(10 * time.Second)
+		if mine.Held() {
+			t.Error("it is held without an answer for longer than the lease lasts")
+		}
+		l.set(func(l *link) { l.cut = false })
+		time.Sleep(5 * time.Second)
+		if !mine.Held() {
+			t.Error("nobody took it, and it is not held again")
+		}
+		l.set(func(l *link) { l.cut = true })
+		other.Add("x")
+		if err := other.Wait(t.Context()); err != nil || mine.Held() {
+			t.Errorf("%v", err)
+		}
+		l.set(func(l *link) { l.cut = false })
+		time.Sleep(5 * time.Second)
+		other.Release()
+		if err := mine.Wait(t.Context()); err != nil || !mine.Held() {
+			t.Errorf("%v", err)
+		}
+		if s := a.Stats(); s.Expired != 1 || s.Held != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+func (w *world) hold(c *Claim, numbers []uint16) {
+	w.mu.Lock()
+	for _, n := range numbers {
+		w.holders[n] = append(w.holders[n], c)
+	}
+	w.mu.Unlock()
+	w.checkHolders()
+}
+
+func (w *world) unhold(c *Claim, numbers []uint16) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range numbers {
+		w.holders[n] = slices.DeleteFunc(w.holders[n], func(other *Claim) bool { return other == c })
+	}
+}
+
+func (w *world) checkHolders() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for number, claims := range w.holders {
+		held := 0
+		for _, c := range claims {
+			if c.Held() {
+				held++
+			}
+		}
+		if held > 1 {
+			w.t.Errorf("%d claims hold slot %04x", held, number)
+		}
+	}
+}
+
+// wrote notes an entry at the moment it comes into being. An entry below the
+// trimmed log is none: nobody reads there.
+func (w *world) wrote(key string, data []byte) {
+	name, ok := strings.CutPrefix(key, "offload/log/")
+	if !ok {
+		return
+	}
+	number, ok := entryNumber(name)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, twice := w.written[number]; twice {
+		return // trimmed: below the log
+	}
+	if number != w.head+1 {
+		w.t.Errorf("entry %d was written when the log had %d", number, w.head)
+		return
+	}
+	w.head = number
+	e, _, err := decodeEntry(data)
+	if err != nil {
+		w.written[number] = written{}
+		return
+	}
+	entry := written{writer: e.Writer}
+	for _, c := range e.Changes {
+		entry.keys = append(entry.keys, c.Key)
+		w.positions[c.Key] = append(w.positions[c.Key], number)
+	}
+	w.written[number] = entry
+}
+
+func (w *world) checkEnd() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, m := range w.members {
+		order := w.random.Perm(len(w.names))
+		random := rand.New(rand.NewPCG(w.random.Uint64(), 6))
+		all.Go(func() { w.checkAlive(ctx, m, order, random) })
+	}
+	all.Wait()
+	for _, m := range w.members {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		m.catchUp(ctx)
+		cancel()
+		m.mu.Lock()
+		for number := m.position + 1; number <= w.head; number++ {
+			if e := w.written[number]; e.writer != m.node.id && len(e.keys) > 0 {
+				w.t.Errorf("%s was never given entry %d", m.name, number)
+			}
+		}
+		m.mu.Unlock()
+	}
+	for key, numbers := range w.positions {
+		if m := w.writers[key]; len(numbers) != 1 && m.jumps == 0 {
+			w.t.Errorf("%s stands in the log at %d", key, numbers)
+		}
+	}
+	if w.random.IntN(4) == 0 {
+		w.checkIdle()
+	}
+}
+
+// checkAlive has a node do everything once, at the same time as all others.
+func (w *world) checkAlive(ctx context.Context, m *member, order []int, random *rand.Rand) {
+	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if m.append(soon, random) == 0 || !m.catchUp(soon) {
+		w.t.Errorf("%s cannot append or catch up though nothing hinders it: %s", m.name, m.node.describe())
+	}
+	c := m.node.Claim()
+	defer c.Release()
+	for _, i := range order {
+		c.Add(w.names[i])
+		time.Sleep(time.Duration(random.Int64N(int64(50 * time.Millisecond))))
+	}
+	if err := c.Wait(ctx); err != nil || !c.Held() {
+		w.t.Errorf("%s cannot lease names though nothing hinders it: %v", m.name, err)
+	}
+}
+
+// describe tells of the log what may be in the way of who waits for it.
+func (n *Node) describe() string {
+	stats, l := n.Stats(), &n.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := n.now()
+	return fmt.Sprintf("next %d, synced %s ago, proved %s ago, doubted %t, following %t, waiters %d, read error %v; "+
+		"flushing %t, pending %d, batch %+v, write error %v, round trip %s, rival %s ago, yielding %+v; %+v",
+		l.next, atMost(l.synced, now), atMost(l.proved, now), l.doubted, l.following, len(l.waiters), l.readErr,
+		l.flushing, len(l.pending), l.batch, l.writeErr, l.roundTrip, atLeast(l.rival, now), l.yielding, stats)
+}
+
+// checkIdle counts the requests of a minute in which nothing happens.
+func (w *world) checkIdle() {
+	time.Sleep(20 * time.Second)
+	before := w.store.total()
+	time.Sleep(time.Minute)
+	if sent := w.store.total() - before; sent > len(w.members)*33 {
+		w.t.Errorf("%d nodes sent %d requests in an idle minute", len(w.members), sent)
+	}
+}

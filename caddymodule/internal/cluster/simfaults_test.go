@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// disturb does one thing to the world.
+func (w *world) disturb() {
+	m := w.members[w.random.IntN(len(w.members))]
+	lasts := time.Duration(w.random.Int64N(int64(20 * time.Second)))
+	switch w.random.IntN(9) {
+	case 0:
+		m.during(lasts, func(l *link) { l.cut = true }, func(l *link) { l.cut = false })
+	case 1, 2:
+		if w.random.IntN(4) == 0 {
+			lasts *= 6
+		}
+		w.pause(m, lasts)
+	case 3:
+		w.crash(m)
+	case 4:
+		m.clock.set(time.Duration(w.random.Int64N(int64(2*time.Hour))) - time.Hour)
+	case 5, 6:
+		m.work.Go(func() { _ = m.node.log.trim(m.ctx) })
+	case 7:
+		m.during(lasts, func(l *link) { l.lost += 0.3 }, func(l *link) { l.lost -= 0.3 })
+	case 8:
+		w.intrude()
+	}
+}
+
+// pause has a node stand still, now and then with its whole machine.
+func (w *world) pause(m *member, lasts time.Duration) {
+	if w.random.IntN(3) == 0 {
+		m.clock.suspend()
+	}
+	goOn := make(chan struct{})
+	m.during(lasts, func(l *link) {
+		if l.paused == nil {
+			l.paused = goOn
+		}
+	}, func(l *link) {
+		m.clock.resume()
+		if l.paused == goOn {
+			l.paused = nil
+		}
+		close(goOn)
+	})
+}
+
+func (m *member) during(lasts time.Duration, from, to func(*link)) {
+	m.link.set(from)
+	if until := time.Now().Add(lasts); until.After(m.world.calm) {
+		m.world.calm = until
+	}
+	m.world.crashed.Go(func() {
+		time.Sleep(lasts)
+		m.link.set(to)
+	})
+}
+
+// crash ends a node at once, so that nothing it sends from now on arrives, and
+// starts another in its place.
+func (w *world) crash(m *member) {
+	m.link.set(func(l *link) { l.cut = true })
+	w.crashed.Go(m.end)
+	at := slices.Index(w.members, m)
+	w.members[at] = w.start(at, int(w.random.Uint32()))
+}
+
+// intrude writes what no node writes.
+func (w *world) intrude() {
+	junk := []string{"", "{}", "null", "[1,2", `{"v":1,"w":"0123456789012345","n":"0123456789012345","changes":[{"op":"put","key":"../../etc/passwd","class":"public"}]}`}
+	data := fmt.Appendf(nil, "%s%*s", junk[w.random.IntN(len(junk))], w.random.IntN(10000), "")
+	switch w.random.IntN(3) {
+	case 0:
+		_, _ = w.store.put("offload/log/README", data, putAnyway)
+	case 1:
+		_, _ = w.store.put(fmt.Sprintf("offload/lease/%04x", slotOf(w.names[0])), data, putAnyway)
+	case 2:
+		w.mu.Lock()
+		number := w.head + 1
+		w.mu.Unlock()
+		_, _ = w.store.put("offload/log/"+entryName(number), data, putOnce)
+	}
+}
+
+// heal ends all faults.
+func (w *world) heal() {
+	for _, m := range w.members {
+		m.link.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+	}
+	time.Sleep(time.Until(w.calm) + 10*time.Second) // pauses and slow requests end
+	for _, m := range w.members {
+		m.link.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+	}
+}

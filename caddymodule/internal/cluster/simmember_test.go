@@ -1,0 +1,261 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// member is a node with what it was told and what its requests do.
+type member struct {
+	world      *world
+	name       string
+	node       *Node
+	link       *link
+	clock      *simClock
+	work       sync.WaitGroup
+	background sync.WaitGroup
+	stop       context.CancelFunc
+	ctx        context.Context
+
+	mu       sync.Mutex
+	position uint64 // of the last entry that it was given, or has jumped to
+	jumps    int
+	appended int
+}
+
+// start brings a node up that takes part until it is ended.
+func (w *world) start(i, life int) *member {
+	m := &member{
+		world: w, name: fmt.Sprintf("node%d-%d", i, life),
+		link: &link{store: w.store, random: rand.New(rand.NewPCG(w.random.Uint64(), 2))},
+		clock: &simClock{
+			origin: time.Now().Add(-time.Hour), speed: 0.97 + 0.06*w.random.Float64(),
+			wall: time.Duration(w.random.Int64N(int64(2*time.Hour))) - time.Hour,
+		},
+	}
+	m.link.latency = time.Duration(1+w.random.IntN(60)) * time.Millisecond
+	if w.random.IntN(3) == 0 {
+		m.link.lost = w.random.Float64() / 5
+	}
+	if w.random.IntN(5) == 0 {
+		m.link.slow = 0.02
+		w.calm = w.ends.Add(slowest)
+	}
+	random := rand.New(rand.NewPCG(w.random.Uint64(), 3))
+	var lock sync.Mutex
+	node, err := New(Config{
+		Store: m.link, Prefix: "offload/", Apply: m.apply, Lost: m.lost,
+		Log:  func() *slog.Logger { return slog.New(slog.DiscardHandler) },
+		Poll: 2 * time.Second, keepEntries: 10, keepAge: 40 * time.Second, fresh: 8 * time.Second,
+		clock: m.clock.now,
+		random: func(n int64) int64 {
+			lock.Lock()
+			defer lock.Unlock()
+			return random.Int64N(n)
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m.node = node
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	seeds := []uint64{w.random.Uint64(), w.random.Uint64(), w.random.Uint64()}
+	m.work.Go(func() {
+		for node.Join(m.ctx) != nil {
+			if m.ctx.Err() != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+		m.mu.Lock()
+		m.position = m.cursor() - 1
+		m.mu.Unlock()
+		m.background.Go(func() { node.Run(m.ctx) })
+		for _, seed := range seeds {
+			m.work.Go(func() { m.requests(rand.New(rand.NewPCG(seed, 4))) })
+		}
+	})
+	return m
+}
+
+func (m *member) cursor() uint64 {
+	m.node.log.mu.Lock()
+	defer m.node.log.mu.Unlock()
+	return m.node.log.next
+}
+
+// requests does what the requests of a site do, one after the other.
+func (m *member) requests(random *rand.Rand) {
+	for time.Now().Before(m.world.ends) && m.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(m.ctx, time.Duration(1+random.Int64N(int64(time.Minute))))
+		switch random.IntN(4) {
+		case 0:
+			m.append(ctx, random)
+		case 1:
+			m.catchUp(ctx)
+		default:
+			m.upload(ctx, random)
+		}
+		cancel()
+		time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
+	}
+}
+
+// append returns the number of an entry that it wrote, 0 if it does not know of
+// any.
+func (m *member) append(ctx context.Context, random *rand.Rand) (entry uint64) {
+	var changes []Change
+	m.mu.Lock()
+	for range 1 + random.IntN(3) {
+		m.appended++
+		changes = append(changes, Change{Op: Put, Key: fmt.Sprintf("%s.%d", m.name, m.appended), Class: media.Public})
+	}
+	m.mu.Unlock()
+	m.world.mu.Lock()
+	for _, c := range changes {
+		m.world.writers[c.Key] = m
+	}
+	m.world.mu.Unlock()
+	if m.node.Append(ctx, changes...) != nil {
+		return 0
+	}
+	m.world.mu.Lock()
+	defer m.world.mu.Unlock()
+	for _, c := range changes {
+		at := m.world.positions[c.Key]
+		if len(at) == 0 {
+			m.world.t.Errorf("%s was acknowledged and is not in the log", c.Key)
+			continue
+		}
+		entry = at[0]
+	}
+	return entry
+}
+
+func (m *member) catchUp(ctx context.Context) bool {
+	m.world.mu.Lock()
+	head := m.world.head
+	m.world.mu.Unlock()
+	if m.node.CatchUp(ctx) != nil {
+		return false
+	}
+	if at := m.cursor() - 1; at < head {
+		m.world.t.Errorf("%s has caught up to %d, but the log had %d entries at the call", m.name, at, head)
+	}
+	return true
+}
+
+func (m *member) upload(ctx context.Context, random *rand.Rand) {
+	c := m.node.Claim()
+	defer c.Release()
+	for range 1 + random.IntN(3) {
+		c.Add(m.world.names[random.IntN(len(m.world.names))])
+		time.Sleep(time.Duration(random.Int64N(int64(100 * time.Millisecond))))
+	}
+	numbers := c.numbers()
+	if !m.claim(ctx, c, numbers) {
+		return
+	}
+	m.world.hold(c, numbers)
+	defer m.world.unhold(c, numbers)
+	held := time.Duration(random.Int64N(int64(time.Second)))
+	if random.IntN(10) == 0 {
+		held *= 20
+	}
+	time.Sleep(held)
+	m.world.checkHolders()
+	if random.IntN(2) == 0 {
+		if entry := m.append(ctx, random); c.Held() {
+			m.world.leave(numbers, entry)
+		}
+	}
+}
+
+// claim leases the names of c and catches up.
+func (m *member) claim(ctx context.Context, c *Claim, numbers []uint16) bool {
+	w := m.world
+	w.mu.Lock()
+	head := w.head
+	w.mu.Unlock()
+	if c.CatchUp(ctx) != nil {
+		return false
+	}
+	at := m.cursor() - 1
+	if at < head {
+		w.t.Errorf("%s has caught up to %d, but the log had %d entries at the call", m.name, at, head)
+	}
+	if !c.Held() {
+		return true // it took so long that others had the names since
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range numbers {
+		if at < w.left[n] {
+			w.t.Errorf("%s has slot %04x and is at %d, but a holder before it has written entry %d", m.name, n, at, w.left[n])
+		}
+	}
+	return true
+}
+
+// leave notes the last entry that a holder of slots wrote.
+func (w *world) leave(numbers []uint16, entry uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range numbers {
+		w.left[n] = max(w.left[n], entry)
+	}
+}
+
+func (c *Claim) numbers() (numbers []uint16) {
+	c.leases.mu.Lock()
+	defer c.leases.mu.Unlock()
+	for _, s := range c.wants {
+		numbers = append(numbers, s.number)
+	}
+	return numbers
+}
+
+// apply checks that a node was given the next entry that is not its own.
+func (m *member) apply(changes []Change) {
+	var keys []string
+	for _, c := range changes {
+		keys = append(keys, c.Key)
+	}
+	w := m.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	number := m.position + 1
+	for number <= w.head && (w.written[number].writer == m.node.id || len(w.written[number].keys) == 0) {
+		number++
+	}
+	if want := w.written[number].keys; !slices.Equal(keys, want) {
+		w.t.Errorf("%s, at %d, was given %q, next in the log is %d: %q", m.name, m.position, keys, number, want)
+	}
+	m.position = number
+}
+
+func (m *member) lost() {
+	at := m.cursor() - 1
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.jumps++
+	m.position = at
+}
+
+func (m *member) end() {
+	m.stop()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = m.node.Close(ended)
+	m.work.Wait()
+	m.background.Wait()
+}
