@@ -36,5 +36,7 @@ func (i instant) add(d time.Duration) instant {
 	return instant{mono: i.mono + d, wall: i.wall.Add(d)}
 }
 
-// before reports whether both clocks say that a was before b.
+// before reports whether both clocks say that a was before b. Both are wrong if
+// a machine is suspended and its clock set back within one lease: then only the
+// conditions of the Puts keep two files of a name apart.
 func (i instant) before(b instant) bool { return i.mono < b.mono && i.wall.Before(b.wall) }

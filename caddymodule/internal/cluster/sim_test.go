@@ -124,6 +124,7 @@ type simClock struct {
 	suspended time.Time // since when; zero: it runs
 	lost      time.Duration
 	steady    bool // suspended once: only the wall clock tells, so it is not set
+	moved     bool // set once: it would not tell, so the machine is not suspended
 }
 
 func (c *simClock) now() instant {
@@ -140,7 +141,7 @@ func (c *simClock) now() instant {
 func (c *simClock) suspend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.suspended.IsZero() {
+	if c.suspended.IsZero() && !c.moved {
 		c.suspended, c.steady = time.Now(), true
 	}
 }
@@ -159,7 +160,7 @@ func (c *simClock) set(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.steady {
-		c.wall += by
+		c.wall, c.moved = c.wall+by, true
 	}
 }
 
