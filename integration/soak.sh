@@ -10,6 +10,6 @@ go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/offload 
 go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/cluster -sim.runs 20000
 go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/cluster -sim.runs 1000 -sim.nodes 50
 WATCH_SOAK=30m go test -race -run 'Soak|Model' -timeout 2h ./caddymodule/internal/watch
-(cd integration && MEDIA_OFFLOAD_SOAK=1 go test -tags integration -timeout 6h -parallel 3 ./...)
+(cd integration && MEDIA_OFFLOAD_SOAK=1 go test -tags integration -count 1 -timeout 6h -parallel 3 ./...)
 targets=$(git ls-files '*_test.go' | grep -v '^integration/' | xargs grep -h '^func Fuzz' | wc -l)
 integration/fuzz.sh "$((hours * 3600 / targets))s"
