@@ -78,6 +78,24 @@ func TestClaimOnSlowStore(t *testing.T) {
 	})
 }
 
+// A slot that was granted after its worker had decided to give it back stays with
+// its claim.
+func TestGrantedBeforeItsRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := join(t, linkTo(newMemStore(), 10*time.Millisecond))
+		c := n.Claim()
+		defer c.Release()
+		c.Add("x")
+		if err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		n.leases.slots[slotOf("x")].write(stateFree) // what the worker had decided
+		if !c.Held() {
+			t.Error("the claim has lost its name")
+		}
+	})
+}
+
 // A claim that has to wait for another node's knows what that one wrote, though
 // it caught up with the log while it waited; so does one that takes over from a
 // node that crashed.

@@ -134,6 +134,10 @@ func (s *slot) write(state string) {
 	n := l.node
 	record := lease{Version: formatVersion, Owner: n.id, Nonce: newNonce(), State: state, TTL: n.cfg.LeaseTTL.Milliseconds()}
 	l.mu.Lock()
+	if state == stateFree && s.owner != nil {
+		l.mu.Unlock()
+		return // granted since decide said so
+	}
 	etag, sent := s.etag, n.now()
 	s.nonce, s.sent = record.Nonce, sent
 	if state == stateFree {
