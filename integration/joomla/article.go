@@ -3,7 +3,6 @@ package joomla
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 
@@ -61,15 +60,8 @@ func (c *Client) Save(ctx context.Context, article Article) (int, error) {
 	} {
 		form.Values.Set(field, value)
 	}
-	resp, err := c.PostForm(ctx, adminPage+"?option=com_content&layout=edit&id="+strconv.Itoa(article.ID), form.Values, http.StatusSeeOther)
+	page, err = c.submit(ctx, adminPage+"?option=com_content&layout=edit&id="+strconv.Itoa(article.ID), form)
 	if err != nil {
-		return fail(err)
-	}
-	path, err := c.Target(resp)
-	if err != nil {
-		return fail(err)
-	}
-	if page, err = c.Follow(ctx, path); err != nil {
 		return fail(err)
 	}
 	if form, err = web.FormWith(page.Body, "jform[articletext]"); err != nil {

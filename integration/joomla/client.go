@@ -2,6 +2,7 @@ package joomla
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -71,22 +72,26 @@ func (c *Client) makeToken(ctx context.Context, user string) error {
 	}
 	form.Values.Set("jform[joomlatoken][enabled]", "1")
 	form.Values.Set("task", "user.apply")
-	resp, err := c.PostForm(ctx, adminPage+"?option=com_users&layout=edit&id="+user, form.Values, http.StatusSeeOther)
-	if err != nil {
-		return fail(err)
-	}
-	path, err := c.Target(resp)
-	if err != nil {
-		return fail(err)
-	}
-	if page, err = c.Follow(ctx, path); err != nil {
+	if page, err = c.submit(ctx, adminPage+"?option=com_users&layout=edit&id="+user, form); err != nil {
 		return fail(err)
 	}
 	if form, err = web.FormWith(page.Body, tokenField); err != nil {
 		return fail(err)
 	}
 	if c.apiToken = form.Values.Get(tokenField); c.apiToken == "" {
-		return fail(fmt.Errorf("there is none on %s", path))
+		return fail(errors.New("there is none in the form"))
 	}
 	return nil
+}
+
+// submit sends a form and reads the page that it leads to.
+func (c *Client) submit(ctx context.Context, path string, form *web.Form) (*web.Response, error) {
+	resp, err := c.PostForm(ctx, path, form.Values, http.StatusSeeOther)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = c.Target(resp); err != nil {
+		return nil, err
+	}
+	return c.Follow(ctx, path)
 }
