@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"sync"
 )
 
 // MaxNames is how many names one claim leases at most.
@@ -27,7 +26,7 @@ func slotOf(name string) uint16 {
 type leases struct {
 	node *Node
 
-	mu     sync.Mutex
+	mu     mutex
 	slots  map[uint16]*slot
 	closed bool
 	// known is the share of slots, of those this node had never seen, that
@@ -39,6 +38,7 @@ type leases struct {
 
 func (l *leases) init(n *Node) {
 	l.node = n
+	l.mu.before = n.cfg.preempt
 	l.slots = make(map[uint16]*slot)
 }
 

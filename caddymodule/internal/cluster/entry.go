@@ -23,7 +23,9 @@ const (
 
 // digits is the length of a number in the name of an entry; numbers of this
 // length sort as names the way they do as numbers.
-const digits = 20
+const digits = len(zeros)
+
+const zeros = "00000000000000000000"
 
 // maxNumber is far beyond what any log reaches. An object with a larger number
 // was not written by a node.
@@ -158,7 +160,8 @@ func isNonce(s string) bool {
 // entryName returns the name of the entry with this number, below the log's
 // prefix.
 func entryName(number uint64) string {
-	return fmt.Sprintf("%0*d", digits, number)
+	name := strconv.FormatUint(number, 10)
+	return zeros[len(name):] + name
 }
 
 // entryNumber is the reverse of entryName. Anything else is not of the log.

@@ -19,7 +19,7 @@ type changeLog struct {
 	prefix    string // of entries
 	strayOnce sync.Once
 
-	mu     sync.Mutex
+	mu     mutex
 	joined bool
 	// next is the number of the next entry to read: all before it were given
 	// to Apply or are this node's own.

@@ -3,14 +3,14 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,12 +22,14 @@ import (
 type memStore struct {
 	mu      sync.Mutex
 	objects map[string]memObject
+	keys    []string // of objects, sorted
 	calls   map[bucket.Op]int
 	onPut   func(key string, data []byte) // under mu
 }
 
 type memObject struct {
 	data   []byte
+	etag   string
 	stored time.Time
 }
 
@@ -35,9 +37,11 @@ func newMemStore() *memStore {
 	return &memStore{objects: map[string]memObject{}, calls: map[bucket.Op]int{}}
 }
 
+// etagSeed is for ETags that are by content, as S3's are: equal for equal bodies.
+var etagSeed = maphash.MakeSeed()
+
 func (o memObject) info(key string) bucket.Info {
-	sum := md5.Sum(o.data)
-	return bucket.Info{Key: key, Size: int64(len(o.data)), ETag: hex.EncodeToString(sum[:]), Stored: o.stored}
+	return bucket.Info{Key: key, Size: int64(len(o.data)), ETag: o.etag, Stored: o.stored}
 }
 
 // count returns how many requests of one kind came.
@@ -57,11 +61,16 @@ func (m *memStore) put(key string, data []byte, opts bucket.PutOptions) (bucket.
 	switch {
 	case opts.IfNoneMatch && exists:
 		return bucket.Info{}, bucket.ErrExists
-	case opts.IfMatch != "" && (!exists || old.info(key).ETag != opts.IfMatch):
+	case opts.IfMatch != "" && (!exists || old.etag != opts.IfMatch):
 		return bucket.Info{}, bucket.ErrChanged
 	}
-	o := memObject{data: data, stored: time.Now().Truncate(time.Second)}
+	etag := strconv.FormatUint(maphash.Bytes(etagSeed, data), 36)
+	o := memObject{data: data, etag: etag, stored: time.Now().Truncate(time.Second)}
 	m.objects[key] = o
+	if !exists {
+		at, _ := slices.BinarySearch(m.keys, key)
+		m.keys = slices.Insert(m.keys, at, key)
+	}
 	if m.onPut != nil {
 		m.onPut(key, data)
 	}
@@ -85,6 +94,9 @@ func (m *memStore) remove(keys []string) {
 	m.calls[bucket.OpDelete]++
 	for _, key := range keys {
 		delete(m.objects, key)
+		if at, found := slices.BinarySearch(m.keys, key); found {
+			m.keys = slices.Delete(m.keys, at, at+1)
+		}
 	}
 }
 
@@ -93,15 +105,14 @@ func (m *memStore) list(prefix, after string) (page []bucket.Info) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls[bucket.OpList]++
-	var keys []string
-	for key := range m.objects {
-		if strings.HasPrefix(key, prefix) && key > after {
-			keys = append(keys, key)
+	at, _ := slices.BinarySearch(m.keys, max(prefix, after))
+	for _, key := range m.keys[at:] {
+		if len(page) == 1000 || !strings.HasPrefix(key, prefix) {
+			break
 		}
-	}
-	slices.Sort(keys)
-	for _, key := range keys[:min(len(keys), 1000)] {
-		page = append(page, m.objects[key].info(key))
+		if key > after {
+			page = append(page, m.objects[key].info(key))
+		}
 	}
 	return page
 }
@@ -127,14 +138,14 @@ type link struct {
 	random  *rand.Rand
 	latency time.Duration
 	lost    float64       // share of requests, and of answers, that are lost
-	slow    float64       // share of requests that arrive up to minutes late
+	slow    float64       // share of requests that arrive late
+	slowest time.Duration // how late at most
+	late    time.Time     // when all slow requests have arrived
+	grain   time.Duration // what times are multiples of
 	cut     bool          // no request arrives
 	dead    bool          // as cut, and the caller hears nothing
 	paused  chan struct{} // closed when the node goes on; nil: it runs
 }
-
-// slowest is how late a slow request arrives at most.
-const slowest = 2 * time.Minute
 
 // fate is what happens to a call.
 type fate struct {
@@ -149,11 +160,14 @@ func (l *link) fate() fate {
 		return fate{}
 	}
 	f := fate{
-		there: l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency))),
-		back:  l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency))),
+		there: (l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency)))).Truncate(l.grain),
+		back:  (l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency)))).Truncate(l.grain),
 	}
 	if l.random.Float64() < l.slow {
-		f.there += time.Duration(l.random.Int64N(int64(slowest)))
+		f.there += time.Duration(l.random.Int64N(int64(l.slowest)))
+		if arrives := time.Now().Add(f.there); arrives.After(l.late) {
+			l.late = arrives
+		}
 	}
 	f.lostThere = l.cut || l.dead || l.random.Float64() < l.lost
 	f.lostBack = l.random.Float64() < l.lost
@@ -170,6 +184,20 @@ func (l *link) stand() {
 	}
 }
 
+// preempted returns how long a goroutine of the node stands still, with this
+// probability, 0 otherwise.
+func (l *link) preempted(share float64) time.Duration {
+	if share == 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.random.Float64() >= share {
+		return 0
+	}
+	return time.Duration(l.random.Int64N(int64(time.Millisecond) << l.random.IntN(8)))
+}
+
 func (l *link) set(change func(*link)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,30 +211,30 @@ func (l *link) call(ctx context.Context, effect func()) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f := l.fate()
-	answer := make(chan error, 1)
-	go func() {
-		time.Sleep(f.there)
-		if f.lostThere {
-			answer <- errLost
-			return
-		}
-		effect()
-		time.Sleep(f.back)
-		if f.lostBack {
-			answer <- errLost
-			return
-		}
-		answer <- nil
-	}()
-	var err error
-	select {
-	case err = <-answer:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	err := l.fate().carry(ctx, effect)
 	l.stand()
 	return err
+}
+
+func (f fate) carry(ctx context.Context, effect func()) error {
+	sent := time.Now()
+	if !pause(ctx.Done(), f.there) {
+		if !f.lostThere {
+			time.AfterFunc(f.there-time.Since(sent), effect)
+		}
+		return ctx.Err()
+	}
+	if f.lostThere {
+		return errLost
+	}
+	effect()
+	if !pause(ctx.Done(), f.back) {
+		return ctx.Err()
+	}
+	if f.lostBack {
+		return errLost
+	}
+	return nil
 }
 
 func (l *link) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
@@ -214,35 +242,21 @@ func (l *link) Put(ctx context.Context, key string, body io.ReaderAt, size int64
 	if _, err := body.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
 		return bucket.Info{}, err
 	}
-	type result struct {
-		info bucket.Info
-		err  error
-	}
-	done := make(chan result, 1)
-	if err := l.call(ctx, func() {
-		info, err := l.store.put(key, data, opts)
-		done <- result{info, err}
-	}); err != nil {
+	var info bucket.Info
+	var refused error
+	if err := l.call(ctx, func() { info, refused = l.store.put(key, data, opts) }); err != nil {
 		return bucket.Info{}, fmt.Errorf("storing %s: %w", key, err)
 	}
-	r := <-done
-	return r.info, r.err
+	return info, refused
 }
 
 func (l *link) Get(ctx context.Context, key string, _ bucket.GetOptions) (*bucket.Object, error) {
-	type result struct {
-		object *bucket.Object
-		err    error
-	}
-	done := make(chan result, 1)
-	if err := l.call(ctx, func() {
-		object, err := l.store.get(key)
-		done <- result{object, err}
-	}); err != nil {
+	var object *bucket.Object
+	var missing error
+	if err := l.call(ctx, func() { object, missing = l.store.get(key) }); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
-	r := <-done
-	return r.object, r.err
+	return object, missing
 }
 
 func (l *link) Head(ctx context.Context, key string) (bucket.Info, error) {
@@ -261,12 +275,11 @@ func (l *link) Delete(ctx context.Context, keys ...string) error {
 func (l *link) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
 		for {
-			done := make(chan []bucket.Info, 1)
-			if err := l.call(ctx, func() { done <- l.store.list(prefix, after) }); err != nil {
+			var page []bucket.Info
+			if err := l.call(ctx, func() { page = l.store.list(prefix, after) }); err != nil {
 				yield(bucket.Info{}, fmt.Errorf("listing %s: %w", prefix, err))
 				return
 			}
-			page := <-done
 			for _, info := range page {
 				if !yield(info, nil) {
 					return

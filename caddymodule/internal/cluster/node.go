@@ -63,13 +63,14 @@ type Config struct {
 	// least 3s.
 	LeaseTTL time.Duration
 
-	// For tests. Defaults: keepEntries, keepAge, fresh, systemClock and the
-	// program's random numbers.
+	// For tests. Defaults: keepEntries, keepAge, fresh, systemClock, the program's
+	// random numbers and nothing.
 	keepEntries uint64
 	keepAge     time.Duration
 	fresh       time.Duration
 	clock       func() instant
 	random      func(n int64) int64
+	preempt     func() // see mutex
 }
 
 func (c *Config) complete() error {
@@ -147,6 +148,7 @@ func newNode(cfg Config) *Node {
 	n := &Node{cfg: cfg, id: newNonce(), closing: make(chan struct{})}
 	n.ctx, n.kill = context.WithCancel(context.Background())
 	n.log.node = n
+	n.log.mu.before = n.cfg.preempt
 	n.log.prefix = cfg.Prefix + "log/"
 	n.log.expected = expectations{stems: make(map[string]int), fewer: make(chan struct{}, 1)}
 	n.leases.init(n)

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -73,15 +74,19 @@ var (
 //     own, after a takeover one's own place is left in the lease though the log was
 //     not read since (all four take a moment that is too rare for 40 histories).
 func TestSimulation(t *testing.T) {
-	seed := *simSeed
+	seed, workers := *simSeed, runtime.GOMAXPROCS(0)
 	if seed == 0 {
 		seed = rand.Uint64N(1 << 30)
 	}
 	t.Logf("%d histories from -sim.seed %d", *simRuns, seed)
-	for i := range *simRuns {
-		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
+	for worker := range workers {
+		t.Run(fmt.Sprint(worker), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { newWorld(t, seed+uint64(i)).run() })
+			for i := worker; i < *simRuns; i += workers {
+				t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { newWorld(t, seed+uint64(i)).run() })
+				})
+			}
 		})
 	}
 }
@@ -92,8 +97,14 @@ type world struct {
 	random *rand.Rand // of the main goroutine
 	store  *memStore
 	names  []string
+	size   size
 	ends   time.Time // of work and new faults
 	calm   time.Time // when the last fault has ended
+	quiet  bool      // nothing fails
+	// preempted is how often a goroutine stands for a moment before it locks, and
+	// grain what times are multiples of, so that events meet.
+	preempted float64
+	grain     time.Duration
 
 	mu        sync.Mutex
 	written   map[uint64]written  // the log as it was ever written
@@ -102,9 +113,38 @@ type world struct {
 	writers   map[string]*member // of each change's key
 	holders   map[uint16][]*Claim
 	left      map[uint16]uint64 // the last entry that a holder of the slot wrote
+	waiting   map[*Claim]*patient
 
 	members []*member
+	links   []*link // of all members there ever were
 	crashed sync.WaitGroup
+}
+
+// size is what a history costs. What is found at all is mostly found in small
+// ones, of which many can be played in the time of a large one.
+type size struct {
+	nodes, names, requests int
+	ttl                    time.Duration // of leases; faults and freshness are measured by it
+	work                   time.Duration
+}
+
+func drawSize(random *rand.Rand) size {
+	s := size{nodes: 2 + random.IntN(5), names: 1 + random.IntN(6), requests: 3, ttl: 10 * time.Second}
+	s.work = 15*time.Second + time.Duration(random.Int64N(int64(75*time.Second)))
+	switch n := random.IntN(500); {
+	case n == 0:
+		s.nodes = 10 + random.IntN(41)
+	case n >= 20:
+		s.nodes, s.requests, s.ttl = 2+random.IntN(5)/4, 1+random.IntN(2), minTTL
+		s.work = 4*time.Second + time.Duration(random.Int64N(int64(8*time.Second)))
+	}
+	if random.IntN(5) == 0 {
+		s.names = 12
+	}
+	if *simNodes > 0 {
+		s.nodes = *simNodes
+	}
+	return s
 }
 
 // written is an entry of the log.
@@ -167,41 +207,42 @@ func (c *simClock) set(by time.Duration) {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), store: newMemStore(),
-		written: map[uint64]written{}, positions: map[string][]uint64{},
-		writers: map[string]*member{}, holders: map[uint16][]*Claim{}, left: map[uint16]uint64{},
+		written: map[uint64]written{}, positions: map[string][]uint64{}, writers: map[string]*member{},
+		holders: map[uint16][]*Claim{}, left: map[uint16]uint64{}, waiting: map[*Claim]*patient{},
 	}
 	w.store.onPut = w.wrote
-	for i := range 1 + w.random.IntN(6) {
+	w.size = drawSize(w.random)
+	w.quiet = w.random.IntN(4) == 0
+	if w.random.IntN(2) == 0 {
+		w.preempted = 1.0 / 32
+	}
+	if w.random.IntN(4) == 0 {
+		w.grain = 10 * time.Millisecond
+	}
+	for i := range w.size.names {
 		w.names = append(w.names, fmt.Sprint("name", i))
 	}
 	return w
 }
 
+// below returns a random time below limit.
+func (w *world) below(random *rand.Rand, limit time.Duration) time.Duration {
+	return time.Duration(random.Int64N(int64(limit))).Truncate(w.grain)
+}
+
 func (w *world) run() {
-	count := 2 + w.random.IntN(5)
-	if w.random.IntN(40) == 0 {
-		count = 10 + w.random.IntN(41)
-	}
-	if *simNodes > 0 {
-		count = *simNodes
-	}
-	w.ends = time.Now().Add(15*time.Second + time.Duration(w.random.Int64N(int64(75*time.Second))))
-	for i := range count {
+	w.ends = time.Now().Add(w.size.work)
+	w.calm = time.Now()
+	for i := range w.size.nodes {
 		w.members = append(w.members, w.start(i, 0))
 	}
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for time.Now().Before(w.ends) {
-			time.Sleep(337 * time.Millisecond)
-			w.checkHolders()
-		}
-	}()
 	for time.Now().Before(w.ends) && !w.t.Failed() {
-		time.Sleep(time.Duration(w.random.Int64N(int64(6 * time.Second))))
-		w.disturb()
+		time.Sleep(time.Duration(w.random.Int64N(int64(600 * time.Millisecond))))
+		w.check()
+		if !w.quiet && w.random.Int64N(int64(w.size.ttl)) < int64(time.Second) {
+			w.disturb()
+		}
 	}
-	<-watched
 	w.heal()
 	for _, m := range w.members {
 		m.work.Wait()

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -9,8 +10,8 @@ import (
 // disturb does one thing to the world.
 func (w *world) disturb() {
 	m := w.members[w.random.IntN(len(w.members))]
-	lasts := time.Duration(w.random.Int64N(int64(20 * time.Second)))
-	switch w.random.IntN(9) {
+	lasts := time.Duration(w.random.Int64N(2 * int64(w.size.ttl)))
+	switch w.random.IntN(10) {
 	case 0:
 		m.during(lasts, func(l *link) { l.cut = true }, func(l *link) { l.cut = false })
 	case 1, 2:
@@ -28,6 +29,8 @@ func (w *world) disturb() {
 		m.during(lasts, func(l *link) { l.lost += 0.3 }, func(l *link) { l.lost -= 0.3 })
 	case 8:
 		w.intrude()
+	case 9:
+		w.shut(m)
 	}
 }
 
@@ -66,6 +69,21 @@ func (m *member) during(lasts time.Duration, from, to func(*link)) {
 func (w *world) crash(m *member) {
 	m.link.set(func(l *link) { l.cut = true })
 	w.crashed.Go(m.end)
+	w.replace(m)
+}
+
+// shut has a node end in peace, and starts another in its place.
+func (w *world) shut(m *member) {
+	w.crashed.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*w.size.ttl)
+		defer cancel()
+		_ = m.node.Close(ctx)
+		m.end()
+	})
+	w.replace(m)
+}
+
+func (w *world) replace(m *member) {
 	at := slices.Index(w.members, m)
 	w.members[at] = w.start(at, int(w.random.Uint32()))
 }
@@ -89,11 +107,14 @@ func (w *world) intrude() {
 
 // heal ends all faults.
 func (w *world) heal() {
-	for _, m := range w.members {
-		m.link.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+	for _, l := range w.links {
+		l.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+		if l.late.After(w.calm) {
+			w.calm = l.late
+		}
 	}
-	time.Sleep(time.Until(w.calm) + 10*time.Second) // pauses and slow requests end
-	for _, m := range w.members {
-		m.link.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+	time.Sleep(time.Until(w.calm)) // pauses and slow requests end
+	for _, l := range w.links {
+		l.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
 	}
 }

@@ -40,21 +40,21 @@ func (w *world) start(i, life int) *member {
 			wall: time.Duration(w.random.Int64N(int64(2*time.Hour))) - time.Hour,
 		},
 	}
-	m.link.latency = time.Duration(1+w.random.IntN(60)) * time.Millisecond
-	if w.random.IntN(3) == 0 {
+	w.links = append(w.links, m.link)
+	m.link.latency, m.link.grain = time.Duration(1+w.random.IntN(60))*time.Millisecond, w.grain
+	if w.random.IntN(3) == 0 && !w.quiet {
 		m.link.lost = w.random.Float64() / 5
 	}
-	if w.random.IntN(5) == 0 {
-		m.link.slow = 0.02
-		w.calm = w.ends.Add(slowest)
+	if w.random.IntN(5) == 0 && !w.quiet {
+		m.link.slow, m.link.slowest = 0.02, 12*w.size.ttl
 	}
 	random := rand.New(rand.NewPCG(w.random.Uint64(), 3))
 	var lock sync.Mutex
 	node, err := New(Config{
 		Store: m.link, Prefix: "offload/", Apply: m.apply, Lost: m.lost,
 		Log:  func() *slog.Logger { return slog.New(slog.DiscardHandler) },
-		Poll: 2 * time.Second, keepEntries: 10, keepAge: 40 * time.Second, fresh: 8 * time.Second,
-		clock: m.clock.now,
+		Poll: 2 * time.Second, LeaseTTL: w.size.ttl, keepEntries: 10, keepAge: 4 * w.size.ttl, fresh: w.size.ttl * 8 / 10,
+		clock: m.clock.now, preempt: m.preempt,
 		random: func(n int64) int64 {
 			lock.Lock()
 			defer lock.Unlock()
@@ -66,7 +66,10 @@ func (w *world) start(i, life int) *member {
 	}
 	m.node = node
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	seeds := []uint64{w.random.Uint64(), w.random.Uint64(), w.random.Uint64()}
+	seeds := make([]uint64, w.size.requests)
+	for i := range seeds {
+		seeds[i] = w.random.Uint64()
+	}
 	m.work.Go(func() {
 		for node.Join(m.ctx) != nil {
 			if m.ctx.Err() != nil {
@@ -83,6 +86,20 @@ func (w *world) start(i, life int) *member {
 		}
 	})
 	return m
+}
+
+// preempt has a goroutine of the node stand for a moment before it locks: long if
+// the whole node stands still.
+func (m *member) preempt() {
+	// Time would stand still if it slept with a lock.
+	if !m.node.leases.mu.TryLock() {
+		return
+	}
+	m.node.leases.mu.Unlock()
+	m.link.stand()
+	if d := m.link.preempted(m.world.preempted); d > 0 {
+		time.Sleep(d)
+	}
 }
 
 func (m *member) cursor() uint64 {
@@ -104,7 +121,7 @@ func (m *member) requests(random *rand.Rand) {
 			m.upload(ctx, random)
 		}
 		cancel()
-		time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
+		time.Sleep(m.world.below(random, 3*time.Second))
 	}
 }
 
@@ -155,26 +172,42 @@ func (m *member) catchUp(ctx context.Context) bool {
 func (m *member) upload(ctx context.Context, random *rand.Rand) {
 	c := m.node.Claim()
 	defer c.Release()
-	for range 1 + random.IntN(3) {
-		c.Add(m.world.names[random.IntN(len(m.world.names))])
-		time.Sleep(time.Duration(random.Int64N(int64(100 * time.Millisecond))))
-	}
+	m.addNames(c, random)
 	numbers := c.numbers()
 	if !m.claim(ctx, c, numbers) {
 		return
 	}
 	m.world.hold(c, numbers)
 	defer m.world.unhold(c, numbers)
-	held := time.Duration(random.Int64N(int64(time.Second)))
+	held := m.world.below(random, time.Second)
 	if random.IntN(10) == 0 {
-		held *= 20
+		held = m.world.below(random, 2*m.world.size.ttl)
 	}
 	time.Sleep(held)
 	m.world.checkHolders()
+	if m.world.quiet && !c.Held() {
+		m.world.t.Errorf("%s has lost a name though nothing hinders it", m.name)
+	}
 	if random.IntN(2) == 0 {
 		if entry := m.append(ctx, random); c.Held() {
 			m.world.leave(numbers, entry)
 		}
+	}
+}
+
+// addNames has a claim want a few names one after the other, or, as an upload of a
+// picture with all its sizes does, all at once.
+func (m *member) addNames(c *Claim, random *rand.Rand) {
+	names := m.world.names
+	if random.IntN(3) == 0 {
+		for _, at := range random.Perm(len(names)) {
+			c.Add(names[at])
+		}
+		return
+	}
+	for range 1 + random.IntN(3) {
+		c.Add(names[random.IntN(len(names))])
+		time.Sleep(m.world.below(random, 100*time.Millisecond))
 	}
 }
 
@@ -184,7 +217,10 @@ func (m *member) claim(ctx context.Context, c *Claim, numbers []uint16) bool {
 	w.mu.Lock()
 	head := w.head
 	w.mu.Unlock()
-	if c.CatchUp(ctx) != nil {
+	w.wait(c, m)
+	err := c.CatchUp(ctx)
+	w.unwait(c)
+	if err != nil {
 		return false
 	}
 	at := m.cursor() - 1
