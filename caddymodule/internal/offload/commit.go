@@ -195,7 +195,7 @@ func (e *Engine) storeFile(s snapshot, f *os.File, info fs.FileInfo, class media
 			ContentType:  media.ContentType(s.rel, head[:n]),
 			CacheControl: e.cfg.CacheControl(s.key, class),
 			ModTime:      info.ModTime(),
-			Meta:         e.meta(c),
+			Meta:         e.meta(s, c),
 		},
 		Public:      class == media.Public,
 		IfNoneMatch: c.create, IfMatch: c.over,

@@ -102,7 +102,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		}
 		return true
 	}
-	if x.file == noFile && (e.index.holds(s.key, x.stored.ETag) || s.unannounced && e.isOwn(x.stored)) {
+	if x.file == noFile && (e.index.holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
 		// It went from this very disk: is it this node's app that deleted it?
 		file, dir := e.seesDelete(s)
 		switch {

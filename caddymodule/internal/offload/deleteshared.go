@@ -126,7 +126,7 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 	case err != nil:
 		e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
 		return departed{}
-	case e.index.holds(s.key, info.ETag), !e.index.holdsAny(s.key) && e.wasHere(info), e.isOwn(info):
+	case e.wentWith(s, info):
 		if !e.passOn(s) {
 			e.keepTold(s, known, info, class)
 			return departed{}
@@ -136,6 +136,16 @@ func (e *Engine) seeDeparted(s snapshot) departed {
 	// Another node has written it since: this delete was of an older version.
 	e.queue.lookAgain(s, time.Now())
 	return departed{}
+}
+
+// wentWith reports whether an object is a version of the very file that is gone.
+// Once the app has written it, or it was perhaps stored, that an object came from
+// this disk says nothing any more: the disk may have been emptied since.
+func (e *Engine) wentWith(s snapshot, info bucket.Info) bool {
+	if e.index.holdsAny(s.key) || s.rewritten || s.unannounced {
+		return e.index.holds(s.key, info.ETag) || s.stored(info)
+	}
+	return e.wasHere(info)
 }
 
 // seesDelete reports whether the app's delete of a missing file is to be passed
@@ -258,13 +268,23 @@ func (e *Engine) deleteListed(s snapshot, found []bucket.Info, prefix string) (d
 	return len(changes), nil
 }
 
+// decides reports whether a file has an item that alone knows which object went
+// with it: see wentWith.
+func (q *queue) decides(key string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.items[key]
+	return it != nil && (it.rewritten || it.unannounced)
+}
+
 // wasOnDisk reports whether a listed object is a version that this disk held.
 func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 	known, ok := e.index.get(key)
 	switch {
 	case e.index.holdsAny(key):
 		return e.index.holds(key, info.ETag), nil
-	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly):
+	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly),
+		e.queue.decides(key):
 		return false, nil
 	case e.wasHere(info):
 		return true, nil

@@ -54,6 +54,7 @@ type item struct {
 	gone       bool      // it is gone, by an event or a look
 	told       bool      // it is gone by an event
 	fresh      bool      // no object of it can exist
+	rewritten  bool      // the app wrote it, by an event: it is no version that was here before
 	wrote      bool      // content may have changed (else only times, mode or marks)
 	inRequest  bool      // it changed while a request ran that may write
 
@@ -73,6 +74,8 @@ type item struct {
 	heard                        uint64
 	// unannounced: the bucket may have the change, the change log not yet.
 	unannounced bool
+	// nonce goes with each Put of the item; "" before the first.
+	nonce string
 
 	attempts int
 	err      error
@@ -116,6 +119,7 @@ type snapshot struct {
 	*item
 	gen                     uint64
 	fresh, wrote, inRequest bool
+	rewritten               bool
 	gone, told              bool
 	background, elsewhere   bool
 	unannounced             bool
@@ -126,7 +130,7 @@ type snapshot struct {
 func (it *item) snapshot() snapshot {
 	return snapshot{
 		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
-		gone: it.gone, told: it.told, background: it.background,
+		rewritten: it.rewritten, gone: it.gone, told: it.told, background: it.background,
 		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version,
 	}
 }

@@ -209,7 +209,11 @@ func (p *pass) objectOnly(l *listing, info *bucket.Info) {
 		return
 	}
 	if e.recon.touched(key) || e.queue.has(key) {
-		return // something newer is known of it than the listing
+		// Something newer is known of it than the listing.
+		if p.shared {
+			p.lookToo(key, root, rel)
+		}
+		return
 	}
 	if p.shared {
 		p.fetch(&missing{key: key, root: root, rel: rel, class: l.class, object: *info})

@@ -84,6 +84,17 @@ func (p *pass) fetch(m *missing) {
 	}
 }
 
+// lookToo has a missing file looked at of which an event has told: it need not
+// have been this object's.
+func (p *pass) lookToo(key string, root int, rel string) {
+	q := p.e.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it := q.items[key]; it == nil || !it.elsewhere {
+		q.lookToo(key, root, rel)
+	}
+}
+
 // keepHeld leaves in deletes what this disk held, and has the rest fetched:
 // other nodes stored that while this one did not look.
 func (p *pass) keepHeld() error {

@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -120,11 +121,20 @@ type condition struct {
 }
 
 // meta is stored with an object where several nodes write.
-func (e *Engine) meta(c condition) map[string]string {
+func (e *Engine) meta(s snapshot, c condition) map[string]string {
 	if c == (condition{}) {
 		return nil
 	}
-	return map[string]string{metaNode: e.team.self()}
+	if s.item.nonce == "" {
+		s.item.nonce = rand.Text()
+	}
+	return map[string]string{metaNode: e.team.self(), metaNonce: s.item.nonce}
+}
+
+// stored reports whether an object was stored by a Put of the item, be it one
+// whose answer was lost.
+func (s snapshot) stored(info bucket.Info) bool {
+	return s.item.nonce != "" && info.Meta[metaNonce] == s.item.nonce
 }
 
 func (e *Engine) putContext(size int64) (context.Context, context.CancelFunc) {

@@ -139,8 +139,12 @@ func (e *Engine) announce(changes []cluster.Change, items ...snapshot) error {
 // logged reports whether any node ever wrote to the change log.
 func (e *Engine) logged() bool { return e.shared() && e.team.node.Stats().Position > 0 }
 
-// metaNode names the disk from which an object was stored, in its metadata.
-const metaNode = "node"
+// In an object's metadata: metaNode names the disk from which it was stored,
+// metaNonce the work on a file in which that was done.
+const (
+	metaNode  = "node"
+	metaNonce = "nonce"
+)
 
 // readSelf returns the name of this disk. A copy of the disk in another machine
 // gets another name: it may not have held what the original stored since.

@@ -98,7 +98,7 @@ func (n *simNode) aside(ctx context.Context, key, content string) error {
 }
 
 func (n *simNode) put(ctx context.Context, key string, it *simItem, f simFile, opts bucket.PutOptions) bool {
-	opts.Info.Meta = map[string]string{metaNode: n.id}
+	opts.Info.Meta = map[string]string{metaNode: n.id, metaNonce: it.nonce}
 	_, err := n.link.Put(ctx, "media/"+key, strings.NewReader(f.content), int64(len(f.content)), opts)
 	n.mu.Lock()
 	it.look, it.untold = true, it.untold || mayHaveStored(err)
@@ -134,7 +134,7 @@ func (n *simNode) fetch(ctx context.Context, key string, it *simItem, f simFile,
 // finishDelete deletes what was on this disk.
 func (n *simNode) finishDelete(ctx context.Context, key string, it *simItem, seen simItem, object objectState, info bucket.Info) bool {
 	n.w.note(n.id, key, "deleted as %s, object %d %s", seen.deleted, object, info.ETag)
-	if object != noObject && info.ETag != seen.deleted && info.Meta[metaNode] != n.id {
+	if object != noObject && info.ETag != seen.deleted && info.Meta[metaNonce] != it.nonce {
 		n.mu.Lock()
 		it.gone, it.look, it.why = false, true, putElsewhere
 		n.mu.Unlock()

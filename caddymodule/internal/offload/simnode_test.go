@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"crypto/rand"
 	"maps"
 	"strings"
 	"sync"
@@ -59,6 +60,7 @@ type simItem struct {
 	gone    bool   // the app deleted the file
 	deleted string // the version that it was
 	untold  bool   // perhaps stored, and not announced
+	nonce   string // goes with each Put
 }
 
 func (n *simNode) files() map[string]simFile {
@@ -201,7 +203,7 @@ func (n *simNode) touch(key string, change simItem) {
 	defer n.mu.Unlock()
 	it := n.pending[key]
 	if it == nil {
-		it = &simItem{}
+		it = &simItem{nonce: rand.Text()}
 		n.pending[key] = it
 		ctx := n.ctx
 		if ctx.Err() != nil {

@@ -40,7 +40,7 @@ func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
 	s := newNodes(t, 1).ready()[0]
 	e := s.e
 	_, err := s.calls.Put(t.Context(), "media/x.jpg", strings.NewReader("content"), 7,
-		bucket.PutOptions{Info: bucket.Info{Meta: map[string]string{metaNode: e.team.self()}}})
+		bucket.PutOptions{Info: bucket.Info{Meta: map[string]string{metaNonce: "of this work"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
 		e.queue.mu.Lock()
 		defer e.queue.mu.Unlock()
 		it := e.queue.hear("x.jpg", 0, "x.jpg", elsewhere{why: putElsewhere}, e.began)
-		it.inRequest, it.unannounced = true, true
+		it.inRequest, it.unannounced, it.nonce = true, true, "of this work"
 		e.queue.schedule(it, e.began)
 	}()
 	s.idle()

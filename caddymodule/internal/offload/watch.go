@@ -125,6 +125,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	if isNew && ev.Created {
 		it.fresh = !known.object() && !e.index.holdsAny(key)
 	}
+	it.rewritten = it.rewritten || ev.Created || ev.Op == watch.Wrote || ev.Op == watch.Writing
 	it.inRequest = it.inRequest || during
 	it.quiet = time.Time{}
 	due := now.Add(settle)
