@@ -46,7 +46,7 @@ func (h *Handler) withCORS(w http.ResponseWriter, r *http.Request, engine *offlo
 	if len(origin) != 1 || !h.isSiteOrigin(origin[0], r.Host) || engine.Class(key) != media.Public {
 		return w
 	}
-	return &corsWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, origin: origin[0]}
+	return &corsWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, origin: origin[0]}
 }
 
 // isSiteOrigin reports whether an origin is one of the site's: of the host that
@@ -63,7 +63,7 @@ func (h *Handler) isSiteOrigin(origin, host string) bool {
 // corsWriter allows one origin to read the answer, unless the next handler said
 // who may.
 type corsWriter struct {
-	*caddyhttp.ResponseWriterWrapper
+	caddyhttp.ResponseWriterWrapper
 	origin  string
 	decided bool
 }

@@ -121,7 +121,7 @@ func proxyOnce(w http.ResponseWriter, r *http.Request, engine *offload.Engine, k
 	before := hdr.Clone()
 	describe(hdr, o.info, key)
 	ow := &objectWriter{
-		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		object:                o, get: r.Method == http.MethodGet,
 	}
 	http.ServeContent(ow, r, "", lastModified(o.info), o)

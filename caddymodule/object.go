@@ -162,7 +162,7 @@ func (o *objectReader) closeBody() {
 // body is sent, so that a bucket that fails then can still be answered with an
 // error.
 type objectWriter struct {
-	*caddyhttp.ResponseWriterWrapper
+	caddyhttp.ResponseWriterWrapper
 	object *objectReader
 	get    bool
 	failed error

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"maps"
 	"net/http"
 	"strings"
@@ -24,47 +25,60 @@ func (w *responseWriter) output(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if !w.sent {
-		if len(w.buf)+len(p) <= w.limit {
+		if w.kept()+len(p) <= w.limit {
 			w.keep(p)
+			w.setDeadline()
 			return len(p), nil
 		}
 		w.sendHeader(false)
 	}
-	if len(p) >= w.tail {
-		return len(p), w.sendAll(w.buf, p[:len(p)-w.tail], p[len(p)-w.tail:])
-	}
-	n := max(0, len(w.buf)+len(p)-w.tail)
-	if err := w.sendAll(w.buf[:n], nil, w.buf[n:]); err != nil {
+	over := max(0, w.kept()+len(p)-w.tail)
+	old := min(over, w.kept())
+	if err := w.sendKept(old); err != nil {
 		return 0, err
 	}
-	w.buf = append(w.buf, p...)
+	if over > old {
+		if _, err := w.ResponseWriter.Write(p[:over-old]); err != nil {
+			return 0, err
+		}
+	}
+	w.keep(p[over-old:])
 	return len(p), nil
 }
 
-// keep adds p to the buffer. A page that is not held gets a deadline with its
-// first byte.
-func (w *responseWriter) keep(p []byte) {
-	if w.buf == nil {
-		w.buf = (*bufferPool.Get().(*[]byte))[:0]
-	}
-	w.buf = append(w.buf, p...)
+// setDeadline gives a page that is not held a deadline with its first byte.
+func (w *responseWriter) setDeadline() {
 	if w.tail == 0 && w.timer == nil && !w.ended {
 		w.timer = time.AfterFunc(pageDelay, w.expire)
 	}
 }
 
-// sendAll sends a and b and makes rest, which may overlap them, the buffer.
-func (w *responseWriter) sendAll(a, b, rest []byte) error {
-	for _, p := range [2][]byte{a, b} {
-		if len(p) == 0 {
-			continue
-		}
-		if _, err := w.ResponseWriter.Write(p); err != nil {
-			return err
-		}
+// kept is how much is kept back.
+func (w *responseWriter) kept() int {
+	if w.buf == nil {
+		return 0
 	}
-	w.buf = append(w.buf[:0], rest...)
-	return nil
+	return w.buf.Len()
+}
+
+// keep adds p to what is kept back.
+func (w *responseWriter) keep(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if w.buf == nil {
+		w.buf = bufferPool.Get().(*bytes.Buffer)
+	}
+	w.buf.Write(p)
+}
+
+// sendKept sends the first n bytes of what is kept back.
+func (w *responseWriter) sendKept(n int) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := w.ResponseWriter.Write(w.buf.Next(n))
+	return err
 }
 
 // expire sends what a page has so far. An error shows at the next write.
@@ -85,7 +99,7 @@ func (w *responseWriter) flushPage() error {
 	if !w.sent {
 		w.sendHeader(false)
 	}
-	if err := w.sendAll(w.buf, nil, nil); err != nil {
+	if err := w.sendKept(w.kept()); err != nil {
 		return err
 	}
 	return w.flushClient()
@@ -102,7 +116,7 @@ func (w *responseWriter) sendHeader(complete bool) {
 	if w.page != nil && w.page.active {
 		size := -1
 		if complete && !w.hasTrailers() {
-			size = len(w.buf)
+			size = w.kept()
 		}
 		w.page.finishHeader(w.ResponseWriter.Header(), size, !complete || w.replaced)
 	}
@@ -115,6 +129,9 @@ func (w *responseWriter) publishHeader() {
 		return
 	}
 	hdr := w.ResponseWriter.Header()
+	if w.before == nil && !w.sent { // another answer may yet be given instead
+		w.before = maps.Clone(hdr)
+	}
 	clear(hdr)
 	maps.Copy(hdr, w.own)
 }
@@ -146,7 +163,13 @@ func (w *responseWriter) publishTrailers() {
 }
 
 // bufferPool holds buffers for answers that are kept back.
-var bufferPool = sync.Pool{New: func() any {
-	buf := make([]byte, 0, 8<<10)
-	return &buf
-}}
+var bufferPool = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }}
+
+// maxPooled is the size above which a buffer is not kept for another answer.
+const maxPooled = 2 * pageBuffer
+
+// rewriterOutput is a responseWriter as what its rewriter writes to.
+type rewriterOutput responseWriter
+
+// Write implements io.Writer.
+func (w *rewriterOutput) Write(p []byte) (int, error) { return (*responseWriter)(w).output(p) }

@@ -39,8 +39,14 @@ func (h *Handler) closed(engine *offload.Engine, q *requestPaths) bool {
 	return q.rewritten() && strings.HasSuffix(cleaned(q.original.Path), cleaned(q.current.Path)) && h.closedPath(engine, q.original.Path)
 }
 
-// cleaned is a decoded path in the form in which file_server looks it up.
-func cleaned(decoded string) string { return path.Clean("/" + decoded) }
+// cleaned is a decoded path in the form in which file_server looks it up. It
+// does not allocate for one that is clean but for a slash at its end.
+func cleaned(decoded string) string {
+	if rest := strings.TrimSuffix(decoded, "/"); strings.HasPrefix(rest, "/") {
+		return path.Clean(rest)
+	}
+	return path.Clean("/" + decoded)
+}
 
 // closedPath judges a decoded path. Another form of it must not be a way in.
 func (h *Handler) closedPath(engine *offload.Engine, decoded string) bool {

@@ -42,22 +42,29 @@ var sendfileFields = [...]struct {
 //
 // (Promise 7: "Private stays private.")
 func (h *Handler) withSendfile(next caddyhttp.Handler, engine *offload.Engine) caddyhttp.Handler {
-	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		sw := &sendfileWriter{
-			ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-			find:                  func(hdr http.Header) *namedFile { return h.namedFile(r, hdr, engine) },
-		}
-		if err := next.ServeHTTP(sw, r); err != nil {
-			return err
-		}
-		if !sw.decided && namesFile(sw.Header()) {
-			sw.WriteHeader(http.StatusOK)
-		}
-		if sw.file == nil {
-			return nil
-		}
-		return h.sendFile(withoutCORS(w), r, engine, sw.file)
-	})
+	return &sendfileHandler{handler: h, next: next, engine: engine}
+}
+
+// sendfileHandler is what withSendfile returns.
+type sendfileHandler struct {
+	handler *Handler
+	next    caddyhttp.Handler
+	engine  *offload.Engine
+}
+
+// ServeHTTP implements caddyhttp.Handler.
+func (s *sendfileHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	sw := &sendfileWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, sendfile: s, request: r}
+	if err := s.next.ServeHTTP(sw, r); err != nil {
+		return err
+	}
+	if !sw.decided && namesFile(sw.Header()) {
+		sw.WriteHeader(http.StatusOK)
+	}
+	if sw.file == nil {
+		return nil
+	}
+	return s.handler.sendFile(withoutCORS(w), r, s.engine, sw.file)
 }
 
 // namedFile is a media file that the app's answer names.
@@ -264,10 +271,11 @@ func dropFields(hdr http.Header, names []string) {
 // sendfileWriter passes an answer on, unless its header names a media file:
 // then it swallows it.
 type sendfileWriter struct {
-	*caddyhttp.ResponseWriterWrapper
-	find    func(hdr http.Header) *namedFile
-	decided bool
-	file    *namedFile // nil: the answer is passed on
+	caddyhttp.ResponseWriterWrapper
+	sendfile *sendfileHandler
+	request  *http.Request
+	decided  bool
+	file     *namedFile // nil: the answer is passed on
 }
 
 // WriteHeader implements http.ResponseWriter. Only a success can name a file.
@@ -280,7 +288,7 @@ func (w *sendfileWriter) WriteHeader(status int) {
 		return
 	}
 	if !w.decided && status == http.StatusOK && namesFile(w.Header()) {
-		w.file = w.find(w.Header())
+		w.file = w.sendfile.handler.namedFile(w.request, w.Header(), w.sendfile.engine)
 	}
 	w.decided = true
 	if w.file == nil {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -39,11 +40,11 @@ const (
 // map of its own (own), which is copied to the real one at the points where
 // net/http would read it: WriteHeader, and for trailers the end.
 type responseWriter struct {
-	*caddyhttp.ResponseWriterWrapper
+	caddyhttp.ResponseWriterWrapper
 
 	page   *page       // nil: the answer is not rewritten
 	own    http.Header // the handler's header map; nil: the real one
-	before http.Header // what the real one held at first
+	before http.Header // what the real one held at first; nil: what it holds yet
 
 	// Touched by the handler's goroutine only.
 	status   int  // final status; 0: none yet
@@ -54,12 +55,12 @@ type responseWriter struct {
 	// mu serialises the handler, the timer and the decoder.
 	mu       sync.Mutex
 	rewriter *rewrite.Writer
-	replaced bool // the body differs from the app's
-	limit    int  // bytes kept back before the header is sent; 0: none, pass
-	tail     int  // bytes kept back after that
-	buf      []byte
-	sent     bool // the header went out
-	ended    bool // the app has ended its answer
+	replaced bool          // the body differs from the app's
+	limit    int           // bytes kept back before the header is sent; 0: none, pass
+	tail     int           // bytes kept back after that
+	buf      *bytes.Buffer // what is kept back; nil: nothing yet
+	sent     bool          // the header went out
+	ended    bool          // the app has ended its answer
 	closed   bool
 	timer    *time.Timer
 }
@@ -67,19 +68,17 @@ type responseWriter struct {
 // newResponseWriter wraps w. hold is the number of bytes to hold back (0: not
 // held); page says how to rewrite (nil: not).
 func newResponseWriter(w http.ResponseWriter, hold int, p *page) *responseWriter {
-	rw := &responseWriter{
-		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		page:                  p,
-		before:                w.Header().Clone(),
-	}
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, page: p}
 	if hold > 0 {
 		rw.limit, rw.tail = hold, min(hold, holdTail)
 	}
-	if p != nil {
-		rw.own = w.Header().Clone()
-		if rw.own == nil {
-			rw.own = make(http.Header)
-		}
+	if p == nil {
+		rw.before = w.Header().Clone()
+		return rw
+	}
+	rw.own = w.Header().Clone()
+	if rw.own == nil {
+		rw.own = make(http.Header)
 	}
 	return rw
 }
@@ -133,9 +132,9 @@ func (w *responseWriter) decide(first []byte) {
 	case w.page != nil && w.page.rewritable(w.status, hdr, first):
 		w.beginRewriting(hdr, held)
 	}
+	w.sent = w.limit == 0
 	w.publishHeader()
-	if w.limit == 0 {
-		w.sent = true
+	if w.sent {
 		w.ResponseWriter.WriteHeader(w.status)
 	}
 }
@@ -145,7 +144,7 @@ func (w *responseWriter) beginRewriting(hdr http.Header, held bool) {
 	if !held {
 		w.limit = pageBuffer
 	}
-	w.rewriter = w.page.newWriter(writerFunc(w.output))
+	w.rewriter = w.page.newWriter((*rewriterOutput)(w))
 	if encoding := contentEncoding(hdr.Get("Content-Encoding")); encoding != "" && encoding != "identity" {
 		hdr.Del("Content-Encoding")
 		hdr.Del("Content-Length")
@@ -263,7 +262,7 @@ func (w *responseWriter) release() error {
 	if !w.sent {
 		w.sendHeader(true)
 	}
-	err := w.sendAll(w.buf, nil, nil)
+	err := w.sendKept(w.kept())
 	w.publishTrailers()
 	return err
 }
@@ -294,6 +293,9 @@ func (w *responseWriter) discard() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
+	if w.before == nil {
+		return
+	}
 	hdr := w.ResponseWriter.Header()
 	clear(hdr)
 	maps.Copy(hdr, w.before)
@@ -322,9 +324,9 @@ func (w *responseWriter) close() {
 		_ = w.rewriter.Close() // gives it back to its pool; output discards
 		w.rewriter = nil
 	}
-	if cap(w.buf) > 0 && cap(w.buf) <= 2*pageBuffer {
-		buf := w.buf[:0]
-		bufferPool.Put(&buf)
+	if w.buf != nil && w.buf.Cap() <= maxPooled {
+		w.buf.Reset()
+		bufferPool.Put(w.buf)
 	}
 	w.buf = nil
 }

@@ -1,9 +1,9 @@
 package caddymodule
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -167,38 +167,23 @@ func (w flushingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// BenchmarkPage is what the writer adds to a page of 20 KB.
-func BenchmarkPage(b *testing.B) {
-	text := []byte(strings.Repeat("<p>some text</p>", 1200) + mediaImage)
-	p := newTestPage(b)
-	for name, wrapped := range map[string]bool{"pass": false, "rewrite": true} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(len(text)))
-			for b.Loop() {
-				client := discardWriter{header: http.Header{}}
-				client.header["Content-Type"] = []string{"text/html"}
-				one := *p
-				var in *page
-				if wrapped {
-					in = &one
-				}
-				w := newResponseWriter(client, 0, in)
-				for part := text; len(part) > 0; {
-					n := min(len(part), 8<<10)
-					_, _ = w.Write(part[:n])
-					part = part[n:]
-				}
-				_ = w.endBody()
-				_ = w.release()
-				w.close()
-			}
-		})
+// TestLargeBuffersAreDropped: what one large answer took is not kept for others.
+func TestLargeBuffersAreDropped(t *testing.T) {
+	const size = 20 << 20
+	for range 8 {
+		w := newResponseWriter(newEventWriter(), size, nil)
+		if _, err := w.Write(make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.endBody(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.release(); err != nil {
+			t.Fatal(err)
+		}
+		w.close()
+		if buf := bufferPool.Get().(*bytes.Buffer); buf.Cap() > maxPooled {
+			t.Fatalf("the pool has a buffer of %d bytes", buf.Cap())
+		}
 	}
 }
-
-type discardWriter struct{ header http.Header }
-
-func (w discardWriter) Header() http.Header         { return w.header }
-func (w discardWriter) WriteHeader(int)             {}
-func (w discardWriter) Write(p []byte) (int, error) { return len(p), nil }
