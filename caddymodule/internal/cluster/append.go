@@ -108,19 +108,26 @@ func (l *changeLog) append(ctx context.Context, calls []*appendCall) error {
 	}
 	l.mu.Unlock()
 	for _, call := range calls {
-		select {
-		case err := <-call.done:
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
+		if err := l.written(ctx, call); err != nil {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.withdraw(calls)
-			return because(ctx.Err(), l.writeErr)
+			return err
 		}
 	}
 	return nil
+}
+
+// written waits until a call's changes are in the log.
+func (l *changeLog) written(ctx context.Context, call *appendCall) error {
+	select {
+	case err := <-call.done:
+		return err
+	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return because(ctx.Err(), l.writeErr)
+	}
 }
 
 // withdraw takes back calls that are in no entry yet: nobody waits for them any

@@ -211,6 +211,31 @@ func TestAppendSplits(t *testing.T) {
 	}
 }
 
+// Where one part fails for good, the others are not written later.
+func TestAppendFailsAsAWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		faulty := bucket.NewFaulty(linkTo(store, 10*time.Millisecond), nil)
+		n, _ := join(t, faulty)
+		var once sync.Once
+		faulty.SetHook(func(c bucket.Call) (f bucket.Fault) {
+			once.Do(func() { f.Before = bucket.ErrDenied })
+			return f
+		})
+		changes := make([]Change, maxChanges+1)
+		for i := range changes {
+			changes[i] = putOf(fmt.Sprint(i))
+		}
+		if err := n.Append(t.Context(), changes...); !errors.Is(err, bucket.ErrDenied) {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(time.Second)
+		if len(store.keys) > 0 {
+			t.Errorf("written after that: %q", store.keys)
+		}
+	})
+}
+
 // Without answers from the store every wait ends with its context, nothing
 // piles up, and few requests are sent.
 func TestStoreAway(t *testing.T) {
@@ -328,7 +353,16 @@ func TestTrimmedLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemStore()
 		short := func(c *Config) { c.keepEntries, c.keepAge = 5, time.Hour }
-		a, sawA := join(t, linkTo(store, time.Millisecond), short)
+		var a *Node
+		a, sawA := join(t, linkTo(store, time.Millisecond), short, func(c *Config) {
+			lost := c.Lost
+			c.Lost = func() {
+				if at := a.Stats().Position; at != 0 {
+					t.Errorf("it counted as read up to entry %d before Lost was called", at)
+				}
+				lost()
+			}
+		})
 		b, _ := join(t, linkTo(store, time.Millisecond), short)
 		for i := range 20 {
 			if err := b.Append(t.Context(), putOf(fmt.Sprint("old", i))); err != nil {

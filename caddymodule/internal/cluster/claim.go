@@ -74,7 +74,7 @@ func (c *Claim) Add(name string) {
 	l := c.leases
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.released {
+	if c.released || l.closed {
 		return
 	}
 	s := l.slot(slotOf(name))

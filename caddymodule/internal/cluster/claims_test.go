@@ -96,6 +96,30 @@ func TestGrantedBeforeItsRelease(t *testing.T) {
 	})
 }
 
+// A claim that comes while its node is being closed keeps nothing from being given
+// back.
+func TestClaimWhileClosing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := join(t, linkTo(newMemStore(), 10*time.Millisecond))
+		c := n.Claim()
+		c.Add("x")
+		if err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			closed <- n.Close(ctx)
+		}()
+		synctest.Wait()
+		n.Claim().Add("x")
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A claim that has to wait for another node's knows what that one wrote, though
 // it caught up with the log while it waited; so does one that takes over from a
 // node that crashed.

@@ -226,17 +226,19 @@ func (l *changeLog) jump(ctx context.Context, next uint64) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	if l.next != next {
-		l.mu.Unlock()
+	if at, _ := l.place(); at != next {
 		return nil
 	}
-	l.next, l.synced, l.proved = end+1, began, began
-	l.jumps++
-	l.mu.Unlock()
 	l.node.count.lost.Add(1)
 	l.node.cfg.Log().Warn("entries of the change log are gone that this node has not read; disk and bucket are compared as a whole",
 		keyObject, l.entryKey(next), keyEnd, end)
+	// Before the cursor says that they were read: a claim may go by that at once.
 	l.node.cfg.Lost()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next == next {
+		l.next, l.synced, l.proved = end+1, began, began
+		l.jumps++
+	}
 	return nil
 }
