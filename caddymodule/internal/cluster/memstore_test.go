@@ -142,6 +142,8 @@ type link struct {
 	slowest time.Duration // how late at most
 	late    time.Time     // when all slow requests have arrived
 	grain   time.Duration // what times are multiples of
+	halts   float64       // share of locks before which a goroutine stands still
+	longest time.Duration // how long at most
 	cut     bool          // no request arrives
 	dead    bool          // as cut, and the caller hears nothing
 	paused  chan struct{} // closed when the node goes on; nil: it runs
@@ -184,18 +186,14 @@ func (l *link) stand() {
 	}
 }
 
-// preempted returns how long a goroutine of the node stands still, with this
-// probability, 0 otherwise.
-func (l *link) preempted(share float64) time.Duration {
-	if share == 0 {
-		return 0
-	}
+// halt returns how long a goroutine of the node is to stand still.
+func (l *link) halt() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.random.Float64() >= share {
+	if l.halts == 0 || l.random.Float64() >= l.halts {
 		return 0
 	}
-	return time.Duration(l.random.Int64N(int64(time.Millisecond) << l.random.IntN(8)))
+	return time.Duration(l.random.Int64N(int64(l.longest) >> l.random.IntN(8)))
 }
 
 func (l *link) set(change func(*link)) {

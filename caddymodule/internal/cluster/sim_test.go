@@ -98,13 +98,11 @@ type world struct {
 	store  *memStore
 	names  []string
 	size   size
-	ends   time.Time // of work and new faults
-	calm   time.Time // when the last fault has ended
-	quiet  bool      // nothing fails
-	// preempted is how often a goroutine stands for a moment before it locks, and
-	// grain what times are multiples of, so that events meet.
-	preempted float64
-	grain     time.Duration
+	ends   time.Time     // of work and new faults
+	calm   time.Time     // when the last fault has ended
+	quiet  bool          // nothing fails
+	halts  float64       // share of locks before which a goroutine stands still
+	grain  time.Duration // what times are multiples of, so that events meet
 
 	mu        sync.Mutex
 	written   map[uint64]written  // the log as it was ever written
@@ -125,18 +123,21 @@ type world struct {
 type size struct {
 	nodes, names, requests int
 	ttl                    time.Duration // of leases; faults and freshness are measured by it
+	rest                   time.Duration // between two requests, at most
 	work                   time.Duration
 }
 
 func drawSize(random *rand.Rand) size {
-	s := size{nodes: 2 + random.IntN(5), names: 1 + random.IntN(6), requests: 3, ttl: 10 * time.Second}
-	s.work = 15*time.Second + time.Duration(random.Int64N(int64(75*time.Second)))
-	switch n := random.IntN(500); {
+	s := size{nodes: 2, names: 1 + random.IntN(4), requests: 1 + random.IntN(3), ttl: minTTL, rest: 3 * time.Second >> random.IntN(6)}
+	s.work = 2*time.Second + s.rest + time.Duration(random.Int64N(2*int64(s.rest)))
+	switch n := random.IntN(1000); {
 	case n == 0:
-		s.nodes = 10 + random.IntN(41)
-	case n >= 20:
-		s.nodes, s.requests, s.ttl = 2+random.IntN(5)/4, 1+random.IntN(2), minTTL
-		s.work = 4*time.Second + time.Duration(random.Int64N(int64(8*time.Second)))
+		s = size{nodes: 10 + random.IntN(41), names: 4, requests: 3, ttl: 10 * time.Second, rest: 3 * time.Second, work: 20 * time.Second}
+	case n < 20:
+		s = size{nodes: 2 + random.IntN(5), names: 1 + random.IntN(6), requests: 3, ttl: 10 * time.Second, rest: 3 * time.Second}
+		s.work = 15*time.Second + time.Duration(random.Int64N(int64(45*time.Second)))
+	case n < 200:
+		s.nodes = 3
 	}
 	if random.IntN(5) == 0 {
 		s.names = 12
@@ -213,8 +214,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.store.onPut = w.wrote
 	w.size = drawSize(w.random)
 	w.quiet = w.random.IntN(4) == 0
-	if w.random.IntN(2) == 0 {
-		w.preempted = 1.0 / 32
+	if w.random.IntN(4) > 0 {
+		w.halts = 1 / float64(int(8)<<w.random.IntN(4))
 	}
 	if w.random.IntN(4) == 0 {
 		w.grain = 10 * time.Millisecond

@@ -90,6 +90,9 @@ func (w *world) checkEnd() {
 	var all sync.WaitGroup
 	for _, m := range w.members {
 		order := w.random.Perm(len(w.names))
+		if len(w.members) < 4 {
+			order = order[:min(2, len(order))]
+		}
 		random := rand.New(rand.NewPCG(w.random.Uint64(), 6))
 		all.Go(func() { w.checkAlive(ctx, m, order, random) })
 	}
@@ -109,7 +112,7 @@ func (w *world) checkEnd() {
 			w.t.Errorf("%s stands in the log at %d", key, numbers)
 		}
 	}
-	if w.random.IntN(4) == 0 {
+	if w.random.IntN(20) == 0 {
 		w.checkIdle()
 	}
 }

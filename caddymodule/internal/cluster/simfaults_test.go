@@ -108,13 +108,13 @@ func (w *world) intrude() {
 // heal ends all faults.
 func (w *world) heal() {
 	for _, l := range w.links {
-		l.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+		l.set(func(l *link) { l.cut, l.lost, l.slow, l.halts = false, 0, 0, 0 })
 		if l.late.After(w.calm) {
 			w.calm = l.late
 		}
 	}
 	time.Sleep(time.Until(w.calm)) // pauses and slow requests end
 	for _, l := range w.links {
-		l.set(func(l *link) { l.cut, l.lost, l.slow = false, 0, 0 })
+		l.set(func(l *link) { l.cut, l.lost, l.slow, l.halts = false, 0, 0, 0 })
 	}
 }

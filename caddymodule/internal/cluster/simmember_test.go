@@ -43,6 +43,10 @@ func (w *world) start(i, life int) *member {
 	}
 	w.links = append(w.links, m.link)
 	m.link.latency, m.link.grain = time.Duration(1+w.random.IntN(60))*time.Millisecond, w.grain
+	m.link.halts, m.link.longest = w.halts, time.Second
+	if w.quiet {
+		m.link.longest = 100 * time.Millisecond
+	}
 	if w.random.IntN(3) == 0 && !w.quiet {
 		m.link.lost = w.random.Float64() / 5
 	}
@@ -98,9 +102,7 @@ func (m *member) preempt() {
 	}
 	m.node.leases.mu.Unlock()
 	m.link.stand()
-	if d := m.link.preempted(m.world.preempted); d > 0 {
-		time.Sleep(d)
-	}
+	time.Sleep(m.link.halt())
 }
 
 // requests does what the requests of a site do, one after the other.
@@ -116,7 +118,7 @@ func (m *member) requests(random *rand.Rand) {
 			m.upload(ctx, random)
 		}
 		cancel()
-		time.Sleep(m.world.below(random, 3*time.Second))
+		time.Sleep(m.world.below(random, m.world.size.rest))
 	}
 }
 
