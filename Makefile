@@ -20,7 +20,8 @@ tools:
 unit:
 	$(GO) vet ./...
 	$(GO) test -race -timeout 10m ./...
-	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/cluster ./caddymodule/internal/offload -sim.runs 1000 -sim.seed 1
+	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/cluster -sim.runs 1000 -sim.seed 1
+	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/offload -sim.runs 7000 -sim.seed 1
 
 # Without -count 1 a result would be taken from go's cache, which does not know of
 # the Caddy that the tests build from this module.

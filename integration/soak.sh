@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 hours=${SOAK:-2}
 go test -race -timeout 6h -run RandomHistories ./caddymodule/internal/offload -model.runs 2000
 go test -race -run 'Oracle|Splits' -timeout 6h ./rewrite -oracle.pages 1000000 -split.pages 20000
-go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/offload -sim.runs 20000
+go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/offload -sim.runs 140000
 go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/cluster -sim.runs 20000
 go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/cluster -sim.runs 1000 -sim.nodes 50
 WATCH_SOAK=30m go test -race -run 'Soak|Model' -timeout 2h ./caddymodule/internal/watch

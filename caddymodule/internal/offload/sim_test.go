@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ import (
 )
 
 var (
-	simRuns = flag.Int("sim.runs", 40, "simulated histories")
+	simRuns = flag.Int("sim.runs", 200, "simulated histories")
 	simSeed = flag.Uint64("sim.seed", 0, "seed of the first; 0: a random one")
 )
 
@@ -46,10 +47,13 @@ func TestSimulation(t *testing.T) {
 		seed = rand.Uint64N(1 << 40)
 	}
 	t.Logf("%d histories from -sim.seed=%d", *simRuns, seed)
-	for i := range *simRuns {
-		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
+	lanes := runtime.GOMAXPROCS(0)
+	for lane := range lanes {
+		t.Run(fmt.Sprint("lane ", lane), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { newSim(t, seed+uint64(i)).run() })
+			for i := lane; i < *simRuns; i += lanes {
+				synctest.Test(t, func(t *testing.T) { newSim(t, seed+uint64(i)).run() }) // ends the lane if it fails
+			}
 		})
 	}
 }
@@ -57,35 +61,64 @@ func TestSimulation(t *testing.T) {
 // sim is one history.
 type sim struct {
 	t      *testing.T
+	seed   uint64
 	random *rand.Rand
-	store  *simStore
-	nodes  []*simNode
-	calm   bool // no fault at any time
-	wiped  bool // a node lost its disk
-	began  time.Time
+	simSize
+	store *simStore
+	nodes []*simNode
+	calm  bool // no fault at any time
+	wiped bool // a node lost its disk
+	began time.Time
 
 	mu    sync.Mutex
 	sure  map[string]string // by content: its key, as answered and not touched since
 	tried map[string]bool   // keys that were deleted
 	past  map[string]bool   // contents that were overwritten or deleted
-	lines []string          // what happened, for the log of a failure
+	lines []simLine         // what happened, for the log of a failure
+}
+
+// simSize says how large a history is: the small ones find most for their time,
+// the large ones what needs many nodes or a long rest.
+type simSize struct {
+	nodes, users, requests, faults int
+	pace                           time.Duration // between two requests or faults of one, at most
+	rest                           time.Duration // at the end, at least
+}
+
+func newSimSize(random *rand.Rand) simSize {
+	if random.IntN(16) == 0 {
+		return simSize{nodes: 2 + random.IntN(4), users: 4, requests: 6, faults: 8, pace: 3 * time.Second, rest: 2 * time.Minute}
+	}
+	return simSize{nodes: 2 + random.IntN(2), users: 1 + random.IntN(3), requests: 1 + random.IntN(4), faults: 1 + random.IntN(4), pace: time.Second}
+}
+
+// simLine is formatted only if it is to be read.
+type simLine struct {
+	after             time.Duration
+	node, key, format string
+	args              []any
 }
 
 // note writes down what happened to a key, for the log of a failure.
 func (w *sim) note(node, key, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lines = append(w.lines, fmt.Sprintf("%8.3f node %s %s: ", time.Since(w.began).Seconds(), node, key)+fmt.Sprintf(format, args...))
+	w.lines = append(w.lines, simLine{time.Since(w.began), node, key, format, args})
+}
+
+func (l simLine) String() string {
+	return fmt.Sprintf("%8.3f node %s %s: ", l.after.Seconds(), l.node, l.key) + fmt.Sprintf(l.format, l.args...)
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
 	w := &sim{
-		t: t, random: rand.New(rand.NewPCG(seed, 7)), store: &simStore{objects: map[string]simObject{}},
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 7)), store: &simStore{objects: map[string]simObject{}},
 		began: time.Now(), sure: map[string]string{}, tried: map[string]bool{}, past: map[string]bool{},
 	}
 	w.calm = w.random.IntN(3) == 0
-	for i := range 2 + w.random.IntN(4) {
-		n := &simNode{w: w, id: fmt.Sprint(i), disk: map[string]simFile{}}
+	w.simSize = newSimSize(w.random)
+	for i := range w.simSize.nodes {
+		n := &simNode{w: w, id: strconv.Itoa(i), disk: map[string]simFile{}}
 		n.link = &simLink{store: w.store, random: rand.New(rand.NewPCG(seed, uint64(100+i)))}
 		w.nodes = append(w.nodes, n)
 	}
@@ -97,11 +130,11 @@ func (w *sim) run() {
 		n.start()
 	}
 	var users sync.WaitGroup
-	for i := range 4 {
+	for i := range w.users {
 		random := rand.New(rand.NewPCG(w.random.Uint64(), uint64(i)))
 		users.Go(func() {
-			for k := range 6 {
-				time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
+			for k := range w.requests {
+				time.Sleep(time.Duration(random.Int64N(int64(w.pace))))
 				w.nodes[random.IntN(len(w.nodes))].request(random, fmt.Sprintf("user %d, %d", i, k))
 			}
 		})
@@ -113,23 +146,49 @@ func (w *sim) run() {
 	for _, n := range w.nodes {
 		n.link.set(0, false)
 	}
-	time.Sleep(2 * time.Minute)
+	time.Sleep(w.rest)
+	w.awaitRest()
 	if w.wiped {
 		w.compareDaily()
 	}
 	w.check()
 	if w.t.Failed() {
-		w.t.Log("what happened:\n" + strings.Join(w.lines, "\n"))
+		w.log()
 	}
 	for _, n := range w.nodes {
 		n.stop()
 	}
 }
 
+// awaitRest returns when nobody has anything left to do.
+func (w *sim) awaitRest() {
+	deadline := time.Now().Add(2 * time.Minute)
+	for rested := 0; rested < 2; rested++ {
+		time.Sleep(200 * time.Millisecond)
+		entries := len(w.store.below("offload/log/"))
+		for _, n := range w.nodes {
+			if !n.rests(entries) {
+				rested = -1
+			}
+		}
+		if time.Now().After(deadline) {
+			w.t.Error("the nodes do not come to rest")
+			return
+		}
+	}
+}
+
+func (w *sim) log() {
+	w.t.Logf("-sim.seed=%d", w.seed)
+	for _, l := range w.lines {
+		w.t.Log(l)
+	}
+}
+
 // disturb makes faults for a while.
 func (w *sim) disturb() {
-	for range 8 {
-		time.Sleep(time.Duration(w.random.Int64N(int64(4 * time.Second))))
+	for range w.faults {
+		time.Sleep(time.Duration(w.random.Int64N(int64(w.pace * 4 / 3))))
 		n := w.nodes[w.random.IntN(len(w.nodes))]
 		switch w.random.IntN(5) {
 		case 0, 1:
@@ -160,7 +219,7 @@ func (w *sim) compareDaily() {
 	for _, n := range w.nodes {
 		n.reconcile()
 	}
-	time.Sleep(time.Minute)
+	w.awaitRest()
 }
 
 func (w *sim) check() {

@@ -47,6 +47,8 @@ type simNode struct {
 	work sync.WaitGroup
 	up   bool
 
+	comparing int // comparisons that run
+
 	// untold: it crashed while the app may have been deleting; a note on the disk.
 	untold bool
 }
@@ -67,6 +69,14 @@ func (n *simNode) files() map[string]simFile {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return maps.Clone(n.disk)
+}
+
+// rests reports whether the node is at the end of a log of so many entries, and
+// has dealt with all that it has heard of.
+func (n *simNode) rests(entries int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.up && !n.untold && n.comparing == 0 && len(n.pending) == 0 && n.node.Stats().Position == uint64(entries)
 }
 
 func (n *simNode) wipe() {
@@ -121,8 +131,16 @@ func (n *simNode) pause(ctx context.Context) bool {
 
 // reconcile compares disk and bucket.
 func (n *simNode) reconcile() {
+	n.mu.Lock()
 	ctx := n.ctx
+	n.comparing++
+	n.mu.Unlock()
 	n.work.Go(func() {
+		defer func() {
+			n.mu.Lock()
+			n.comparing--
+			n.mu.Unlock()
+		}()
 		for ctx.Err() == nil {
 			listed := map[string]bool{}
 			var failed error
