@@ -20,12 +20,7 @@ func TestDirectoryDeletedElsewhereIsNoAlarm(t *testing.T) {
 	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
-	a.mustUpload(func() {
-		for _, key := range names(30) {
-			a.write(key, "content of "+key)
-		}
-	})
-	ns.agree()
+	ns.haveFiles(30)
 	b.idle()
 	stuck := make(chan struct{})
 	release := sync.OnceFunc(func() { close(stuck) })

@@ -16,13 +16,7 @@ func TestDeleteOfWhatTheIndexForgot(t *testing.T) {
 	t.Parallel()
 	ns := newNodes(t, 2, func(c *Config) { c.IndexSize = 2 }).ready()
 	a, b := ns[0], ns[1]
-	keys := names(8)
-	a.mustUpload(func() {
-		for _, key := range keys {
-			a.write(key, "content of "+key)
-		}
-	})
-	ns.agree()
+	keys := ns.haveFiles(8)
 	b.idle()
 	b.mustUpload(func() {
 		for _, key := range keys[:4] {
@@ -43,13 +37,7 @@ func TestReplacementOfWhatTheIndexForgot(t *testing.T) {
 	t.Parallel()
 	ns := newNodes(t, 2, func(c *Config) { c.IndexSize = 2 }).ready()
 	a, b := ns[0], ns[1]
-	keys := names(8)
-	a.mustUpload(func() {
-		for _, key := range keys {
-			a.write(key, "content of "+key)
-		}
-	})
-	ns.agree()
+	keys := ns.haveFiles(8)
 	b.idle()
 	b.mustUpload(func() {
 		for _, key := range keys[:4] {
@@ -76,12 +64,7 @@ func TestDeleteOfAnOlderVersionThatTheIndexForgot(t *testing.T) {
 	t.Parallel()
 	ns := newNodes(t, 1, func(c *Config) { c.IndexSize = 2 }).ready()
 	s := ns[0]
-	keys := names(8)
-	s.mustUpload(func() {
-		for _, key := range keys {
-			s.write(key, "content of "+key)
-		}
-	})
+	keys := ns.haveFiles(8)
 	s.putObject("media/"+keys[0], "written elsewhere, not told yet")
 	s.mustUpload(func() { s.remove(keys[0]) })
 	ns.agree()

@@ -31,6 +31,10 @@ var (
 // requests (deletes of a killed process come back), with keys of removed
 // directories not listed.
 func TestRandomHistories(t *testing.T) {
+	playHistories(t, history)
+}
+
+func playHistories(t *testing.T, play func(t *testing.T, seed uint64)) {
 	for i := range *modelRuns {
 		seed := uint64(time.Now().UnixNano()) + uint64(i)
 		if *modelSeed != 0 {
@@ -38,7 +42,7 @@ func TestRandomHistories(t *testing.T) {
 		}
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			history(t, seed)
+			play(t, seed)
 		})
 	}
 }

@@ -143,11 +143,7 @@ func nodeStarts(t *testing.T, newNodes func(int) nodes) {
 	a, b := ns[0], ns[1]
 	a.ready()
 	keys := names(30)
-	a.mustUpload(func() {
-		for _, key := range keys {
-			a.write(key, "content of "+key)
-		}
-	})
+	a.mustUpload(func() { a.writeAll(keys) })
 
 	// An empty disk.
 	b.ready()
@@ -196,13 +192,7 @@ func TestTooManyRemovalsStop(t *testing.T) {
 	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
-	keys := names(30)
-	a.mustUpload(func() {
-		for _, key := range keys {
-			a.write(key, "content of "+key)
-		}
-	})
-	ns.agree()
+	ns.haveFiles(30)
 	b.stop()
 	a.mustUpload(func() { a.remove("2026") })
 	if len(a.objects()) != 0 {
@@ -233,11 +223,7 @@ func TestStoredElsewhereIsNotMissing(t *testing.T) {
 	r := a.e.Begin(t.Context(), "")
 	a.kill()
 	r.End()
-	b.mustUpload(func() {
-		for _, key := range names(30) {
-			b.write(key, "content of "+key)
-		}
-	})
+	b.mustUpload(func() { b.writeAll(names(30)) })
 	a.remove("2026/11/own.jpg") // PHP goes on for a while
 	a.ready()
 	ns.agree()

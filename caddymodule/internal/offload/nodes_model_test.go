@@ -26,16 +26,7 @@ import (
 // under its name or, if two nodes stored it at once, kept aside. Promise 6: at
 // the end all disks equal the bucket.
 func TestRandomHistoriesOfNodes(t *testing.T) {
-	for i := range *modelRuns {
-		seed := uint64(time.Now().UnixNano()) + uint64(i)
-		if *modelSeed != 0 {
-			seed = *modelSeed
-		}
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			t.Parallel()
-			historyOfNodes(t, seed)
-		})
-	}
+	playHistories(t, historyOfNodes)
 }
 
 // world is what the apps of one history know of their files.

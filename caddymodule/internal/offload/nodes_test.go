@@ -86,6 +86,16 @@ func (ns nodes) agree() {
 	}
 }
 
+// haveFiles puts n files on all disks, by an upload to the first node, and returns
+// their keys.
+func (ns nodes) haveFiles(n int) (keys []string) {
+	ns[0].t.Helper()
+	keys = names(n)
+	ns[0].mustUpload(func() { ns[0].writeAll(keys) })
+	ns.agree()
+	return keys
+}
+
 // everything returns all objects of media, by key.
 func (s *site) everything() map[string]string {
 	all := s.objects()
@@ -117,11 +127,7 @@ func nodesSeeEachOthersFiles(t *testing.T, newNodes func(int) nodes) {
 		on   *site
 		do   func()
 	}{
-		{"new files", a, func() {
-			for _, key := range names(8) {
-				a.write(key, "content of "+key)
-			}
-		}},
+		{"new files", a, func() { a.writeAll(names(8)) }},
 		{"overwritten on another", b, func() { b.write("2026/11/photo-1.jpg", "other content") }},
 		{"same size overwritten", c, func() { c.write("2026/11/photo-1.jpg", "OTHER CONTENT") }},
 		{"replaced by rename", a, func() { a.write("tmp.jpg", "moved"); a.rename("tmp.jpg", "2026/11/photo-2.jpg") }},

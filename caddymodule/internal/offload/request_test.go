@@ -26,11 +26,7 @@ func TestRequestWaitsForAllItWrote(t *testing.T) {
 		name string
 		do   func()
 	}{
-		{"new files in a new month", func() {
-			for _, key := range names(8) {
-				s.write(key, "content of "+key)
-			}
-		}},
+		{"new files in a new month", func() { s.writeAll(names(8)) }},
 		{"renamed into place", func() {
 			tmp := t.TempDir() + "/phpXXXX"
 			if err := os.WriteFile(tmp, []byte("moved"), 0o600); err != nil {

@@ -11,9 +11,7 @@ import (
 // module can be removed."
 func TestRestore(t *testing.T) {
 	s := newSite(t)
-	for _, key := range names(40) {
-		s.write(key, "content of "+key)
-	}
+	s.writeAll(names(40))
 	s.write("shop/.htaccess", "deny from all")
 	s.write("shop/ebook.pdf", "secret")
 	s.ready()

@@ -178,6 +178,14 @@ func (s *site) write(key, content string) {
 	}
 }
 
+// writeAll writes files that differ in content.
+func (s *site) writeAll(keys []string) {
+	s.t.Helper()
+	for _, key := range keys {
+		s.write(key, "content of "+key)
+	}
+}
+
 func (s *site) remove(key string) {
 	s.t.Helper()
 	if err := os.RemoveAll(s.path(key)); err != nil {
