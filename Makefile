@@ -20,6 +20,7 @@ tools:
 unit:
 	$(GO) vet ./...
 	$(GO) test -race -timeout 10m ./...
+	$(GO) test -tags purego ./rewrite
 	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/cluster -sim.runs 1000 -sim.seed 1
 	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/offload -sim.runs 7000 -sim.seed 1
 

@@ -196,13 +196,7 @@ func BenchmarkPage(b *testing.B) {
 // one URL, at its end. There are several pages, so that the processor does not
 // know one of them by heart.
 func BenchmarkTags(b *testing.B) {
-	var pages [][]byte
-	size := 0
-	for i := range 8 {
-		page := strings.ReplaceAll(generate(100e3+i*777, 60), "wp-content", "wp-includes")
-		pages = append(pages, []byte(page+`<img src="/wp-content/uploads/a.jpg">`))
-		size += len(page)
-	}
+	pages, size := tagPages()
 	run, dst := rewriteWith(resolvedBy(resolveAny)), new(sink)
 	b.SetBytes(int64(size))
 	for b.Loop() {
@@ -210,6 +204,16 @@ func BenchmarkTags(b *testing.B) {
 			run(dst, page)
 		}
 	}
+}
+
+// tagPages are the pages of BenchmarkTags, and their size in all.
+func tagPages() (pages [][]byte, size int) {
+	for i := range 8 {
+		page := strings.ReplaceAll(generate(100e3+i*777, 60), "wp-content", "wp-includes")
+		pages = append(pages, []byte(page+`<img src="/wp-content/uploads/a.jpg">`))
+		size += len(page)
+	}
+	return pages, size
 }
 
 var targetRounds = flag.Int("targets", 0, "rounds of TestTargets; 0 leaves it out")
