@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/media-offload/caddy-media-offload/rewrite"
 )
 
 // BenchmarkChain is what this handler adds to what stands behind it: both are
@@ -49,6 +50,28 @@ func BenchmarkChain(b *testing.B) {
 				b.Fatal("a media URL is still local")
 			}
 			compareChains(b, h, c.path, &c.app)
+		})
+	}
+}
+
+// BenchmarkResolve is what each media URL in a page takes, remembered and not.
+func BenchmarkResolve(b *testing.B) {
+	_, keys := typicalTestPage()
+	h := benchmarkHandler(b, keys)
+	var matches []rewrite.Match
+	for _, key := range keys {
+		matches = append(matches, rewrite.Match{Raw: []byte(key)})
+	}
+	for name, resolve := range map[string]func([]byte, rewrite.Match) ([]byte, bool){"remembered": h.resolve, "looked up": h.lookUp} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var dst []byte
+			for i := 0; b.Loop(); i++ {
+				var ok bool
+				if dst, ok = resolve(dst[:0], matches[i%len(matches)]); !ok {
+					b.Fatal("not found")
+				}
+			}
 		})
 	}
 }

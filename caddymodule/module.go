@@ -163,9 +163,10 @@ type Handler struct {
 
 	site     *media.Site
 	rewriter *rewrite.Rewriter // nil: pages stay as they are
-	reverse  *rewrite.Reverse  // nil: request bodies stay as they are
-	csp      *cspSource        // nil: policies stay as they are
-	cors     *corsCheck        // nil: the public URL is not asked
+	resolved *resolvedURLs
+	reverse  *rewrite.Reverse // nil: request bodies stay as they are
+	csp      *cspSource       // nil: policies stay as they are
+	cors     *corsCheck       // nil: the public URL is not asked
 	cache    *cachePolicy
 	engine   *sharedEngine // nil: not acquired
 
@@ -292,6 +293,7 @@ func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 	if h.PublicURL, err = publicURL(h.PublicURL); err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
+	h.resolved = newResolvedURLs()
 	h.rewriter, err = rewrite.New(rewrite.Config{
 		Hosts:    h.SiteHosts,
 		Prefixes: h.site.Prefixes(),

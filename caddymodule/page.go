@@ -89,35 +89,6 @@ func withoutAcceptEncoding(r *http.Request) *http.Request {
 	return r2
 }
 
-// resolve is rewrite's resolver: the public URL of a media URL, if its object
-// is committed. It answers from memory and local disk alone.
-//
-// (Promise 3: "A URL whose object is not known to be committed stays as it
-// is; the local URL always works.")
-func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
-	var buf [256]byte
-	key, ok := h.site.AppendKey(buf[:0], m.Prefix, m.Raw)
-	if !ok {
-		return dst, false
-	}
-	etag, ok := h.engine.engine.Public(key)
-	if !ok {
-		return dst, false
-	}
-	start := len(dst)
-	dst = appendPublicURL(dst, h.PublicURL, key)
-	h.cors.refers(dst[start:])
-	if h.URLVersion {
-		dst = appendVersion(dst, etag)
-	}
-	return dst, true
-}
-
-// appendPublicURL appends the URL of a key below the public URL.
-func appendPublicURL[T string | []byte](dst []byte, public string, key T) []byte {
-	return media.EscapeKey(append(dst, public...), key)
-}
-
 // bodyTells reports whether the answer's first bytes must be looked at: its
 // header names no type, or an encoding that may not be true.
 func (p *page) bodyTells(status int, hdr http.Header) bool {

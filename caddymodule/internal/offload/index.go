@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -54,6 +55,9 @@ type index struct {
 	cache  *lru.Cache[string, entry]
 	shared bool // several nodes write
 	held   *held
+	// changes grows after each change of the cache, but for what it forgets to
+	// make room: that is still true.
+	changes atomic.Uint64
 }
 
 func newIndex(size int) *index { return &index{cache: newLRU[entry](size), held: newHeld()} }
@@ -78,6 +82,7 @@ func (x *index) get(key string) (entry, bool) { return x.cache.Get(key) }
 // set records a fact that a worker or a reconcile established.
 func (x *index) set(key string, e entry) {
 	x.cache.Add(key, e)
+	x.changes.Add(1)
 	if x.shared && e.based() {
 		x.held.set(key, e.etag)
 	}
@@ -86,19 +91,27 @@ func (x *index) set(key string, e entry) {
 // learn records what was read from a mark or asked of the bucket, unless
 // something is known already: that is newer.
 func (x *index) learn(key string, e entry) {
-	if known, _ := x.cache.ContainsOrAdd(key, e); !known && x.shared && e.state == committed {
+	known, _ := x.cache.ContainsOrAdd(key, e)
+	if known {
+		return
+	}
+	x.changes.Add(1)
+	if x.shared && e.state == committed {
 		x.held.learn(key, e.etag)
 	}
 }
 
 // forget drops a key of which nothing is known any more, and no version held.
 func (x *index) forget(key string) {
-	x.cache.Remove(key)
+	x.evict(key)
 	x.held.drop(key)
 }
 
 // evict drops a key, but not which version of it was on this disk.
-func (x *index) evict(key string) { x.cache.Remove(key) }
+func (x *index) evict(key string) {
+	x.cache.Remove(key)
+	x.changes.Add(1)
+}
 
 // holds reports whether a version is the one that this disk held last.
 func (x *index) holds(key, etag string) bool {
@@ -136,6 +149,7 @@ func (x *index) soil(key string) {
 	}
 	e.state = dirty
 	x.cache.Add(key, e)
+	x.changes.Add(1)
 }
 
 func (x *index) len() int { return x.cache.Len() }

@@ -54,6 +54,11 @@ func (e *Engine) Public(key []byte) (etag string, ok bool) {
 	return x.etag, ok && x.stored() && x.class == media.Public
 }
 
+// Changes is a number that grows with each change that Public might answer
+// differently after. As long as it is what it was before an answer of true, the
+// answer holds.
+func (e *Engine) Changes() uint64 { return e.index.changes.Load() }
+
 // stored reports whether the bucket holds the key's present content.
 func (x entry) stored() bool {
 	return x.state == committed || x.state == bucketOnly || x.state == announced
