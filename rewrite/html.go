@@ -129,7 +129,7 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 	limit := h.w.rw.maxToken
 	plainFrom := pos // where to try skipPlain again
 	for pos < len(src) {
-		if canSkipPlain && pos >= plainFrom && h.foreign.n == 0 {
+		if hasVectors && pos >= plainFrom && h.foreign.n == 0 {
 			pos, plainFrom = skipPlain(src, pos, min(n, pos+limit))
 		}
 		if src[pos] != '<' {

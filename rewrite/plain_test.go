@@ -12,7 +12,7 @@ import (
 func checkPlain(t *testing.T, text []byte) (done, seen int) {
 	t.Helper()
 	blocks := (len(text) - nameMargin) / blockSize
-	if blocks <= 0 || !canSkipPlain {
+	if blocks <= 0 || !hasVectors {
 		return 0, 0
 	}
 	done, seen = plainBlocks(&text[0], blocks, &plainNames)
@@ -66,7 +66,7 @@ func plainPage(rnd *rand.Rand) []byte {
 }
 
 func TestPlainBlocks(t *testing.T) {
-	if !canSkipPlain {
+	if !hasVectors {
 		t.Log("nothing to test on this processor")
 		return
 	}
@@ -95,7 +95,7 @@ func TestPlainBlocks(t *testing.T) {
 
 // plainBlocks passes over none of these, wherever in a block it begins.
 func TestPlainBlocksStop(t *testing.T) {
-	if !canSkipPlain {
+	if !hasVectors {
 		t.Log("nothing to test on this processor")
 		return
 	}
@@ -124,7 +124,7 @@ func FuzzPlain(f *testing.F) {
 
 // BenchmarkPlain is plainBlocks on the tags of BenchmarkTags.
 func BenchmarkPlain(b *testing.B) {
-	if !canSkipPlain {
+	if !hasVectors {
 		b.Skip("nothing to measure on this processor")
 	}
 	pages, size := tagPages()

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// plainBlocks reads nothing behind what it says: there, memory ends.
-func TestPlainBlocksReads(t *testing.T) {
-	if !canSkipPlain {
+// Nothing is read behind the text: there, memory ends.
+func TestVectorReads(t *testing.T) {
+	if !hasVectors {
 		t.Log("nothing to test on this processor")
 		return
 	}
@@ -24,6 +24,7 @@ func TestPlainBlocksReads(t *testing.T) {
 	for i := range text {
 		text[i] = '<'
 		checkPlain(t, text)
+		checkNeedles(t, []string{"aaaa"}, text[i:])
 		text[i] = 'a'
 	}
 }

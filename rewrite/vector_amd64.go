@@ -2,9 +2,9 @@
 
 package rewrite
 
-// canSkipPlain says that the processor has what plainBlocks needs: AVX2 and
-// BMI1, as nearly all since 2013.
-var canSkipPlain = hasAVX2()
+// hasVectors says that the processor has AVX2 and BMI1, as nearly all have since
+// 2013.
+var hasVectors = hasAVX2()
 
 func hasAVX2() bool
 
@@ -15,3 +15,10 @@ func hasAVX2() bool
 //
 //go:noescape
 func plainBlocks(src *byte, blocks int, names *nameSets) (done, seen int)
+
+// findGrams is the first of the n positions in s at which, but for the case of
+// letters, the bytes of a or b stand, or n if there is none. n is a multiple of
+// blockSize; three bytes more are looked at.
+//
+//go:noescape
+func findGrams(s *byte, n int, a, b uint32) int
