@@ -58,7 +58,7 @@ func (w *world) start(i, life int) *member {
 	node, err := New(Config{
 		Store: m.link, Prefix: "offload/", Apply: m.apply, Lost: m.lost,
 		Log:  func() *slog.Logger { return slog.New(slog.DiscardHandler) },
-		Poll: 2 * time.Second, LeaseTTL: w.size.ttl, keepEntries: 10, keepAge: 4 * w.size.ttl, fresh: w.size.ttl * 8 / 10,
+		Poll: w.size.ttl / 2, LeaseTTL: w.size.ttl, keepEntries: 4, keepAge: w.size.ttl * 3 / 2, fresh: w.size.ttl * 8 / 10,
 		clock: m.clock.now, preempt: m.preempt,
 		random: func(n int64) int64 {
 			lock.Lock()
