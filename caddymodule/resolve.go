@@ -51,8 +51,9 @@ func appendPublicURL[T string | []byte](dst []byte, public string, key T) []byte
 }
 
 const (
-	// resolvedSlots is how many public URLs are remembered; a power of two.
-	resolvedSlots = 4 << 10
+	// resolvedSlots is how many public URLs are remembered at most: some 4 MB of
+	// them. It is a power of two, and large so that few share a slot.
+	resolvedSlots = 16 << 10
 	// maxResolved is the size in bytes of the longest one that is, with the URL
 	// that it stands for.
 	maxResolved = 512
