@@ -2,6 +2,9 @@
 
 #include "textflag.h"
 
+// All vector instructions here begin with V: where such ones stand between
+// others, some processors take microseconds for each change.
+//
 // Y0 and Y1 are the block in hand, Y2 to Y5 scratch.
 // These registers hold a bit for each byte of the block, the first one lowest:
 #define LESS R8      // '<', then those that begin a tag
