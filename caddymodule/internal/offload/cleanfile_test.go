@@ -30,7 +30,7 @@ func TestCommittedFileWithoutObject(t *testing.T) {
 		"told of its delete": {look(deletedElsewhere), "", ""},
 		// The delete hit more than it was meant for.
 		"told of another version's delete": {look(otherDeleted), "content", "content"},
-		"this node deleted too much":       {func(e *Engine) { e.forgetDeleted(key) }, "content", "content"},
+		"this node deleted too much":       {func(e *Engine) { e.forgetDeleted(key, nil) }, "content", "content"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

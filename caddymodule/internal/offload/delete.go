@@ -183,15 +183,10 @@ func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
 		for i, key := range keys {
 			names[i] = prefix + key
 		}
-		if err := e.deleteNames(names); err != nil {
-			return err
-		}
-		for _, key := range keys {
-			e.count.deleted.Add(1)
-			e.forgetDeleted(key)
-		}
+		err := e.deleteNames(names)
+		e.afterDelete(keys, err)
 		keys = keys[:0]
-		return nil
+		return err
 	}
 	for info, err := range e.store.List(ctx, below, "") {
 		if err != nil {
@@ -214,24 +209,35 @@ func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
 	return flush()
 }
 
+// afterDelete takes note of what became of keys whose objects were deleted with
+// their directory; with an error they may have been.
+func (e *Engine) afterDelete(keys []string, err error) {
+	for _, key := range keys {
+		e.forgetDeleted(key, err)
+		if err == nil {
+			e.count.deleted.Add(1)
+		}
+	}
+}
+
 // forgetDeleted drops a deleted key from the index, unless a change of it is
 // waiting: then that decides. A file that came since the listing may have been
 // stored before the object was deleted: it is stored again.
-func (e *Engine) forgetDeleted(key string) {
+func (e *Engine) forgetDeleted(key string, err error) {
 	root, rel, ok := e.site.Locate(key)
 	if ok {
-		_, err := e.trees[root].Stat(rel)
-		ok = err == nil
+		_, statErr := e.trees[root].Stat(rel)
+		ok = statErr == nil
 	}
 	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
+	e.queue.endDelete(key)
 	e.recon.touch(key)
-	if ok {
+	switch {
+	case ok:
 		e.queue.schedule(e.queue.storeAgain(key, root, rel, now), now)
-		return
-	}
-	if e.queue.items[key] == nil {
+	case err == nil && e.queue.items[key] == nil:
 		e.index.forget(key)
 	}
 }

@@ -236,7 +236,7 @@ func (e *Engine) deleteBelowShared(s snapshot, class media.Class) (deleted int, 
 // deleteListed deletes those of the objects that were on this disk, and has the
 // others fetched.
 func (e *Engine) deleteListed(s snapshot, found []bucket.Info, prefix string) (deleted int, err error) {
-	var names []string
+	var names, keys []string
 	var changes []cluster.Change
 	for _, info := range found {
 		key := strings.TrimPrefix(info.Key, prefix)
@@ -248,24 +248,48 @@ func (e *Engine) deleteListed(s snapshot, found []bucket.Info, prefix string) (d
 			e.look(key, putElsewhere)
 			continue
 		}
-		names = append(names, info.Key)
+		names, keys = append(names, info.Key), append(keys, key)
 		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: key, ETag: info.ETag})
 	}
 	if len(names) == 0 {
 		return 0, nil
 	}
 	e.markUnannounced(s) // a second try would not find what the first one deleted
-	if err := e.deleteNames(names); err != nil {
-		return 0, err
+	e.queue.beginDelete(keys)
+	err = e.deleteNames(names)
+	e.afterDelete(keys, err)
+	if err == nil {
+		err = e.announce(changes, s)
 	}
-	if err := e.announce(changes, s); err != nil {
+	if err != nil {
 		return 0, err
-	}
-	for _, c := range changes {
-		e.count.deleted.Add(1)
-		e.forgetDeleted(c.Key)
 	}
 	return len(changes), nil
+}
+
+// beginDelete notes that the objects of keys are being deleted with their
+// directory, until afterDelete.
+func (q *queue) beginDelete(keys []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, key := range keys {
+		q.deleting[key]++
+	}
+}
+
+// endDelete is the end of beginDelete for a key. The caller holds mu.
+func (q *queue) endDelete(key string) {
+	if q.deleting[key]--; q.deleting[key] <= 0 {
+		delete(q.deleting, key)
+	}
+}
+
+// superseded reports whether what was seen of an item may be due to a delete of
+// this node's, or has changed since.
+func (q *queue) superseded(s snapshot) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.deleting[s.key] > 0 || s.item.gen != s.gen
 }
 
 // decides reports whether a file has an item that alone knows which object went

@@ -43,6 +43,9 @@ type queue struct {
 	idle    itemHeap           // background items
 	heard   map[*item]struct{} // items of others' changes
 	clients map[string]map[*item]struct{}
+	// deleting are keys whose objects go with their directory just now, although
+	// a file may be there again.
+	deleting map[string]int
 
 	backgrounds int // background items in the queue
 	room        chan struct{}
@@ -51,12 +54,13 @@ type queue struct {
 
 func newQueue() *queue {
 	return &queue{
-		items:   make(map[string]*item),
-		order:   list.New(),
-		clients: make(map[string]map[*item]struct{}),
-		heard:   make(map[*item]struct{}),
-		room:    make(chan struct{}, 1),
-		wake:    make(chan struct{}, 1),
+		items:    make(map[string]*item),
+		order:    list.New(),
+		clients:  make(map[string]map[*item]struct{}),
+		heard:    make(map[*item]struct{}),
+		deleting: make(map[string]int),
+		room:     make(chan struct{}, 1),
+		wake:     make(chan struct{}, 1),
 	}
 }
 
