@@ -122,7 +122,10 @@ func (q *queue) hear(key string, root int, rel string, c elsewhere, now time.Tim
 		q.freeBackground()
 	}
 	it.gen, it.heard = q.gen, q.gen
-	it.elsewhere, it.why, it.version, it.size = true, c.why, c.version, c.size
+	if !it.elsewhere || !it.why.outlasts(c.why) {
+		it.why = c.why
+	}
+	it.elsewhere, it.version, it.size = true, c.version, c.size
 	q.heard[it] = struct{}{}
 	return it
 }

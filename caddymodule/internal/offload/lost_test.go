@@ -1,6 +1,11 @@
 package offload
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
 
 // What the log did not tell is found by comparing disk and bucket, also of files
 // that this node has committed itself.
@@ -26,5 +31,28 @@ func TestComparingFindsWhatTheLogDidNotTell(t *testing.T) {
 	}
 	if got := a.conflicts(); len(got) > 0 {
 		t.Errorf("kept aside: %q", got)
+	}
+}
+
+// A file goes that another node deleted, also if a third one tells of the version
+// that it had met before, and both are heard of at once.
+//
+// Promise 6: "Overwrites and deletes reach the other disks within about a second."
+func TestDeleteBeforeALatePut(t *testing.T) {
+	t.Parallel()
+	s := newNodes(t, 1).ready()[0]
+	s.mustUpload(func() { s.write("x.jpg", "content") })
+	s.idle()
+	if err := s.faults.Delete(t.Context(), "media/x.jpg"); err != nil {
+		t.Fatal(err)
+	}
+	etag := fullHash("content")
+	s.e.apply([]cluster.Change{
+		{Op: cluster.Delete, Key: "x.jpg", ETag: etag},
+		{Op: cluster.Put, Key: "x.jpg", Class: media.Public, Size: 7, ETag: etag},
+	})
+	s.idle()
+	if got := s.read("x.jpg"); got != "" {
+		t.Errorf("the file is %q", got)
 	}
 }

@@ -234,7 +234,7 @@ func (n *simNode) touch(key string, change simItem) {
 		})
 	}
 	it.gen++
-	if change.look {
+	if change.look && !(it.look && it.why.outlasts(change.why)) {
 		it.look, it.why = true, change.why
 	}
 	it.wrote = it.wrote || change.wrote

@@ -47,6 +47,11 @@ const (
 	otherDeleted
 )
 
+// outlasts reports whether a cause that has not been dealt with stays when another
+// is heard of: who tells of a Put may have seen it before the delete that the log
+// has before it.
+func (c cause) outlasts(next cause) bool { return c == deletedElsewhere && next == putElsewhere }
+
 // verdict is what has to be done so that disk and bucket agree on a key.
 type verdict uint8
 
