@@ -138,9 +138,9 @@ type link struct {
 	random  *rand.Rand
 	latency time.Duration
 	lost    float64       // share of requests, and of answers, that are lost
-	slow    float64       // share of requests that arrive late
+	slow    float64       // share of requests of which they or their answers arrive late
 	slowest time.Duration // how late at most
-	late    time.Time     // when all slow requests have arrived
+	late    time.Time     // when all of these have arrived
 	grain   time.Duration // what times are multiples of
 	halts   float64       // share of locks before which a goroutine stands still
 	longest time.Duration // how long at most
@@ -166,8 +166,12 @@ func (l *link) fate() fate {
 		back:  (l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency)))).Truncate(l.grain),
 	}
 	if l.random.Float64() < l.slow {
-		f.there += time.Duration(l.random.Int64N(int64(l.slowest)))
-		if arrives := time.Now().Add(f.there); arrives.After(l.late) {
+		way := &f.there
+		if l.random.IntN(2) == 0 {
+			way = &f.back
+		}
+		*way += time.Duration(l.random.Int64N(int64(l.slowest)))
+		if arrives := time.Now().Add(*way); arrives.After(l.late) {
 			l.late = arrives
 		}
 	}

@@ -98,9 +98,11 @@ type world struct {
 	store  *memStore
 	names  []string
 	size   size
-	ends   time.Time     // of work and new faults
-	calm   time.Time     // when the last fault has ended
-	quiet  bool          // nothing fails
+	ends   time.Time // of work and new faults
+	calm   time.Time // when the last fault has ended
+	quiet  bool      // nothing fails
+	faults []int     // what may happen: a few kinds more often find more than all now and then
+	poll   time.Duration
 	halts  float64       // share of locks before which a goroutine stands still
 	grain  time.Duration // what times are multiples of, so that events meet
 
@@ -123,18 +125,17 @@ type world struct {
 type size struct {
 	nodes, names, requests int
 	ttl                    time.Duration // of leases; faults and freshness are measured by it
-	rest                   time.Duration // between two requests, at most
 	work                   time.Duration
 }
 
 func drawSize(random *rand.Rand) size {
-	s := size{nodes: 2, names: 1 + random.IntN(4), requests: 1 + random.IntN(3), ttl: minTTL, rest: 3 * time.Second >> random.IntN(6)}
-	s.work = 2*time.Second + s.rest + time.Duration(random.Int64N(2*int64(s.rest)))
+	s := size{nodes: 2, names: 1 + random.IntN(4), requests: 1 + random.IntN(2), ttl: minTTL}
+	s.work = 3*time.Second + time.Duration(random.Int64N(int64(7*time.Second)))
 	switch n := random.IntN(1000); {
 	case n == 0:
-		s = size{nodes: 10 + random.IntN(41), names: 4, requests: 3, ttl: 10 * time.Second, rest: 3 * time.Second, work: 20 * time.Second}
+		s = size{nodes: 10 + random.IntN(41), names: 4, requests: 3, ttl: 10 * time.Second, work: 20 * time.Second}
 	case n < 20:
-		s = size{nodes: 2 + random.IntN(5), names: 1 + random.IntN(6), requests: 3, ttl: 10 * time.Second, rest: 3 * time.Second}
+		s = size{nodes: 2 + random.IntN(5), names: 1 + random.IntN(6), requests: 3, ttl: 10 * time.Second}
 		s.work = 15*time.Second + time.Duration(random.Int64N(int64(45*time.Second)))
 	case n < 200:
 		s.nodes = 3
@@ -214,6 +215,11 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.store.onPut = w.wrote
 	w.size = drawSize(w.random)
 	w.quiet = w.random.IntN(4) == 0
+	w.faults = w.random.Perm(faultKinds)[:1+w.random.IntN(faultKinds)]
+	w.poll = w.size.ttl / 2
+	if w.random.IntN(4) == 0 {
+		w.poll *= 6
+	}
 	if w.random.IntN(4) > 0 {
 		w.halts = 1 / float64(int(8)<<w.random.IntN(4))
 	}

@@ -7,11 +7,14 @@ import (
 	"time"
 )
 
+// faultKinds is how many things disturb knows.
+const faultKinds = 10
+
 // disturb does one thing to the world.
 func (w *world) disturb() {
 	m := w.members[w.random.IntN(len(w.members))]
 	lasts := time.Duration(w.random.Int64N(2 * int64(w.size.ttl)))
-	switch w.random.IntN(10) {
+	switch w.faults[w.random.IntN(len(w.faults))] {
 	case 0:
 		m.during(lasts, func(l *link) { l.cut = true }, func(l *link) { l.cut = false })
 	case 1, 2:
@@ -55,13 +58,17 @@ func (w *world) pause(m *member, lasts time.Duration) {
 
 func (m *member) during(lasts time.Duration, from, to func(*link)) {
 	m.link.set(from)
-	if until := time.Now().Add(lasts); until.After(m.world.calm) {
-		m.world.calm = until
-	}
+	m.world.disturbedFor(lasts)
 	m.world.crashed.Go(func() {
 		time.Sleep(lasts)
 		m.link.set(to)
 	})
+}
+
+func (w *world) disturbedFor(lasts time.Duration) {
+	if until := time.Now().Add(lasts); until.After(w.calm) {
+		w.calm = until
+	}
 }
 
 // crash ends a node at once, so that nothing it sends from now on arrives, and
@@ -74,8 +81,10 @@ func (w *world) crash(m *member) {
 
 // shut has a node end in peace, and starts another in its place.
 func (w *world) shut(m *member) {
+	lasts := 2 * w.size.ttl
+	w.disturbedFor(lasts)
 	w.crashed.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*w.size.ttl)
+		ctx, cancel := context.WithTimeout(context.Background(), lasts)
 		defer cancel()
 		_ = m.node.Close(ctx)
 		m.end()

@@ -58,7 +58,7 @@ func (w *world) start(i, life int) *member {
 	node, err := New(Config{
 		Store: m.link, Prefix: "offload/", Apply: m.apply, Lost: m.lost,
 		Log:  func() *slog.Logger { return slog.New(slog.DiscardHandler) },
-		Poll: w.size.ttl / 2, LeaseTTL: w.size.ttl, keepEntries: 4, keepAge: w.size.ttl * 3 / 2, fresh: w.size.ttl * 8 / 10,
+		Poll: w.poll, LeaseTTL: w.size.ttl, keepEntries: 4, keepAge: w.size.ttl * 3 / 2, fresh: w.size.ttl * 8 / 10,
 		clock: m.clock.now, preempt: m.preempt,
 		random: func(n int64) int64 {
 			lock.Lock()
@@ -108,7 +108,11 @@ func (m *member) preempt() {
 // requests does what the requests of a site do, one after the other.
 func (m *member) requests(random *rand.Rand) {
 	for time.Now().Before(m.world.ends) && m.ctx.Err() == nil {
-		ctx, cancel := context.WithTimeout(m.ctx, time.Duration(1+random.Int64N(int64(time.Minute))))
+		patience := 6 * m.world.size.ttl
+		if random.IntN(3) == 0 {
+			patience = m.world.size.ttl
+		}
+		ctx, cancel := context.WithTimeout(m.ctx, time.Duration(1+random.Int64N(int64(patience))))
 		switch random.IntN(4) {
 		case 0:
 			m.append(ctx, random)
@@ -118,7 +122,7 @@ func (m *member) requests(random *rand.Rand) {
 			m.upload(ctx, random)
 		}
 		cancel()
-		time.Sleep(m.world.below(random, m.world.size.rest))
+		time.Sleep(m.world.below(random, 3*time.Second>>(5*random.IntN(2))))
 	}
 }
 
