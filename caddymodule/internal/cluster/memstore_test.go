@@ -161,10 +161,7 @@ func (l *link) fate() fate {
 	if l.latency == 0 {
 		return fate{}
 	}
-	f := fate{
-		there: (l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency)))).Truncate(l.grain),
-		back:  (l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency)))).Truncate(l.grain),
-	}
+	f := fate{there: l.takes(), back: l.takes()}
 	if l.random.Float64() < l.slow {
 		way := &f.there
 		if l.random.IntN(2) == 0 {
@@ -178,6 +175,13 @@ func (l *link) fate() fate {
 	f.lostThere = l.cut || l.dead || l.random.Float64() < l.lost
 	f.lostBack = l.random.Float64() < l.lost
 	return f
+}
+
+// takes returns how long a request or its answer takes. It is never no time at all:
+// no clock would go on.
+func (l *link) takes() time.Duration {
+	d := l.latency/2 + time.Duration(l.random.Int64N(int64(l.latency)))
+	return d.Truncate(l.grain) + time.Microsecond
 }
 
 // stand waits while the node is paused.

@@ -82,8 +82,9 @@ func (w *world) start(i, life int) *member {
 			}
 			time.Sleep(time.Second)
 		}
+		position := node.Stats().Position
 		m.mu.Lock()
-		m.position = node.Stats().Position
+		m.position = position
 		m.mu.Unlock()
 		m.background.Go(func() { node.Run(m.ctx) })
 		for _, seed := range seeds {
