@@ -57,8 +57,9 @@ var (
 //     clock alone; an append is acknowledged before it is written; nobody is told
 //     that an owner has left;
 //   - this, within ten seconds: Lost is not called, no freshness check;
-//   - this, within a minute: the lease's deadline is counted from the answer, no
-//     check of an entry below the log;
+//   - this, but hardly ever (once or twice in 25 seconds, or not at all): the lease's
+//     deadline is counted from the answer; no check of an entry below the log, which
+//     TestEntryBelowTheLog always notices;
 //   - tests of their own: a lease never expires for its holder (TestCrashedHolder);
 //     a slot that was taken over counts as one never used
 //     (TestClaimCatchesUpAfterWaiting); the predecessor of an entry is not demanded
