@@ -96,6 +96,35 @@ func TestGrantedBeforeItsRelease(t *testing.T) {
 	})
 }
 
+// A claim that looked while a slow renewal was under way, and the lease had run out
+// meanwhile, hears that it has it after all.
+func TestRenewedAfterItRanOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := join(t, linkTo(newMemStore(), 10*time.Millisecond))
+		c := n.Claim()
+		defer c.Release()
+		c.Add("x")
+		time.Sleep(time.Second)
+		l, s := &n.leases, n.leases.slots[slotOf("x")]
+		l.mu.Lock()
+		s.deadline = instant{}
+		l.mu.Unlock()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got := make(chan error, 1)
+		go func() { got <- c.Wait(ctx) }()
+		synctest.Wait()
+		l.mu.Lock()
+		s.hold(s.etag, n.now()) // the answer to the renewal
+		s.grant()
+		l.settle()
+		l.mu.Unlock()
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A claim that comes while its node is being closed keeps nothing from being given
 // back.
 func TestClaimWhileClosing(t *testing.T) {

@@ -193,6 +193,9 @@ func (s *slot) hold(etag string, sent instant) {
 	s.mode, s.etag, s.unsure = mine, etag, false
 	s.deadline, s.renewAt = sent.add(ttl-margin(ttl)), sent.add(ttl/3)
 	s.calm()
+	if s.owner != nil {
+		s.leases.unsettle(s.owner) // it may have looked when this answer was late and the lease had run out
+	}
 }
 
 // freed notes that the object says that nobody has the lease. If this node
