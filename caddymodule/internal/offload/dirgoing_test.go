@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -38,4 +39,22 @@ func TestToldOfWhileItsDirectoryGoes(t *testing.T) {
 		t.Errorf("the object is %q, the file %q", object, file)
 	}
 	s.equal()
+}
+
+// The app may delete at once what another node wrote into new directories.
+//
+// Promise 1: "every file that was written, renamed or deleted in a media root
+// while it ran is committed".
+func TestDeletedAsSoonAsItIsThere(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2).ready()
+	for i := range 20 {
+		key := fmt.Sprintf("%d%s/x.jpg", i, strings.Repeat("/d", 30))
+		ns[0].mustUpload(func() { ns[0].write(key, "content") })
+		ns[1].mustUpload(func() { ns[1].remove(key) })
+		if object := ns[0].readObject(key); object != "" {
+			t.Fatalf("%s was deleted, and the bucket has it", key)
+		}
+	}
+	ns.agree()
 }

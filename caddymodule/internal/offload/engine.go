@@ -109,6 +109,7 @@ type Engine struct {
 	backlog  backlog
 	goneDirs *lru.Cache[string, struct{}] // keys of directories that other nodes removed
 	placed   *lru.Cache[string, placed]   // what was brought from other nodes last
+	watched  atomic.Uint64                // of the files that were fetched, those whose directories are watched
 
 	life context.Context // ends with Stop: no new work is begun
 	stop context.CancelFunc

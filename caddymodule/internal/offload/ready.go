@@ -118,11 +118,27 @@ func (r *Request) seeOthers(ctx context.Context) error {
 		return err
 	}
 	w := &wait{done: make(chan struct{})}
-	items := e.queue.collectHeard(w, resembles, time.Now())
-	if len(items) == 0 {
+	if items := e.queue.collectHeard(w, resembles, time.Now()); len(items) > 0 {
+		if err := e.await(ctx, w, items); err != nil {
+			return err
+		}
+	}
+	return e.watchFetched(ctx)
+}
+
+// watchFetched returns when the directories of all files that were fetched until
+// now are watched: the app may delete them at once, and a file that went before
+// its directory was watched is not missed by anyone.
+func (e *Engine) watchFetched(ctx context.Context) error {
+	fetched := e.count.fetched.Load()
+	if e.watched.Load() >= fetched {
 		return nil
 	}
-	return e.await(ctx, w, items)
+	if err := e.barrier(ctx); err != nil {
+		return fmt.Errorf("looking at what was fetched: %w", err)
+	}
+	e.watched.Store(fetched)
+	return nil
 }
 
 // awaitNames waits until the names of all media are known, unless the bucket is
