@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets of the main module.
-#   integration/fuzz.sh          20 s for each of rewrite; 3 s for each of the
-#                                packages that are built fast when instrumented
+#   integration/fuzz.sh          20 s for each format that rewrite reads, 3 s for
+#                                the others of packages that are built fast when
+#                                instrumented
 #   integration/fuzz.sh 10m      10 minutes for each of all packages
 #   integration/fuzz.sh 1m ./rewrite    those of some packages
 set -euo pipefail
@@ -18,9 +19,11 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for package in "$@"; do
-	each=${time:-3s}
-	[ -n "$time" ] || [ "$package" != ./rewrite ] || each=20s
 	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz'); do
+		case $target in
+		FuzzHTML | FuzzCSS | FuzzJSON | FuzzXML | FuzzReverse) each=${time:-20s} ;;
+		*) each=${time:-3s} ;;
+		esac
 		printf 'fuzz %s %s %s\n' "$each" "$package" "$target"
 		if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$each" "$package" >"$log"; then
 			grep -v '^fuzz: elapsed' "$log"
