@@ -34,7 +34,7 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 		}
 	case adopt:
 		own := info.Meta[metaNode] == n.id && file != cleanFile
-		if (own || seen.wrote || seen.untold) && n.tell(ctx, cluster.Put, key, f.content) != nil {
+		if (own || seen.mayTell()) && n.tell(ctx, cluster.Put, key, f.content) != nil {
 			return false
 		}
 		n.replace(key, f, simFile{content: f.content, base: info.ETag})
@@ -55,7 +55,7 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 			return false
 		}
 	case fetch:
-		if !n.fetch(ctx, key, it, f, there, seen.wrote || seen.untold) {
+		if !n.fetch(ctx, key, it, f, there, seen.mayTell()) {
 			return false
 		}
 	case removeFile:

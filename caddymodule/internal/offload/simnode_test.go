@@ -65,6 +65,11 @@ type simItem struct {
 	nonce   string // goes with each Put
 }
 
+// mayTell reports whether the other nodes may not know of the object, as
+// snapshot.untold does: once one of them has told of it, the app's own change is no
+// reason to, or nodes would answer each other for ever.
+func (it simItem) mayTell() bool { return it.untold || it.wrote && it.why == ownChange }
+
 func (n *simNode) files() map[string]simFile {
 	n.mu.Lock()
 	defer n.mu.Unlock()
