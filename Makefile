@@ -36,7 +36,7 @@ lint:
 	$(BIN)/golangci-lint run ./...
 	cd integration && $(BIN)/golangci-lint run --build-tags integration ./...
 
-fuzz: ## every fuzz target; FUZZTIME=10m: that long each
+fuzz: ## the formats that rewrite reads, 20 s each; FUZZTIME=10m: every target, that long
 	integration/fuzz.sh $(FUZZTIME)
 
 soak: tools ## long campaigns: hours

@@ -20,9 +20,8 @@ import (
 // (-150x150, -scaled, -rotated), edited ones (-e1699999999999), previews (-pdf)
 // and to make a name unique (-1; Drupal: _0).
 //
-// It knows no transliteration of other scripts than Latin, and of Unicode's
-// compositions only those of Latin and Cyrillic: an app that makes "foto" out of
-// Cyrillic letters is not followed.
+// It knows no transliteration of other scripts than Latin: an app that makes
+// "foto" out of Cyrillic letters is not followed.
 func NameStem(name string) string {
 	var buf, out [2 * maxSegment]byte
 	safe := appendSafe(buf[:0], baseName(name))
@@ -50,8 +49,8 @@ func baseName(name string) string {
 }
 
 // symbol stands in a safe name for what is no letter or digit but may stay in
-// the app's name: an emoji, an accent of its own, an @. "@-1.jpg" is a name made
-// of "@.jpg", where "-1.jpg" is WordPress' "1.jpg".
+// the app's name: an emoji, an accent without a letter, an @. "@-1.jpg" is a name
+// made of "@.jpg", where "-1.jpg" is WordPress' "1.jpg".
 const symbol = 1
 
 // appendSafe appends name in lower case and without accents. Of what is neither
@@ -59,31 +58,52 @@ const symbol = 1
 // hyphen, and other punctuation of ASCII is dropped, as WordPress and Joomla do;
 // but WordPress keeps @ and ^.
 func appendSafe(dst []byte, name string) []byte {
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			var buf [2 * maxSegment]byte
+			return appendSafeUnicode(dst, decomposed(buf[:0], name))
+		}
+	}
+	for i := range len(name) {
+		dst = appendSafeASCII(dst, name[i])
+	}
+	return dst
+}
+
+// appendSafeUnicode is appendSafe for a decomposed name.
+func appendSafeUnicode(dst, name []byte) []byte {
 	for i := 0; i < len(name); {
-		c := name[i]
-		if c < utf8.RuneSelf {
+		if c := name[i]; c < utf8.RuneSelf {
 			dst = appendSafeASCII(dst, c)
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(name[i:])
-		if r == utf8.RuneError && size == 1 {
-			r = rune(c) // WordPress takes what is not UTF-8 for ISO 8859-1
-		}
+		r, size := utf8.DecodeRune(name[i:])
 		i += size
 		r = unicode.ToLower(r)
-		switch letters := unaccented(r); {
+		switch letters := spelledOut(r); {
 		case letters != "":
 			dst = append(dst, letters...)
 		case unicode.IsSpace(r):
 			dst = append(dst, '-')
 		case unicode.IsLetter(r), unicode.IsDigit(r):
 			dst = utf8.AppendRune(dst, r)
+		case unicode.Is(unicode.Mn, r) && endsInLetter(dst):
 		default:
 			dst = append(dst, symbol)
 		}
 	}
 	return dst
+}
+
+// endsInLetter reports whether an accent that follows is one of a letter, or of
+// a digit.
+func endsInLetter(safe []byte) bool {
+	if len(safe) == 0 {
+		return false
+	}
+	c := safe[len(safe)-1]
+	return isAlphanumeric(c) || c >= utf8.RuneSelf
 }
 
 func appendSafeASCII(dst []byte, c byte) []byte {
