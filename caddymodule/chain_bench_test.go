@@ -32,9 +32,12 @@ func BenchmarkChain(b *testing.B) {
 		app        proxied
 	}{
 		{"page in 32K", "/a-post/", proxied{contentType: html, body: page, piece: 32 << 10}},
+		{"page in 32K, each time another", "/a-post/", proxied{contentType: html, body: bytes.Clone(page), piece: 32 << 10, nonce: true}},
 		{"page in 4K", "/a-post/", proxied{contentType: html, body: page, piece: 4 << 10}},
 		{"page in 8K, each flushed", "/a-post/", proxied{contentType: html, body: page, piece: 8 << 10, flush: true}},
+		{"page in 8K, each flushed, each time another", "/a-post/", proxied{contentType: html, body: bytes.Clone(page), piece: 8 << 10, flush: true, nonce: true}},
 		{"page without media", "/a-post/", proxied{contentType: html, body: noMedia, piece: 32 << 10}},
+		{"page without media, each time another", "/a-post/", proxied{contentType: html, body: bytes.Clone(noMedia), piece: 32 << 10, nonce: true}},
 		{"page of 5K", "/a-post/", proxied{contentType: html, body: page[:5000], piece: 32 << 10}},
 		{"JSON of 200 B", "/wp-json/x/v1/count", proxied{contentType: "application/json", body: []byte(`{"text":"` + repeat("word ", 189) + `"}`), piece: 32 << 10}},
 		{"picture that the app sends", "/index.php", proxied{contentType: "image/png", body: page, piece: 32 << 10}},
@@ -139,9 +142,19 @@ type proxied struct {
 	body        []byte
 	piece       int
 	flush       bool // each piece, as the length is not known
+	nonce       bool // the title is another each time
+	served      uint64
 }
 
 func (p *proxied) ServeHTTP(w http.ResponseWriter, _ *http.Request) error {
+	if p.nonce {
+		p.served++
+		title := p.body[bytes.Index(p.body, []byte("<title>"))+len("<title>"):]
+		for i, n := 0, p.served; i < len("A post"); i++ {
+			title[i] = 'a' + byte(n&15)
+			n >>= 4
+		}
+	}
 	hdr := w.Header()
 	hdr["Content-Type"] = []string{p.contentType}
 	hdr["Date"] = []string{"Sun, 22 Nov 2026 04:00:00 GMT"}

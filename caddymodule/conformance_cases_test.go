@@ -196,7 +196,7 @@ var conformanceCases = []conformanceCase{
 		},
 		check: func(t *testing.T, m conformanceMode, a answer, _ []http.Header) {
 			wantPage(t, m, a)
-			if m.method == http.MethodPost {
+			if m.method == http.MethodPost && !m.rewrites {
 				return // the app's flush came to nothing, so net/http may know the length
 			}
 			if got := a.Trailer.Get("X-Checksum"); got != "42" {

@@ -164,6 +164,7 @@ type Handler struct {
 	site     *media.Site
 	rewriter *rewrite.Rewriter // nil: pages stay as they are
 	resolved *resolvedURLs
+	pages    *pageMemory
 	reverse  *rewrite.Reverse // nil: request bodies stay as they are
 	csp      *cspSource       // nil: policies stay as they are
 	cors     *corsCheck       // nil: the public URL is not asked
@@ -294,6 +295,7 @@ func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 		return fmt.Errorf("public_url: %w", err)
 	}
 	h.resolved = newResolvedURLs()
+	h.pages = newPageMemory(func() uint64 { return h.engine.engine.Changes() })
 	h.rewriter, err = rewrite.New(rewrite.Config{
 		Hosts:    h.SiteHosts,
 		Prefixes: h.site.Prefixes(),

@@ -9,14 +9,76 @@ import (
 	"time"
 )
 
-// rewriteLocked passes decoded bytes through the rewriter.
+// rewriteLocked passes decoded bytes through the rewriter, or keeps them unread
+// as long as they may turn out to be a page that is remembered.
 func (w *responseWriter) rewriteLocked(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
+	switch {
+	case w.closed:
 		return 0, http.ErrAbortHandler
+	case w.unread == nil:
+		return w.rewriter.Write(p)
+	case w.unread.Len()+len(p) <= pageBuffer:
+		w.setDeadline()
+		return w.unread.Write(p)
+	}
+	if err := w.readUnread(); err != nil {
+		return 0, err
 	}
 	return w.rewriter.Write(p)
+}
+
+// readUnread passes on to the rewriter what was kept from it. w.mu is held.
+func (w *responseWriter) readUnread() error {
+	if w.unread == nil {
+		return nil
+	}
+	buf := w.unread
+	w.unread = nil
+	defer giveBack(buf)
+	_, err := w.rewriter.Write(buf.Bytes())
+	return err
+}
+
+// endRewriting makes the whole page what it is to be. w.mu is held.
+func (w *responseWriter) endRewriting() error {
+	if w.unread == nil {
+		return w.finishRewriter()
+	}
+	in, memory, info := w.unread.Bytes(), w.page.memory, &w.page.info
+	changes := memory.changes() // before the rewriter asks: a change may come after
+	key := memory.key(info, in)
+	if p := memory.find(key, info, in, changes); p != nil {
+		w.ready, w.replaced = in, w.replaced || p.out != nil
+		if p.out != nil {
+			w.ready = p.out
+		}
+		return nil
+	}
+	buf := w.unread
+	w.unread = nil
+	defer giveBack(buf)
+	if _, err := w.rewriter.Write(in); err != nil {
+		return err
+	}
+	if err := w.finishRewriter(); err != nil {
+		return err
+	}
+	switch {
+	case w.sent: // it grew over the limit
+	case w.rewriter.Replaced() > 0:
+		memory.note(key, info, in, w.buf.Bytes(), changes)
+	default:
+		memory.note(key, info, in, nil, changes)
+	}
+	return nil
+}
+
+func (w *responseWriter) finishRewriter() error {
+	err := w.rewriter.Finish()
+	w.replaced = w.replaced || w.rewriter.Replaced() > 0
+	return err
 }
 
 // output keeps p back as far as it must and sends the rest. w.mu is held.
@@ -53,8 +115,11 @@ func (w *responseWriter) setDeadline() {
 	}
 }
 
-// kept is how much is kept back.
+// kept is how much is kept back of what is to be sent.
 func (w *responseWriter) kept() int {
+	if w.ready != nil {
+		return len(w.ready)
+	}
 	if w.buf == nil {
 		return 0
 	}
@@ -77,6 +142,11 @@ func (w *responseWriter) sendKept(n int) error {
 	if n == 0 {
 		return nil
 	}
+	if w.ready != nil { // all of it
+		_, err := w.ResponseWriter.Write(w.ready)
+		w.ready = nil
+		return err
+	}
 	_, err := w.ResponseWriter.Write(w.buf.Next(n))
 	return err
 }
@@ -93,6 +163,9 @@ func (w *responseWriter) expire() {
 
 // flushPage sends all of a page that can be decided. w.mu is held.
 func (w *responseWriter) flushPage() error {
+	if err := w.readUnread(); err != nil {
+		return err
+	}
 	if err := w.rewriter.Flush(); err != nil {
 		return err
 	}
@@ -167,6 +240,14 @@ var bufferPool = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte,
 
 // maxPooled is the size above which a buffer is not kept for another answer.
 const maxPooled = 2 * pageBuffer
+
+// giveBack puts a buffer, which may be nil, into the pool.
+func giveBack(buf *bytes.Buffer) {
+	if buf != nil && buf.Cap() <= maxPooled {
+		buf.Reset()
+		bufferPool.Put(buf)
+	}
+}
 
 // rewriterOutput is a responseWriter as what its rewriter writes to.
 type rewriterOutput responseWriter

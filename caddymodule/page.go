@@ -15,6 +15,7 @@ import (
 // to be of a type that has any.
 type page struct {
 	rewriter *rewrite.Rewriter
+	memory   *pageMemory
 	csp      *cspSource
 	info     rewrite.Page
 	head     bool // the answer to a HEAD request
@@ -40,7 +41,7 @@ func (h *Handler) newPage(r *http.Request, q *requestPaths) *page {
 	if r.TLS != nil {
 		info.Scheme = "https"
 	}
-	return &page{rewriter: h.rewriter, csp: h.csp, info: info, head: r.Method == http.MethodHead}
+	return &page{rewriter: h.rewriter, memory: h.pages, csp: h.csp, info: info, head: r.Method == http.MethodHead}
 }
 
 // noRewrite asks the preset about the path that the client sent and about the

@@ -21,8 +21,9 @@ const (
 	// of it is there and whether it changed: then Content-Length and ETag can
 	// stay. More would only add memory.
 	pageBuffer = 256 << 10
-	// pageDelay is how long the first bytes of a page may wait for the rest.
-	// An app that takes longer than this between two writes is streaming.
+	// pageDelay is how long the first bytes of a page may wait for the rest, even
+	// if they are flushed: reverse_proxy flushes each piece of an answer without a
+	// length, as all of PHP's are. An app that takes longer is streaming.
 	pageDelay = 2 * time.Millisecond
 	// holdTail is how much of an answer that outgrew the hold buffer is kept
 	// back until the end, so that the client cannot have the last byte.
@@ -58,7 +59,9 @@ type responseWriter struct {
 	replaced bool          // the body differs from the app's
 	limit    int           // bytes kept back before the header is sent; 0: none, pass
 	tail     int           // bytes kept back after that
+	unread   *bytes.Buffer // what is kept from the rewriter, as the page may be a remembered one; nil: nothing is
 	buf      *bytes.Buffer // what is kept back; nil: nothing yet
+	ready    []byte        // in its place, the whole body of a remembered page
 	sent     bool          // the header went out
 	ended    bool          // the app has ended its answer
 	closed   bool
@@ -145,6 +148,9 @@ func (w *responseWriter) beginRewriting(hdr http.Header, held bool) {
 		w.limit = pageBuffer
 	}
 	w.rewriter = w.page.newWriter((*rewriterOutput)(w))
+	if !held {
+		w.unread = bufferPool.Get().(*bytes.Buffer)
+	}
 	if encoding := contentEncoding(hdr.Get("Content-Encoding")); encoding != "" && encoding != "identity" {
 		hdr.Del("Content-Encoding")
 		hdr.Del("Content-Length")
@@ -194,6 +200,8 @@ func (w *responseWriter) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
+	case w.tail == 0 && !w.sent:
+		w.setDeadline() // most who flush do so because they do not know the length
 	case w.tail == 0:
 		return w.flushPage()
 	case w.sent:
@@ -243,9 +251,7 @@ func (w *responseWriter) endBody() error {
 	if w.rewriter == nil {
 		return nil
 	}
-	err := w.rewriter.Finish()
-	w.replaced = w.replaced || w.rewriter.Replaced() > 0
-	return err
+	return w.endRewriting()
 }
 
 // release sends all that was kept back. Call endBody first.
@@ -263,6 +269,11 @@ func (w *responseWriter) release() error {
 		w.sendHeader(true)
 	}
 	err := w.sendKept(w.kept())
+	if w.hasTrailers() {
+		// Without it net/http might find out the length and drop them, as the app
+		// knows: it has flushed, which need not have gone further than here.
+		_ = w.flushClient() // an error shows at the end
+	}
 	w.publishTrailers()
 	return err
 }
@@ -324,11 +335,9 @@ func (w *responseWriter) close() {
 		_ = w.rewriter.Close() // gives it back to its pool; output discards
 		w.rewriter = nil
 	}
-	if w.buf != nil && w.buf.Cap() <= maxPooled {
-		w.buf.Reset()
-		bufferPool.Put(w.buf)
-	}
-	w.buf = nil
+	giveBack(w.buf)
+	giveBack(w.unread)
+	w.buf, w.unread, w.ready = nil, nil, nil
 }
 
 // isStream reports whether an answer wants to be passed on as it comes.

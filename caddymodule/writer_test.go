@@ -65,7 +65,8 @@ func newTestPage(t testing.TB) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &page{rewriter: rewriter, info: rewrite.Page{Scheme: "http", Host: "site.test", Path: "/"}}
+	memory := newPageMemory(func() uint64 { return 0 })
+	return &page{rewriter: rewriter, memory: memory, info: rewrite.Page{Scheme: "http", Host: "site.test", Path: "/"}}
 }
 
 // TestSmallPageInOneWrite: a page that the app writes in pieces leaves whole.

@@ -94,7 +94,7 @@ func (b *bench) nodes() error {
 			return err
 		}
 	}
-	b.reportNodes(cells)
+	b.reportNodes(cells, t.store.RealDelay(longestDelay))
 	t.setDelay(0)
 	if err := t.reportIdle(cells[len(cells)-1]); err != nil {
 		return err
@@ -300,12 +300,14 @@ func (t *team) last(since time.Time, files map[string]int64, has func(f follower
 	return time.Since(since), errors.Join(errs...)
 }
 
-func (b *bench) reportNodes(cells []*nodesCell) {
+// reportNodes tells of the cells. A round trip is what the proxy really delayed
+// a request by, roundTrip: timers are late.
+func (b *bench) reportNodes(cells []*nodesCell, roundTrip time.Duration) {
 	b.report.heading("upload of %s to one of several servers, ms; each S3 request takes @ ms longer; %d rounds", small, len(cells[0].this))
 	rows := [][]string{{"servers", "plain disk", "with media_offload", "added", "round trips", "last other serves it", "last other has it on disk", "S3 requests of the server", "of each other"}}
 	for i := 0; i < len(cells); i += 2 {
 		undelayed, delayed := cells[i], cells[i+1]
-		trips := (delayed.added().median() - undelayed.added().median()) / milliseconds(longestDelay)
+		trips := (delayed.added().median() - undelayed.added().median()) / milliseconds(roundTrip)
 		for _, c := range []*nodesCell{undelayed, delayed} {
 			row := []string{fmt.Sprintf("%d @%d", c.servers, c.delay.Milliseconds()), c.plain.text("%.0f"), c.this.text("%.0f"), c.added().text("%.1f"), "-", "-", "-",
 				kinds(c.requests, len(c.this)), "-"}
@@ -322,7 +324,8 @@ func (b *bench) reportNodes(cells []*nodesCell) {
 			fmt.Sprintf("%.2f", trips), fmt.Sprintf("≤ %.1f", nodeRoundTrips), trips <= nodeRoundTrips)
 	}
 	b.report.table(rows)
-	b.report.note("  Requests include those of the poll, one a second for each server.")
+	b.report.note("  A round trip @%d took %.1f ms. Requests include those of the poll, one a second for each server.",
+		longestDelay.Milliseconds(), milliseconds(roundTrip))
 }
 
 // prices are what AWS takes for a million requests, in US dollars (S3 Standard,

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/integration/env"
@@ -19,7 +21,12 @@ type typicalSite struct {
 	plain, this *env.Caddy
 	plainURL    string
 	thisURL     string
+	served      atomic.Uint64 // of the changing page
 }
+
+// changingPath is the typical page with another title each time, as an app that
+// caches nothing may send it.
+const changingPath = "/changing"
 
 const (
 	dripPath  = "/drip"
@@ -37,6 +44,7 @@ func (b *bench) typicalSite() (*typicalSite, error) {
 	b.typical = s
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", s.servePage)
+	mux.HandleFunc(changingPath, s.serveChanging)
 	mux.HandleFunc(dripPath, s.serveDrip)
 	var err error
 	if s.upstream, err = b.env.ServeHandler(mux); err != nil {
@@ -72,6 +80,16 @@ func (s *typicalSite) servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(s.page.html)))
 	_, _ = io.WriteString(w, s.page.html) // the client went away
+}
+
+func (s *typicalSite) serveChanging(w http.ResponseWriter, _ *http.Request) {
+	before, after, _ := strings.Cut(s.page.html, "<title>")
+	title := fmt.Sprintf("<title>%016x", s.served.Add(1))
+	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(before)+len(title)+len(after)))
+	for _, part := range []string{before, title, after} {
+		_, _ = io.WriteString(w, part) // the client went away
+	}
 }
 
 // serveDrip sends a page bit by bit, as an app does that flushes.
