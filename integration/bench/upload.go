@@ -107,7 +107,7 @@ func (b *bench) upload() error {
 	if err := b.until("the access log tells of the last request", u.readHolds); err != nil {
 		return err
 	}
-	b.reportUploads(cells, pair.store.RealDelay)
+	b.reportUploads(cells)
 	b.report.note("  S3 requests while no request was running: %s", kinds(u.between, 1))
 	b.reportDeletes(cells)
 	if pair.plugin != nil {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const (
@@ -74,16 +73,14 @@ func kinds(counts map[string]int, n int) string {
 	return strings.Join(parts, " ")
 }
 
-// reportUploads tells of the cells. A round trip is what the proxy really delayed
-// a request by, which realDelay says: timers are late.
-func (b *bench) reportUploads(cells []*uploadCell, realDelay func(time.Duration) time.Duration) {
+func (b *bench) reportUploads(cells []*uploadCell) {
 	b.report.heading("upload to WordPress, ms; each S3 request takes @ ms longer; %d rounds", len(cells[0].upload.this.time))
 	rows := [][]string{{"", "files", "plain disk", "with media_offload", "added", "answer held", "round trips added", "S3 requests"}}
 	for _, cell := range cells {
 		o := &cell.upload
 		trips := "-"
 		if cell.delay > 0 {
-			trips = fmt.Sprintf("%.2f", o.added().median()/milliseconds(realDelay(cell.delay)))
+			trips = fmt.Sprintf("%.2f", o.added().median()/milliseconds(cell.delay))
 		}
 		rows = append(rows, []string{
 			cell.name(), fmt.Sprintf("%d, %.1f MB", cell.files, float64(cell.bytes)/1e6),
@@ -106,7 +103,7 @@ func (b *bench) reportUploads(cells []*uploadCell, realDelay func(time.Duration)
 		o := &cell.upload
 		b.report.atMost("upload "+cell.name()+", ms added", o.added(), "%.1f", addedTarget)
 		b.report.atMost("upload "+cell.name()+", ms the answer is held", o.held, "%.1f", addedTarget)
-		trips := (o.held.median() - cell.undelayed.upload.held.median()) / milliseconds(realDelay(cell.delay))
+		trips := (o.held.median() - cell.undelayed.upload.held.median()) / milliseconds(cell.delay)
 		b.report.target("upload "+cell.name()+", held longer than @0, in round trips", fmt.Sprintf("%.2f", trips), fmt.Sprintf("≤ %.1f", roundTripsTarget), trips <= roundTripsTarget)
 	}
 }

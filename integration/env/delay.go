@@ -23,13 +23,6 @@ type DelayProxy struct {
 
 	mu     sync.Mutex
 	counts map[string]int
-	waits  map[time.Duration]waits // by the delay that was set
-}
-
-// waits are how long requests have really waited: timers are late.
-type waits struct {
-	total time.Duration
-	n     int
 }
 
 // DelayProxy starts a proxy for the server at endpoint, without a delay.
@@ -43,7 +36,7 @@ func (e *Env) DelayProxy(endpoint string) (*DelayProxy, error) {
 		transport.CloseIdleConnections()
 		return nil
 	})
-	p := &DelayProxy{counts: map[string]int{}, waits: map[time.Duration]waits{}, forward: &httputil.ReverseProxy{
+	p := &DelayProxy{counts: map[string]int{}, forward: &httputil.ReverseProxy{
 		// The Host header is signed and stays as the client sent it.
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host },
 		Transport:     transport,
@@ -56,25 +49,6 @@ func (e *Env) DelayProxy(endpoint string) (*DelayProxy, error) {
 
 // SetDelay sets how long each request that comes from now on waits.
 func (p *DelayProxy) SetDelay(d time.Duration) { p.delay.Store(int64(d)) }
-
-// RealDelay is how long the requests for which delay was set have waited on
-// average, or delay if there were none.
-func (p *DelayProxy) RealDelay(delay time.Duration) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if w := p.waits[delay]; w.n > 0 {
-		return w.total / time.Duration(w.n)
-	}
-	return delay
-}
-
-// waited notes that a request waited from begun to now.
-func (p *DelayProxy) waited(delay time.Duration, begun time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w := p.waits[delay]
-	p.waits[delay] = waits{total: w.total + time.Since(begun), n: w.n + 1}
-}
 
 // TakeCounts returns how many requests of each kind have come in since the
 // last call: "PUT", "GET", "HEAD", "LIST", "DELETE", "MULTIDEL", ….
@@ -93,12 +67,10 @@ func (p *DelayProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.counts[kind]++
 	p.mu.Unlock()
 	if delay := time.Duration(p.delay.Load()); delay > 0 {
-		begun := time.Now()
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			p.waited(delay, begun)
 		case <-r.Context().Done():
 			return
 		}
