@@ -59,3 +59,20 @@ func TestPageForgets(t *testing.T) {
 		return s.get("/").body == mediaImage
 	})
 }
+
+// TestPageLearns: a page that was served with a local URL, more than once, has
+// the public one as soon as the file is in the bucket.
+func TestPageLearns(t *testing.T) {
+	local := strings.ReplaceAll(mediaImage, "a.jpg", "b.jpg")
+	app := &pageApp{status: 200, header: map[string]string{"Content-Type": "text/html"}, body: local}
+	s := newPageSite(t, app)
+	for range 3 {
+		if got := s.get("/").body; got != local {
+			t.Fatalf("page: %q", got)
+		}
+	}
+	s.upload(map[string]string{"b.jpg": "picture"})
+	if got := s.get("/").body; got != strings.ReplaceAll(publicImage, "a.jpg", "b.jpg") {
+		t.Errorf("page: %q", got)
+	}
+}
