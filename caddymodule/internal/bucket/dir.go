@@ -312,7 +312,7 @@ func isAbsent(err error) bool {
 }
 
 // Probe implements Store.
-func (d *dirStore) Probe(ctx context.Context, prefix string) (Capabilities, error) {
+func (d *dirStore) Probe(ctx context.Context, prefix string, _ ...string) (Capabilities, error) {
 	caps, err := probe(ctx, d, prefix)
 	if err != nil {
 		return caps, err

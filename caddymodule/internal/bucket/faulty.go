@@ -322,12 +322,12 @@ func (f *Faulty) AbortUploads(ctx context.Context, prefix string, age time.Durat
 }
 
 // Probe implements Store.
-func (f *Faulty) Probe(ctx context.Context, prefix string) (Capabilities, error) {
+func (f *Faulty) Probe(ctx context.Context, prefix string, closed ...string) (Capabilities, error) {
 	fault, err := f.begin(ctx, OpProbe, prefix)
 	if err != nil {
 		return Capabilities{}, err
 	}
-	caps, err := f.inner.Probe(ctx, prefix)
+	caps, err := f.inner.Probe(ctx, prefix, closed...)
 	return caps, fault.or(err)
 }
 

@@ -29,7 +29,7 @@ type prober struct {
 	caps Capabilities
 }
 
-// probe implements Store.Probe for all stores: about 12 requests and 16 more
+// probe is what all stores share of Store.Probe: about 12 requests and 16 more
 // at once. It fails on what the store must be able to do, and notes what only
 // several nodes need.
 func probe(ctx context.Context, s Store, prefix string) (Capabilities, error) {

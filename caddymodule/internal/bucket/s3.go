@@ -294,14 +294,14 @@ func (s *s3Store) Close() error {
 }
 
 // Probe implements Store.
-func (s *s3Store) Probe(ctx context.Context, prefix string) (Capabilities, error) {
+func (s *s3Store) Probe(ctx context.Context, prefix string, closed ...string) (Capabilities, error) {
 	caps, err := probe(ctx, s, prefix)
 	if err != nil {
 		return caps, err
 	}
-	if s.takesAnonymous(ctx, prefix) {
-		caps.Warnings = append(caps.Warnings,
-			"anyone may write to "+s.String()+" without credentials: restrict s3:PutObject in the bucket's policy")
+	caps.Warnings, err = s.anonymousWarnings(ctx, prefix, closed)
+	if err != nil {
+		return Capabilities{}, fmt.Errorf("probing %s: %w", s, err)
 	}
 	return caps, nil
 }

@@ -203,16 +203,3 @@ func quoteETag(etag string) *string {
 }
 
 func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
-
-// takesAnonymous reports whether the store takes a write without credentials.
-func (s *s3Store) takesAnonymous(ctx context.Context, prefix string) bool {
-	p := &prober{store: s, base: prefix + "probe-anonymous-" + randomText() + "/"}
-	key := p.key("a")
-	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.cfg.Bucket, Key: &key, Body: strings.NewReader("")},
-		func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} })
-	if err != nil {
-		return false
-	}
-	p.cleanUp(ctx)
-	return true
-}

@@ -70,9 +70,11 @@ type Store interface {
 
 	// Probe finds out what the store really does, by trying (names are not
 	// trusted; see Capabilities), with random keys below prefix, and cleans up.
+	// Closed are prefixes below which nobody may read without credentials:
+	// Warnings tells if the store lets them.
 	// ErrDenied, ErrNoBucket and ErrClock have messages that tell an admin
 	// what to do.
-	Probe(ctx context.Context, prefix string) (Capabilities, error)
+	Probe(ctx context.Context, prefix string, closed ...string) (Capabilities, error)
 
 	// String names the store for people, without secrets: "s3://photos at
 	// https://s3.example.com".

@@ -305,7 +305,7 @@ func (l *link) PresignGet(context.Context, string, time.Duration) (string, error
 
 func (l *link) AbortUploads(context.Context, string, time.Duration) (int, error) { return 0, nil }
 
-func (l *link) Probe(context.Context, string) (bucket.Capabilities, error) {
+func (l *link) Probe(context.Context, string, ...string) (bucket.Capabilities, error) {
 	return bucket.Capabilities{CreateOnly: true, CompareAndSwap: true}, nil
 }
 

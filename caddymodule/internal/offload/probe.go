@@ -24,7 +24,7 @@ func (e *Engine) probeStore(ctx context.Context) error {
 	if err := e.removeProbes(ctx); err != nil {
 		return fmt.Errorf("trying out the bucket: %w", err)
 	}
-	caps, err := e.store.Probe(ctx, e.cfg.ControlPrefix)
+	caps, err := e.store.Probe(ctx, e.cfg.ControlPrefix, e.cfg.ControlPrefix, e.cfg.PrivatePrefix)
 	if err != nil {
 		return fmt.Errorf("trying out the bucket: %w", err)
 	}
