@@ -85,7 +85,7 @@ func pruneParents(root *os.Root, name string, changed map[string]bool) {
 		keep = 2
 	}
 	for dir := path.Dir(name); strings.Count(dir, "/") >= keep; dir = path.Dir(dir) {
-		if root.Remove(dir) != nil {
+		if removeDir(root, dir) != nil {
 			return
 		}
 		changed[path.Dir(dir)] = true

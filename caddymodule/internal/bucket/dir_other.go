@@ -5,6 +5,7 @@ package bucket
 import (
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 const openNonblock = 0
@@ -20,3 +21,16 @@ func linkCount(*os.File) uint64 { return 0 }
 
 // syncDir does nothing: these systems have no such call.
 func syncDir(*os.Root, string) error { return nil }
+
+// removeDir removes an empty directory. These systems have no call that would
+// leave a file alone which is there by now.
+func removeDir(root *os.Root, name string) error {
+	info, err := root.Lstat(name)
+	if err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "rmdir", Path: name, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return err
+	}
+	return root.Remove(name)
+}

@@ -231,7 +231,7 @@ func removeEmptyTree(root *os.Root, dir string) (bool, error) {
 			return false, err
 		}
 	}
-	err = root.Remove(dir)
+	err = removeDir(root, dir)
 	return err == nil || isAbsent(err), nil
 }
 

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // openNonblock keeps an open of a FIFO, put into the bucket by someone, from
@@ -64,4 +67,18 @@ func syncDir(root *os.Root, name string) error {
 		return nil
 	}
 	return err
+}
+
+// removeDir removes an empty directory, and nothing else: os.Root.Remove would
+// take an object that a Put has just placed under its name.
+func removeDir(root *os.Root, name string) error {
+	parent, err := root.Open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := unix.Unlinkat(int(parent.Fd()), path.Base(name), unix.AT_REMOVEDIR); err != nil {
+		return &fs.PathError{Op: "rmdir", Path: name, Err: err}
+	}
+	return nil
 }

@@ -189,9 +189,9 @@ func (t *Tree) RemoveEmptyDirs(rel string, before time.Time) (gone bool, err err
 			return false, err
 		}
 	}
-	err = t.do(func(root *os.Root) error { return root.Remove(rel) })
+	err = t.do(func(root *os.Root) error { return removeDir(root, rel) })
 	switch {
-	case err == nil, errors.Is(err, fs.ErrNotExist):
+	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return true, nil
 	case isNotEmpty(err):
 		return false, nil

@@ -48,6 +48,23 @@ func renameNew(root *os.Root, from, to string) error {
 	return nil
 }
 
+// removeDir removes an empty directory, and nothing else: os.Root.Remove would
+// take a file that the app has just put under its name.
+func removeDir(root *os.Root, rel string) error {
+	d, err := root.Open(name(path.Dir(rel)))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	_, err = withFd(d, func(fd int) (int, error) {
+		return 0, unix.Unlinkat(fd, path.Base(rel), unix.AT_REMOVEDIR)
+	})
+	if err != nil {
+		return &os.PathError{Op: "rmdir", Path: rel, Err: err}
+	}
+	return nil
+}
+
 // beingWritten reports whether some process has the file open for writing. The
 // kernel grants a read lease only if none has (fcntl(2), F_SETLEASE), to the
 // file's owner or a privileged process; who gets none for another reason

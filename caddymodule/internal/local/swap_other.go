@@ -16,4 +16,17 @@ func exchange(root *os.Root, dir, a, b string) error {
 
 func renameNew(root *os.Root, from, to string) error { return linkNew(root, from, to) }
 
+// removeDir looks before it removes: os.Root has no call that would leave a file
+// alone which is there by now.
+func removeDir(root *os.Root, rel string) error {
+	info, err := root.Lstat(rel)
+	if err == nil && !info.IsDir() {
+		return &os.PathError{Op: "rmdir", Path: rel, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return err
+	}
+	return root.Remove(rel)
+}
+
 func beingWritten(*os.File) bool { return false }

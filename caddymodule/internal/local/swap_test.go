@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -104,6 +105,34 @@ func TestNameTakenMeanwhile(t *testing.T) {
 	}
 	if !Stranded(stranded.Rel, time.Now().Add(time.Second)) || Leftover(stranded.Rel, time.Now().Add(time.Second)) {
 		t.Error("a stranded file is not known for what it is")
+	}
+}
+
+// A file that the app has put where an empty directory was stays.
+//
+// Promise 2: "No failure […] loses a file that the app has on disk".
+func TestRemoveDirLeavesFiles(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := root.Mkdir("2026", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a.jpg", "2026/b.jpg"} {
+		if err := root.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := removeDir(root, name); !errors.Is(err, syscall.ENOTDIR) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := root.Lstat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := removeDir(root, "2026"); !isNotEmpty(err) {
+		t.Errorf("a directory with a file: %v", err)
 	}
 }
 
