@@ -56,6 +56,8 @@ type nodesCell struct {
 
 	plain, this series // ms until the last byte of the answer
 	roundTrip   series // ms that a request to the bucket takes that does nothing
+	// sequence is how many requests of the upload came one after another.
+	sequence series
 	// served is when the last of the others had served every file, stored when
 	// the last had them on disk; ms after the answer.
 	served, stored series
@@ -214,6 +216,7 @@ func (t *team) measure(cell *nodesCell) error {
 		}
 		t.store.TakeCounts()
 		t.othersStore.TakeCounts()
+		t.store.TakeSpans()
 		start := time.Now()
 		id, err := site.client.UploadGrid(t.ctx, file)
 		if err != nil {
@@ -222,6 +225,7 @@ func (t *team) measure(cell *nodesCell) error {
 		*took = append(*took, milliseconds(time.Since(start)))
 		if site == t.this {
 			answered := time.Now()
+			cell.sequence = append(cell.sequence, float64(env.InSequence(t.store.TakeSpans())))
 			add(&cell.requests, t.store.TakeCounts())
 			if err := t.follow(cell, answered); err != nil {
 				return err
@@ -310,25 +314,26 @@ func (t *team) last(since time.Time, files map[string]int64, has func(f follower
 // takes longer: timers, and processors that have slept, are late.
 func (b *bench) reportNodes(cells []*nodesCell) {
 	b.report.heading("upload of %s to one of several servers, ms; each S3 request takes @ ms longer; %d rounds", small, len(cells[0].this))
-	rows := [][]string{{"servers", "plain disk", "with media_offload", "added", "round trips, each of ms", "last other serves it", "last other has it on disk", "S3 requests of the server", "of each other"}}
+	rows := [][]string{{"servers", "plain disk", "with media_offload", "added", "round trips, each of ms", "requests in sequence", "last other serves it", "last other has it on disk", "S3 requests of the server", "of each other"}}
 	for i := 0; i < len(cells); i += 2 {
 		undelayed, delayed := cells[i], cells[i+1]
 		roundTrip := delayed.roundTrip.median() - undelayed.roundTrip.median()
 		trips := (delayed.added().median() - undelayed.added().median()) / roundTrip
 		for _, c := range []*nodesCell{undelayed, delayed} {
-			row := []string{fmt.Sprintf("%d @%d", c.servers, c.delay.Milliseconds()), c.plain.text("%.0f"), c.this.text("%.0f"), c.added().text("%.1f"), "-", "-", "-",
+			row := []string{fmt.Sprintf("%d @%d", c.servers, c.delay.Milliseconds()), c.plain.text("%.0f"), c.this.text("%.0f"), c.added().text("%.1f"), "-", c.sequence.text("%.0f"), "-", "-",
 				kinds(c.requests, len(c.this)), "-"}
 			if c == delayed {
 				row[4] = fmt.Sprintf("%.2f of %.1f", trips, roundTrip)
 			}
 			if c.servers > 1 {
-				row[5], row[6] = c.served.text("%.0f"), c.stored.text("%.0f")
-				row[8] = kinds(c.fetches, len(c.stored)*(c.servers-1))
+				row[6], row[7] = c.served.text("%.0f"), c.stored.text("%.0f")
+				row[9] = kinds(c.fetches, len(c.stored)*(c.servers-1))
 			}
 			rows = append(rows, row)
 		}
 		b.report.target(fmt.Sprintf("upload, %d servers, added @%d more than @0, in round trips", delayed.servers, longestDelay.Milliseconds()),
 			fmt.Sprintf("%.2f", trips), fmt.Sprintf("≤ %.1f", nodeRoundTrips), trips <= nodeRoundTrips)
+		b.report.atMost(fmt.Sprintf("upload, %d servers, requests to the bucket one after another", delayed.servers), delayed.sequence, "%.0f", nodeRoundTrips)
 	}
 	b.report.table(rows)
 	b.report.note("  Requests include those of the poll, one a second for each server.")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,11 @@ type DelayProxy struct {
 
 	mu     sync.Mutex
 	counts map[string]int
+	spans  []Span
 }
+
+// Span is the time that a request took.
+type Span struct{ Begin, End time.Time }
 
 // DelayProxy starts a proxy for the server at endpoint, without a delay.
 func (e *Env) DelayProxy(endpoint string) (*DelayProxy, error) {
@@ -60,9 +65,45 @@ func (p *DelayProxy) TakeCounts() map[string]int {
 	return counts
 }
 
+// TakeSpans returns the times of the requests that have ended since the last call.
+func (p *DelayProxy) TakeSpans() []Span {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	spans := p.spans
+	p.spans = nil
+	return spans
+}
+
+// InSequence is how many of the requests came one after another at most: each
+// when the one before had ended.
+func InSequence(spans []Span) int {
+	spans = slices.Clone(spans)
+	slices.SortFunc(spans, func(a, b Span) int { return a.End.Compare(b.End) })
+	n := 0
+	var end time.Time
+	for _, s := range spans {
+		if !s.Begin.Before(end) {
+			n, end = n+1, s.End
+		}
+	}
+	return n
+}
+
+// maxSpans bounds those that nobody takes.
+const maxSpans = 10_000
+
+func (p *DelayProxy) ended(s Span) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.spans) < maxSpans {
+		p.spans = append(p.spans, s)
+	}
+}
+
 // ServeHTTP implements http.Handler.
 func (p *DelayProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	kind := s3Kind(r)
+	begun, kind := time.Now(), s3Kind(r)
+	defer func() { p.ended(Span{begun, time.Now()}) }()
 	p.mu.Lock()
 	p.counts[kind]++
 	p.mu.Unlock()

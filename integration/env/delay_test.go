@@ -3,6 +3,7 @@ package env
 import (
 	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 func TestS3Kind(t *testing.T) {
@@ -24,6 +25,27 @@ func TestS3Kind(t *testing.T) {
 		r.Header.Set("X-Amz-Copy-Source", row.copySource)
 		if got := s3Kind(r); got != row.want {
 			t.Errorf("%s %s: %s, want %s", row.method, row.target, got, row.want)
+		}
+	}
+}
+
+func TestInSequence(t *testing.T) {
+	at := func(begin, end int) Span {
+		return Span{time.Unix(int64(begin), 0), time.Unix(int64(end), 0)}
+	}
+	for _, row := range []struct {
+		spans []Span
+		want  int
+	}{
+		{nil, 0},
+		{[]Span{at(1, 2)}, 1},
+		{[]Span{at(1, 3), at(2, 4)}, 1},
+		{[]Span{at(1, 2), at(2, 3)}, 2},
+		{[]Span{at(6, 9), at(1, 8), at(1, 2), at(3, 5)}, 3},
+		{[]Span{at(1, 9), at(2, 3), at(4, 5), at(6, 7)}, 3},
+	} {
+		if got := InSequence(row.spans); got != row.want {
+			t.Errorf("%v: %d, want %d", row.spans, got, row.want)
 		}
 	}
 }
