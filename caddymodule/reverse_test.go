@@ -37,17 +37,26 @@ func echo(w http.ResponseWriter, r *http.Request) error {
 // sent sends a body and returns what the app got. length -1: it is not told.
 func (s *testSite) sent(method, path string, body io.Reader, length int64, header ...string) received {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url(path), body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.ContentLength = length
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	response, err := s.client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
+	var response *http.Response
+	for try := 0; response == nil; try++ {
+		r, err := http.NewRequestWithContext(s.t.Context(), method, s.url(path), body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		r.ContentLength = length
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		if response, err = s.client.Do(r); err == nil {
+			break
+		}
+		again, ok := body.(io.Seeker)
+		if !ok || try >= s.loads-1 { // see load
+			s.t.Fatal(err)
+		}
+		if _, err := again.Seek(0, io.SeekStart); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 	defer response.Body.Close()
 	var got received
