@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 	// Caddy keeps an instance id and the last config below these.
 	os.Setenv("XDG_DATA_HOME", dir)
 	os.Setenv("XDG_CONFIG_HOME", dir)
+	pageDelay = 200 * time.Millisecond // a busy machine takes 2 ms for no pause
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

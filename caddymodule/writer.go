@@ -21,14 +21,16 @@ const (
 	// of it is there and whether it changed: then Content-Length and ETag can
 	// stay. More would only add memory.
 	pageBuffer = 256 << 10
-	// pageDelay is how long the first bytes of a page may wait for the rest, even
-	// if they are flushed: reverse_proxy flushes each piece of an answer without a
-	// length, as all of PHP's are. An app that takes longer is streaming.
-	pageDelay = 2 * time.Millisecond
 	// holdTail is how much of an answer that outgrew the hold buffer is kept
 	// back until the end, so that the client cannot have the last byte.
 	holdTail = 4 << 10
 )
+
+// pageDelay is how long the first bytes of a page may wait for the rest, even if
+// they are flushed: reverse_proxy flushes each piece of an answer without a
+// length, as all of PHP's are. An app that takes longer is streaming. (Tests give
+// themselves more time.)
+var pageDelay = 2 * time.Millisecond
 
 // responseWriter stands between the app and the client. It passes the answer
 // on, or holds it, or rewrites it, or both: the body goes through decoder and
