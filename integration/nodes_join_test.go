@@ -72,7 +72,8 @@ func testJoiningNode(t *testing.T, ctx context.Context, c *cluster) {
 	}
 	must(t, fourth.caddy.Start())
 	c.joins(ctx, t, fourth, "with a wiped disk")
-	c.equalWithin(ctx, "after the wipe", recoveryTime)
+	// In a soak there are thousands of files to be fetched.
+	c.equalWithin(ctx, "after the wipe", recoveryTime+time.Duration(len(before))*10*time.Millisecond)
 	after := must1(c.bucket.Objects(ctx))(t)
 	for object := range before {
 		if _, kept := after[object]; !kept && strings.HasPrefix(object, objectPrefix) {
