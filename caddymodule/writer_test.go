@@ -75,9 +75,6 @@ func TestSmallPageInOneWrite(t *testing.T) {
 	w := newResponseWriter(client, 0, newTestPage(t))
 	defer w.close()
 	w.Header().Set("Content-Type", "text/html")
-	w.mu.Lock() // the timer must wait: the pieces come at once
-	w.timer = time.NewTimer(time.Hour)
-	w.mu.Unlock()
 	for range 10 {
 		if _, err := io.WriteString(w, mediaImage); err != nil {
 			t.Fatal(err)
