@@ -295,11 +295,13 @@ func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 		return fmt.Errorf("public_url: %w", err)
 	}
 	h.resolved = newResolvedURLs()
-	h.pages = newPageMemory(func() uint64 { return h.engine.engine.Changes() })
+	changes := func() uint64 { return h.engine.engine.Changes() }
+	h.pages = newPageMemory(changes)
 	h.rewriter, err = rewrite.New(rewrite.Config{
 		Hosts:    h.SiteHosts,
 		Prefixes: h.site.Prefixes(),
 		Resolve:  h.resolve,
+		Changes:  changes,
 		Policy:   h.extendPolicy,
 	})
 	if err != nil {

@@ -28,16 +28,28 @@ const (
 // before takes a fraction of what it takes to read it (BenchmarkChain).
 //
 // A page is remembered when it comes for the second time, so that those which
-// are different each time cost a hash and no memory.
+// are different each time cost no memory, and but now and then a hash.
 type pageMemory struct {
 	seed    maphash.Seed
 	changes func() uint64 // Engine.Changes
 
 	mu    sync.Mutex
-	seen  [seenPages]uint64 // hashes of pages that came once, by their last bits
+	seen  [seenPages]seenPage // by the last bits of their keys
 	pages *simplelru.LRU[uint64, *rememberedPage]
 	size  int // of all pages, in bytes
 }
+
+// seenPage is a page that came and is not remembered.
+type seenPage struct {
+	key, hash uint64
+	// Of so many of its key not even the hash is taken next. While each is another,
+	// as with a number for each visit in it, that grows up to maxUnhashed.
+	unhashed, wait uint8
+}
+
+// maxUnhashed is how many times a page comes as it was at most before it is seen
+// that it does not change any more.
+const maxUnhashed = 15
 
 // rememberedPage is never changed.
 type rememberedPage struct {
@@ -116,14 +128,34 @@ func (m *pageMemory) cameBefore(key uint64, info *rewrite.Page, in []byte) bool 
 	if p != nil && p.is(info, in) {
 		return true // it is out of date
 	}
-	hash := maphash.Bytes(m.seed, in) ^ key
+	if !m.worthHashing(key) {
+		return false
+	}
+	hash := maphash.Bytes(m.seed, in)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	seen := &m.seen[hash%seenPages]
-	if *seen == hash {
-		*seen = 0 // two that take turns are not remembered by turns
+	s := &m.seen[key%seenPages]
+	switch {
+	case s.key != key:
+		*s = seenPage{key: key, hash: hash}
+	case s.hash == hash:
+		*s = seenPage{} // two that take turns are not remembered by turns
+		return true
+	default:
+		s.hash, s.wait = hash, min(2*s.wait+1, maxUnhashed)
+		s.unhashed = s.wait
+	}
+	return false
+}
+
+// worthHashing reports whether the page of a key may be one that came before.
+func (m *pageMemory) worthHashing(key uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := &m.seen[key%seenPages]
+	if s.key != key || s.unhashed == 0 {
 		return true
 	}
-	*seen = hash
+	s.unhashed--
 	return false
 }

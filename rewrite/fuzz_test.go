@@ -31,6 +31,7 @@ func fuzzFormat(f *testing.F, contentType string, seeds []row) {
 	p := sitePage
 	p.ContentType = contentType
 	r, none, small := newTest(f, withPolicy), newTest(f, unresolved), tight(f)
+	known := newTest(f, withPolicy, withMemory)
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		in := string(data)
 		if out := rewriteIn(t, none, p, in, random(seed), false); out != in {
@@ -38,6 +39,7 @@ func fuzzFormat(f *testing.F, contentType string, seeds []row) {
 		}
 		out := rewriteIn(t, r, p, in, whole(in), false)
 		checkSplits(t, r, p, in, out, seed)
+		checkRemembered(t, known, p, in, out, seed)
 		if again := rewriteIn(t, r, p, out, whole(out), false); again != out {
 			t.Fatalf("rewriting twice changes more\n in    %q\n once  %q\n twice %q", in, out, again)
 		}
@@ -56,6 +58,18 @@ func checkSplits(t *testing.T, r *Rewriter, p Page, in, out string, seed uint64)
 	if got := rewriteIn(t, r, p, in, bytewise, true); got != out {
 		t.Fatalf("byte by byte\n in  %q\n one %q\n got %q", in, out, got)
 	}
+}
+
+// checkRemembered rewrites in until what can be remembered is, and a different
+// page now and then.
+func checkRemembered(t *testing.T, known *Rewriter, p Page, in, out string, seed uint64) {
+	t.Helper()
+	for range 2 {
+		if got := rewriteIn(t, known, p, in, whole(in), false); got != out {
+			t.Fatalf("with a memory\n in  %q\n one %q\n got %q", in, out, got)
+		}
+	}
+	checkSplits(t, known, p, in, out, seed)
 }
 
 // checkBounds writes data many times over, and looks at what is kept.

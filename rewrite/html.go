@@ -172,7 +172,11 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 		for name < len(src) && !is(src[name], endsTag) {
 			name++
 		}
-		attrs, end := h.tagEnd(src, name, n)
+		attrs, end, known := h.tagEnd(src, pos, name, n)
+		if known {
+			pos = end
+			continue
+		}
 		if end < 0 || end-pos > limit {
 			return h.unfinishedTag(src, pos, end, final)
 		}
@@ -193,18 +197,28 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 // tag's. (To look at such tags once takes a tenth off pages full of media.)
 const nearNeedle = 256
 
-// tagEnd is the position after the tag whose name ends at i, or -1 if src ends
-// before, and its attributes, or nil if they were not worth noting.
-func (h *htmlScanner) tagEnd(src []byte, i, n int) (attributeList, int) {
-	if n-i > nearNeedle {
-		if end := obviousTagEnd(src, i); end > 0 {
-			return nil, end
-		}
-		return nil, skipAttributes(src, i)
+// tagEnd is the position after the tag at pos whose name ends at i, or -1 if src
+// ends before, and its attributes, or nil if they were not worth noting. known
+// is whether the tag was remembered, so that nothing is left to do with it.
+func (h *htmlScanner) tagEnd(src []byte, pos, i, n int) (attrs attributeList, end int, known bool) {
+	near := n-i <= nearNeedle
+	remembers := h.w.remembers(h.depth) && h.foreign.n == 0
+	if !near || remembers {
+		end = obviousTagEnd(src, i)
 	}
-	attrs, end := readAttributes(h.w.attrs[h.depth][:0], src, i)
+	switch {
+	case end > n && near && remembers && elementOf(src[pos+1:i]) == elOther:
+		if h.w.recall(src, pos, end, reading{}) {
+			return nil, end, true
+		}
+	case end > 0:
+		return nil, end, false
+	case !near:
+		return nil, skipAttributes(src, i), false
+	}
+	attrs, end = readAttributes(h.w.attrs[h.depth][:0], src, i)
 	h.w.attrs[h.depth] = attrs
-	return attrs, end
+	return attrs, end, false
 }
 
 // plainEndTag is the position after the end tag at pos if it is nothing but a
@@ -329,6 +343,9 @@ func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attribut
 		}
 	case n < end:
 		h.w.attributes(src, attrs, end, n, tag{el: el, depth: h.depth}, f)
+		if h.depth == 0 {
+			h.w.remember(src, pos, end)
+		}
 	}
 	if h.foreign.n > 0 || el == elSVG || el == elMath {
 		h.svgStyle = false

@@ -42,7 +42,7 @@ func (h *htmlScanner) enterScript(k kind, rel relative) {
 	if h.w.rw.skip&ContextScript != 0 {
 		h.content = noValue
 	}
-	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel}
+	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel, fresh: true}
 }
 
 func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advance bool) (int, bool) {
@@ -50,7 +50,15 @@ func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advan
 	done := end
 	switch h.content {
 	case scriptText, jsonText:
+		whole := found && h.script.fresh && h.w.remembers(h.depth) && f.next(src, pos) < end
+		h.script.fresh = false
+		if whole && h.w.recall(src, pos, end, reading{h.content, h.script.rel}) {
+			break
+		}
 		done = h.script.scan(src[:end], pos, f, found || final, advance || found)
+		if whole {
+			h.w.remember(src, pos, end)
+		}
 	case htmlText:
 		done = h.template(src, pos, end, found)
 	}

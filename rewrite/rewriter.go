@@ -75,6 +75,14 @@ type Config struct {
 	// the same for the same m while a page lasts.
 	Resolve func(dst []byte, m Match) ([]byte, bool)
 
+	// Changes, if not nil, is a number that is another one after each change of
+	// what Resolve answers: as long as it is the same, so is the answer for the
+	// same Match. With it a Rewriter remembers tags and scripts that came before
+	// and what became of them, in 16 MiB at most, which makes pages full of media
+	// twice as fast. It is called once for each HTML page, and by several
+	// goroutines at once.
+	Changes func() uint64
+
 	// Policy, if not nil, is given each Content-Security-Policy that stands in
 	// a meta element of a page and returns what is to stand there instead: the
 	// same, or one that lets the page load what Resolve returns. A policy whose
@@ -100,6 +108,8 @@ type Rewriter struct {
 	nested   bool
 	resolve  func(dst []byte, m Match) ([]byte, bool)
 	policy   func(policy string, p Page) string
+	changes  func() uint64
+	memory   *memory // nil without changes
 	skip     Context
 	maxToken int
 	unread   int // how much a Writer keeps unread beyond maxToken
@@ -132,6 +142,7 @@ func New(c Config) (*Rewriter, error) {
 		prefixes: append([]string(nil), c.Prefixes...),
 		resolve:  c.Resolve,
 		policy:   c.Policy,
+		changes:  c.Changes,
 		skip:     c.Skip,
 		maxToken: c.MaxToken,
 		unread:   maxUnread,
@@ -141,6 +152,9 @@ func New(c Config) (*Rewriter, error) {
 		r.maxToken = DefaultMaxToken
 	}
 	r.maxToken = max(r.maxToken, minMaxToken)
+	if c.Changes != nil {
+		r.memory = newMemory()
+	}
 	for _, h := range c.Hosts {
 		if h = lowerHost(h); h == "" {
 			return nil, errors.New("rewrite: empty host name")

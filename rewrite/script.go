@@ -20,6 +20,7 @@ type scriptScanner struct {
 	// ended a keyword after which a regular expression may follow.
 	last        byte
 	beforeValue bool
+	fresh       bool // nothing was read yet
 }
 
 type scriptState uint8

@@ -18,6 +18,7 @@ func TestSplits(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	r, small, none := newTest(t, withPolicy), tight(t), newTest(t, unresolved)
+	known := newTest(t, withPolicy, withMemory)
 	for _, c := range []struct {
 		contentType string
 		rows        []row
@@ -39,6 +40,7 @@ func TestSplits(t *testing.T) {
 			}
 			out := rewriteIn(t, r, p, in, whole(in), false)
 			checkSplits(t, r, p, in, out, rnd.Uint64())
+			checkRemembered(t, known, p, in, out, rnd.Uint64())
 			if again := rewriteIn(t, r, p, out, whole(out), false); again != out {
 				t.Fatalf("%s, rewriting twice changes more\n in    %q\n once  %q\n twice %q", c.contentType, in, out, again)
 			}

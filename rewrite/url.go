@@ -16,6 +16,8 @@ type edit struct {
 	// simple says that the replacement is the same in every context, but for
 	// its slashes.
 	simple bool
+	// known, if not nil, is a whole piece: its out is the replacement.
+	known *piece
 }
 
 // relative says which relative URLs are taken for URLs in some place.
@@ -54,7 +56,9 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 		w.repl = escapeUnsafe(repl, from)
 		w.learnBase(w.repl[from:], rest)
 	}
-	w.edits = append(w.edits, edit{off, end, from, len(w.repl), literal, known && bits&varies == 0})
+	w.edits = append(w.edits, edit{
+		start: off, end: end, from: from, to: len(w.repl), literal: literal, simple: known && bits&varies == 0,
+	})
 }
 
 // learnBase takes note of what precedes rest in the URL repl, if that is the
@@ -104,6 +108,7 @@ func (w *Writer) match(u []byte, rel relative) (prefix int, rest []byte, literal
 		return w.headPrefix, u[len(w.head):], true
 	}
 	prefix, rest, literal = w.matchNew(u, rel)
+	literal = literal && cap(u)-cap(rest) <= maxHead // slashes between host and prefix can be many
 	if literal && u[0] != '/' && !w.rw.nested {
 		w.head = append(w.head[:0], u[:cap(u)-cap(rest)]...)
 		w.headPrefix = prefix
@@ -127,6 +132,7 @@ func (w *Writer) matchNew(u []byte, rel relative) (prefix int, rest []byte, lite
 	case u[0] == '/':
 		return w.matchPrefix(nil, u)
 	case rel == anyRelative:
+		w.relative = true
 		dir, path := w.resolveDots(u)
 		if len(dir) == 0 {
 			return -1, nil, false

@@ -36,6 +36,12 @@ type Writer struct {
 	format    format
 	asciiOnly bool
 
+	site     site
+	siteHash uint64
+	changes  uint64      // Config.Changes before anything was resolved
+	hand     pieceInHand // that may be remembered
+	relative bool        // the piece in hand holds a document-relative URL
+
 	win  []byte
 	sent int // win[:sent] is written
 	find finder
@@ -231,6 +237,8 @@ func (w *Writer) begin(final bool) {
 		w.format = formatNone
 	}
 	switch w.format {
+	case formatHTML:
+		w.beginMemory()
 	case formatCSS:
 		w.style = cssScanner{w: w}
 	case formatJSON:
@@ -273,8 +281,13 @@ func (w *Writer) apply() {
 			continue
 		}
 		w.emit(e.start)
-		w.out = append(w.out, w.repl[e.from:e.to]...)
 		w.sent = e.end
+		if e.known != nil {
+			w.out = append(w.out, e.known.out...)
+			w.replaced += e.known.replaced
+			continue
+		}
+		w.out = append(w.out, w.repl[e.from:e.to]...)
 		w.replaced++
 	}
 	w.edits, w.repl = w.edits[:0], w.repl[:0]
