@@ -21,6 +21,9 @@
 //   - Time is linear in the size of the body, whatever is in it.
 //   - Malformed input is never an error. In doubt a URL is left alone.
 //
+// With Config.Changes, tags and scripts that came before are recognised rather
+// than read again.
+//
 // # What it does not know
 //
 // It knows hosts, path prefixes and contexts, never a bucket, a file system or
