@@ -163,7 +163,7 @@ func (l *logLines) all() string {
 func newTestCheck(t *testing.T, publicURL string) (*corsCheck, *logLines) {
 	t.Helper()
 	log := new(logLines)
-	c, err := newCORSCheck(publicURL, slog.New(slog.NewTextHandler(log, nil)))
+	c, err := newCORSCheck(publicURL, newAsker(), slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

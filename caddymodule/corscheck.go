@@ -1,16 +1,12 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Whether the public URL lets the site's pages use its fonts and pictures (see
@@ -18,47 +14,33 @@ import (
 // the site's hosts, as a browser would ask, about a file that a page of that
 // host refers to; what is wrong is logged. Pages do not wait for it.
 
-const (
-	// corsCheckHosts is for how many hosts the public URL is asked. A client
-	// can make up more of them.
-	corsCheckHosts = 8
-	// corsCheckTimeout is how long one question may take.
-	corsCheckTimeout = 10 * time.Second
-)
+// corsCheckHosts is for how many hosts the public URL is asked. A client can make
+// up more of them.
+const corsCheckHosts = 8
 
-// corsCheck asks the public URL. It belongs to a handler, which closes it.
+// corsCheck asks the public URL.
 type corsCheck struct {
-	publicURL string // ends with a slash
-	host      string // of publicURL
-	client    *http.Client
-	log       *slog.Logger
+	*asker
+	host string // of the public URL
+	log  *slog.Logger
 
-	// object is the escaped key of a file that a page refers to, or nil.
+	// object is the public URL of a file that a page refers to, or nil.
 	object atomic.Pointer[string]
 	// last is the host of the page before.
 	last atomic.Pointer[string]
 
-	mu     sync.Mutex
-	hosts  map[string]bool // those asked for
-	closed bool
-	ctx    context.Context
-	cancel context.CancelFunc
-	asking sync.WaitGroup
+	hostsMu sync.Mutex
+	hosts   map[string]bool // those asked for
 }
 
 // newCORSCheck returns a check that does nothing yet. publicURL is one that
 // publicURL has made.
-func newCORSCheck(publicURL string, log *slog.Logger) (*corsCheck, error) {
+func newCORSCheck(publicURL string, a *asker, log *slog.Logger) (*corsCheck, error) {
 	u, err := url.Parse(publicURL)
 	if err != nil {
 		return nil, err
 	}
-	c := &corsCheck{publicURL: publicURL, host: strings.ToLower(u.Host), log: log, hosts: make(map[string]bool)}
-	c.client = &http.Client{Timeout: corsCheckTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10,
-	}}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	return c, nil
+	return &corsCheck{asker: a, host: strings.ToLower(u.Host), log: log, hosts: make(map[string]bool)}, nil
 }
 
 // refers notes the public URL that a page refers to. It is called for each one.
@@ -93,26 +75,14 @@ func (c *corsCheck) served(p *page) {
 	if p.info.Scheme == "http" { // as this server sees it; before it may stand one that speaks TLS
 		origins = append(origins, "http://"+host)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.hosts[host] || len(c.hosts) >= corsCheckHosts {
+	c.hostsMu.Lock()
+	defer c.hostsMu.Unlock()
+	if c.hosts[host] || len(c.hosts) >= corsCheckHosts {
 		return
 	}
 	c.hosts[host] = true
 	c.object.Store(nil) // the next host is asked for about a file of its own pages
-	c.asking.Go(func() { c.report(*object, origins) })
-}
-
-// close ends the check.
-func (c *corsCheck) close() {
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	c.cancel()
-	c.asking.Wait()
+	c.start(func() { c.report(*object, origins) })
 }
 
 // report asks for the origins that a host may have and logs what is wrong.
@@ -140,20 +110,12 @@ func (c *corsCheck) report(object string, origins []string) {
 
 // ask returns the origin that the answer to a request from an origin allows.
 func (c *corsCheck) ask(object, origin string) (allowed string, err error) {
-	r, err := http.NewRequestWithContext(c.ctx, http.MethodGet, object, nil)
+	answer, err := c.get(object, origin)
 	if err != nil {
-		return "", fmt.Errorf("asking %s: %w", object, err)
+		return "", err
 	}
-	r.Header.Set("Origin", origin)
-	r.Header.Set("Range", "bytes=0-0") // a GET, as rules may be for that alone; its body is not wanted
-	answer, err := c.client.Do(r)
-	if err != nil {
-		return "", err // names the URL
+	if !answer.found() {
+		return "", errors.New("the answer is " + answer.status)
 	}
-	_ = answer.Body.Close() // nothing was read
-	switch answer.StatusCode {
-	case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
-		return answer.Header.Get(allowOrigin), nil
-	}
-	return "", errors.New("the answer is " + answer.Status)
+	return answer.header.Get(allowOrigin), nil
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -167,7 +168,9 @@ type Handler struct {
 	pages    *pageMemory
 	reverse  *rewrite.Reverse // nil: request bodies stay as they are
 	csp      *cspSource       // nil: policies stay as they are
-	cors     *corsCheck       // nil: the public URL is not asked
+	asker    *asker           // nil without a public URL
+	cors     *corsCheck       // nil: turned off
+	exposure *exposureCheck
 	cache    *cachePolicy
 	engine   *sharedEngine // nil: not acquired
 
@@ -310,8 +313,11 @@ func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 	if h.csp, err = newCSPSource(h.PublicURL); err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
+	h.asker = newAsker()
+	hidden := func(ctx context.Context) ([]string, string, error) { return h.engine.engine.HiddenObjects(ctx) }
+	h.exposure = &exposureCheck{asker: h.asker, publicURL: h.PublicURL, hidden: hidden, log: logger}
 	if h.CORSCheck == wordOn {
-		if h.cors, err = newCORSCheck(h.PublicURL, logger); err != nil {
+		if h.cors, err = newCORSCheck(h.PublicURL, h.asker, logger); err != nil {
 			return fmt.Errorf("public_url: %w", err)
 		}
 	}
@@ -344,7 +350,7 @@ func replacePlaceholders(value string) (string, error) {
 // Cleanup gives the engine back, once, and only if this instance got it: a
 // config that failed to load must not take the engine from the one that runs.
 func (h *Handler) Cleanup() error {
-	h.cors.close()
+	h.asker.close()
 	if h.engine == nil || h.givenBack {
 		return nil
 	}

@@ -70,6 +70,7 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	_ = rw.release() // an error here means that the client went away
 	h.cors.served(p)
+	h.exposure.served(p)
 	return nil
 }
 

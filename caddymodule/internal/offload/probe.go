@@ -66,3 +66,19 @@ func (e *Engine) removeProbes(ctx context.Context) error {
 	}
 	return e.store.Delete(ctx, left...)
 }
+
+// HiddenObjects returns the names of objects that no visitor should be able to
+// read, one of a private file and one of the control objects if there are any, and
+// what the names of public objects begin with.
+func (e *Engine) HiddenObjects(ctx context.Context) (names []string, public string, err error) {
+	for _, prefix := range []string{e.cfg.PrivatePrefix, e.cfg.ControlPrefix} {
+		for info, err := range (controlStore{e.store, &e.reach}).List(ctx, prefix, "") {
+			if err != nil {
+				return nil, "", fmt.Errorf("looking for an object below %s: %w", prefix, err)
+			}
+			names = append(names, info.Key)
+			break
+		}
+	}
+	return names, e.cfg.PublicPrefix, nil
+}

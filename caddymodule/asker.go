@@ -1,0 +1,89 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// askTimeout is how long one question to the public URL may take.
+const askTimeout = 10 * time.Second
+
+// asker asks the public URL what a browser would, in the background: what is
+// wrong there is mostly the bucket's or CDN's to mend, and is logged. It belongs
+// to a handler, which closes it.
+type asker struct {
+	client *http.Client
+
+	mu     sync.Mutex
+	closed bool
+	ctx    context.Context
+	cancel context.CancelFunc
+	asking sync.WaitGroup
+}
+
+func newAsker() *asker {
+	a := new(asker)
+	a.client = &http.Client{Timeout: askTimeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10,
+	}}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a
+}
+
+// start has f ask in a goroutine of its own, unless a was closed.
+func (a *asker) start(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.asking.Go(f)
+	}
+}
+
+// reply is an answer without its body.
+type reply struct {
+	code   int
+	status string // "200 OK"
+	header http.Header
+}
+
+// get asks for a URL, as a page of origin would if that is not "".
+func (a *asker) get(url, origin string) (reply, error) {
+	r, err := http.NewRequestWithContext(a.ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return reply{}, fmt.Errorf("asking %s: %w", url, err)
+	}
+	if origin != "" {
+		r.Header.Set("Origin", origin)
+	}
+	r.Header.Set("Range", "bytes=0-0") // a GET, as rules may be for that alone; its body is not wanted
+	answer, err := a.client.Do(r)
+	if err != nil {
+		return reply{}, err // names the URL
+	}
+	_ = answer.Body.Close() // nothing was read
+	return reply{answer.StatusCode, answer.Status, answer.Header}, nil
+}
+
+// found reports whether there is something at the URL.
+func (r reply) found() bool {
+	switch r.code {
+	case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
+		return true
+	}
+	return false
+}
+
+// close ends all questions.
+func (a *asker) close() {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.cancel()
+	a.asking.Wait()
+}
