@@ -50,7 +50,8 @@ func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advan
 	done := end
 	switch h.content {
 	case scriptText, jsonText:
-		whole := found && h.script.fresh && h.w.remembers(h.depth) && f.next(src, pos) < end
+		n := f.next(src, pos)
+		whole := found && h.script.fresh && h.w.remembers(h.depth) && n >= 0 && n < end
 		h.script.fresh = false
 		if whole && h.w.recall(src, pos, end, reading{h.content, h.script.rel}) {
 			break

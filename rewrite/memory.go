@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"unsafe"
 )
 
 const (
@@ -16,6 +15,7 @@ const (
 	// maxPiece is the size in bytes of the largest piece that is remembered, as it
 	// came and with what became of it: 16 MiB for all.
 	maxPiece = 4 << 10
+	editSize = 64 // bytes, about
 )
 
 // memory is of the tags and scripts with media in them that came before, and of
@@ -148,7 +148,7 @@ func (w *Writer) remember(src []byte, start, end int) {
 	}
 	w.hand.end = 0
 	edits, repl := w.edits[h.first:], w.repl[h.firstRepl:]
-	size := end - start + len(repl) + len(edits)*int(unsafe.Sizeof(edit{}))
+	size := end - start + len(repl) + len(edits)*editSize
 	if w.relative || size > maxPiece || !w.rw.memory.cameBefore(h.hash) {
 		return
 	}

@@ -184,7 +184,7 @@ func TestMemoryHasALimit(t *testing.T) {
 		for j := range r.memory.sets[i].pieces {
 			if p := r.memory.sets[i].pieces[j].Load(); p != nil {
 				kept++
-				size += cap(p.text) + cap(p.out) + cap(p.repl) + cap(p.edits)*64
+				size += cap(p.text) + cap(p.out) + cap(p.repl) + cap(p.edits)*editSize
 			}
 		}
 	}
