@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // MaxNames is how many names one claim leases at most.
@@ -58,6 +59,9 @@ type Claim struct {
 	released bool
 	listed   bool // in leases.unsettled
 	waited   bool // for another claim or node
+
+	look   *waiter // asked for by Look; nil once CatchUp goes by it
+	looked instant
 }
 
 // Claim returns an empty claim. It is to be released in any case.
@@ -124,10 +128,33 @@ func (c *Claim) Wait(ctx context.Context) error {
 	}
 }
 
+// maxLookAge is how long before a CatchUp the look at the change log began, at
+// most, that it goes by.
+const maxLookAge = 2 * time.Second
+
+// Look has the change log read in the background, so that a CatchUp that follows
+// need not: for when names are known some time before they are used. Other names
+// may still be added. A second call does nothing.
+func (c *Claim) Look() {
+	n := c.leases.node
+	if n.static {
+		return
+	}
+	l := c.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.released || c.looked != (instant{}) {
+		return
+	}
+	c.looked = n.now()
+	c.look, _ = n.log.ask(n.ctx, 0, n.begin) // after an error CatchUp asks
+}
+
 // CatchUp waits for all names, as Wait does, and meanwhile for all that was in
-// the change log at the call, as Node.CatchUp does. When it returns nil, Apply was
-// also given all that those wrote who had the names before; if Held is false then,
-// because it took so long, there may be newer holders.
+// the change log at the call, as Node.CatchUp does. After Look it is, once, what
+// was there at that call, and two seconds before this one. When it returns nil,
+// Apply was also given all that those wrote who had the names before; if Held is
+// false then, because it took so long, there may be newer holders.
 //
 // Mostly the two together take as long as the one that takes longer: a free lease
 // says how far its last holder was in the log, so that it shows whether that was
@@ -137,20 +164,40 @@ func (c *Claim) CatchUp(ctx context.Context) error {
 	if n.static {
 		return c.Wait(ctx)
 	}
-	w, err := n.log.ask(ctx, 0, n.begin)
+	w, err := c.ask(ctx)
 	if err != nil {
 		return err
 	}
 	if err := c.Wait(ctx); err != nil {
-		n.log.mu.Lock()
-		defer n.log.mu.Unlock()
-		n.log.leave(w)
+		n.log.leaveNow(w)
 		return err
 	}
 	if err := n.log.await(ctx, w); err != nil || c.covered() {
 		return err
 	}
 	return n.CatchUp(ctx)
+}
+
+// ask returns who waits for all that CatchUp is to read.
+func (c *Claim) ask(ctx context.Context) (*waiter, error) {
+	l := c.leases
+	log := &l.node.log
+	l.mu.Lock()
+	look, looked := c.look, c.looked
+	c.look = nil
+	l.mu.Unlock()
+	if look == nil {
+		return log.ask(ctx, 0, l.node.begin)
+	}
+	now := l.node.now()
+	if atMost(looked, now) <= maxLookAge {
+		return look, nil
+	}
+	log.leaveNow(look)
+	if _, synced := log.place(); atLeast(looked, synced) >= 0 && atMost(synced, now) <= maxLookAge {
+		return readAlready(), nil // by a poll
+	}
+	return log.ask(ctx, 0, l.node.begin)
 }
 
 // covered reports whether the node has read what those wrote who had the names
@@ -197,6 +244,10 @@ func (l *leases) release(c *Claim) {
 		s.leave(c)
 	}
 	c.wants = nil
+	if c.look != nil {
+		l.node.log.leaveNow(c.look)
+		c.look = nil
+	}
 	c.changed()
 }
 

@@ -164,6 +164,20 @@ func because(err, last error) error {
 	return fmt.Errorf("%w (%w)", err, last)
 }
 
+// readAlready returns a waiter that does not wait.
+func readAlready() *waiter {
+	w := &waiter{done: make(chan error, 1)}
+	w.done <- nil
+	return w
+}
+
+// leaveNow removes a waiter.
+func (l *changeLog) leaveNow(w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leave(w)
+}
+
 // leave removes a waiter. The caller holds mu.
 func (l *changeLog) leave(w *waiter) {
 	for i, other := range l.waiters {

@@ -30,7 +30,8 @@ var (
 //     once (an entry that was in the log and trimmed before its writer learnt
 //     of it may be written again).
 //   - When CatchUp returns nil, all that was in the log at the call was given
-//     to Apply; when that of a claim does, what its names' earlier holders wrote.
+//     to Apply; when that of a claim does, what its names' earlier holders wrote,
+//     and, if it has looked ahead, what was in the log then and two seconds ago.
 //   - A slot has at most one claim, of all nodes, whose Held is true.
 //   - No wedge: for whatever waits somebody is at work, all the time; where nothing
 //     fails, no claim waits for longer than other claims have its names, and none
@@ -51,11 +52,11 @@ var (
 //   - this, within a second: 412 is taken for written; one's own entry is not
 //     recognised; a lease is written without If-Match; another ETag does not start
 //     the wait anew; what earlier holders of a name wrote counts as read, always or
-//     by a look that began before the lease was got; a free lease is granted while
-//     its release is under way, or released while it is granted; higher slots are
-//     kept while waiting; a takeover too early; a lease's deadline by the monotonic
-//     clock alone; an append is acknowledged before it is written; nobody is told
-//     that an owner has left;
+//     by a look that began before the lease was got; a claim goes by a look or a
+//     poll however old; a free lease is granted while its release is under way, or
+//     released while it is granted; higher slots are kept while waiting; a takeover
+//     too early; a lease's deadline by the monotonic clock alone; an append is
+//     acknowledged before it is written; nobody is told that an owner has left;
 //   - this, within ten seconds: Lost is not called, no freshness check;
 //   - this, but hardly ever (once or twice in 25 seconds, or not at all): the lease's
 //     deadline is counted from the answer; no check of an entry below the log, which
@@ -112,6 +113,7 @@ type world struct {
 	written   map[uint64]written  // the log as it was ever written
 	positions map[string][]uint64 // of each change's key
 	head      uint64
+	grew      []time.Time        // when each entry was written
 	writers   map[string]*member // of each change's key
 	holders   map[uint16][]*Claim
 	left      map[uint16]uint64 // the last entry that a holder of the slot wrote

@@ -71,6 +71,7 @@ func (w *world) wrote(key string, data []byte) {
 		return
 	}
 	w.head = number
+	w.grew = append(w.grew, time.Now())
 	e, _, err := decodeEntry(data)
 	if err != nil {
 		w.written[number] = written{}
@@ -82,6 +83,17 @@ func (w *world) wrote(key string, data []byte) {
 		w.positions[c.Key] = append(w.positions[c.Key], number)
 	}
 	w.written[number] = entry
+}
+
+// headAt is the last entry that was in the log at a time.
+func (w *world) headAt(at time.Time) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := len(w.grew)
+	for i > 0 && w.grew[i-1].After(at) {
+		i--
+	}
+	return uint64(i)
 }
 
 func (w *world) checkEnd() {

@@ -176,9 +176,10 @@ func (m *member) catchUp(ctx context.Context) bool {
 func (m *member) upload(ctx context.Context, random *rand.Rand) {
 	c := m.node.Claim()
 	defer c.Release()
-	m.addNames(c, random)
+	known := &known{world: m.world}
+	m.addNames(c, random, known)
 	numbers := c.numbers()
-	if !m.claim(ctx, c, numbers) {
+	if !m.claim(ctx, c, numbers, known) {
 		return
 	}
 	m.world.hold(c, numbers)
@@ -199,10 +200,41 @@ func (m *member) upload(ctx context.Context, random *rand.Rand) {
 	}
 }
 
+// known is what a claim must have been given when it has caught up.
+type known struct {
+	world  *world
+	looked bool
+	head   uint64 // of the log when Look was called
+}
+
+// look has a claim look ahead.
+func (k *known) look(c *Claim) {
+	if !k.looked {
+		k.looked, k.head = true, k.world.headAt(time.Now())
+	}
+	c.Look()
+}
+
+// now is the last entry that a CatchUp that is called now must bring.
+func (k *known) now() uint64 {
+	if !k.looked {
+		return k.world.headAt(time.Now())
+	}
+	return max(k.head, k.world.headAt(time.Now().Add(-maxLookAge*11/10))) // clocks run at different speed
+}
+
 // addNames has a claim want a few names one after the other, or, as an upload of a
-// picture with all its sizes does, all at once.
-func (m *member) addNames(c *Claim, random *rand.Rand) {
+// picture with all its sizes does, all at once. Mostly it looks ahead.
+func (m *member) addNames(c *Claim, random *rand.Rand, known *known) {
 	names := m.world.names
+	if random.IntN(4) > 0 {
+		defer func() {
+			known.look(c)
+			if random.IntN(2) == 0 {
+				time.Sleep(m.world.below(random, 2*maxLookAge))
+			}
+		}()
+	}
 	if random.IntN(3) == 0 {
 		for _, at := range random.Perm(len(names)) {
 			c.Add(names[at])
@@ -216,11 +248,9 @@ func (m *member) addNames(c *Claim, random *rand.Rand) {
 }
 
 // claim leases the names of c and catches up.
-func (m *member) claim(ctx context.Context, c *Claim, numbers []uint16) bool {
+func (m *member) claim(ctx context.Context, c *Claim, numbers []uint16, known *known) bool {
 	w := m.world
-	w.mu.Lock()
-	head := w.head
-	w.mu.Unlock()
+	head := known.now()
 	w.wait(c, m)
 	err := c.CatchUp(ctx)
 	w.unwait(c)

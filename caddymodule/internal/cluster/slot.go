@@ -45,8 +45,9 @@ type slot struct {
 	mode mode
 	etag string // of the object; empty: none
 	// The last write.
-	nonce string
-	sent  instant
+	nonce   string
+	sent    instant
+	created bool // if it was done, it made the object
 	// next is what the lease says if it is free: see lease.Next.
 	next uint64
 	// Of mode mine.

@@ -139,7 +139,7 @@ func (s *slot) write(state string) {
 		return // granted since decide said so
 	}
 	etag, sent := s.etag, n.now()
-	s.nonce, s.sent = record.Nonce, sent
+	s.nonce, s.sent, s.created = record.Nonce, sent, etag == ""
 	if state == stateFree {
 		record.Next = s.leftAt(n.log.place())
 		// From now on it may be free, even long after an error: who wants it
@@ -183,10 +183,10 @@ func (s *slot) hold(etag string, sent instant) {
 		// ever have one.
 		s.got = s.leases.node.now()
 		s.turnEnds, s.after = s.got.add(turn), 0
-		switch s.mode {
-		case absent, unseen:
+		switch {
+		case s.created:
 			s.after = 1 // nobody ever had it
-		case free:
+		case s.mode == free:
 			s.after = s.next
 		}
 	}

@@ -55,6 +55,7 @@ func (r *Request) Name(name string) {
 		n.claim = r.e.claimer().Claim()
 	}
 	n.claim.Add(stem)
+	n.claim.Look()
 }
 
 // claimer is the node whose claims count.

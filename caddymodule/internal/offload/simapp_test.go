@@ -21,7 +21,14 @@ func (n *simNode) request(random *rand.Rand, content string) {
 	claim := node.Claim()
 	defer claim.Release()
 	claim.Add(stem)
-	err := errors.Join(claim.Wait(ctx), node.CatchUp(ctx))
+	claim.Look()
+	if random.IntN(2) == 0 { // the body comes from afar
+		time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
+	}
+	err := claim.CatchUp(ctx)
+	for err == nil && !claim.Held() {
+		err = claim.CatchUp(ctx)
+	}
 	if err == nil {
 		err = n.idle(ctx, nil)
 	}
