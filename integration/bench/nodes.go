@@ -41,7 +41,8 @@ type team struct {
 	// the bucket.
 	store, othersStore *env.DelayProxy
 	others             []follower
-	uploads            int // so far
+	sink               string // URL of an app that takes uploads and keeps nothing
+	uploads            int    // so far
 }
 
 type follower struct {
@@ -53,6 +54,10 @@ type follower struct {
 type nodesCell struct {
 	servers int
 	delay   time.Duration
+	// used: another server had the file's name before.
+	used bool
+	// slow is how long the body takes to arrive.
+	slow time.Duration
 
 	plain, this series // ms until the last byte of the answer
 	roundTrip   series // ms that a request to the bucket takes that does nothing
@@ -85,24 +90,31 @@ func (b *bench) nodes() error {
 		}
 		pair := []*nodesCell{{servers: servers}, {servers: servers, delay: longestDelay}}
 		cells = append(cells, pair...)
-		err := b.rounds(nodesBudget/time.Duration(len(nodeCounts)), func() error {
-			for _, i := range b.random.Perm(len(pair)) {
-				if err := t.measure(pair[i]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := t.compare(nodesBudget/time.Duration(len(nodeCounts)), pair); err != nil {
 			return err
 		}
 	}
 	b.reportNodes(cells)
+	if err := t.usedNames(); err != nil {
+		return err
+	}
 	t.setDelay(0)
 	if err := t.reportIdle(cells[len(cells)-1]); err != nil {
 		return err
 	}
 	return b.bootstrap()
+}
+
+// compare has the cells take turns.
+func (t *team) compare(budget time.Duration, cells []*nodesCell) error {
+	return t.rounds(budget, func() error {
+		for _, i := range t.random.Perm(len(cells)) {
+			if err := t.measure(cells[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (b *bench) newTeam() (*team, error) {
@@ -127,6 +139,9 @@ func (b *bench) newTeam() (*team, error) {
 	if t.othersStore, err = b.env.DelayProxy(server.Endpoint); err != nil {
 		return nil, err
 	}
+	if t.sink, err = b.env.ServeHandler(http.HandlerFunc(discard)); err != nil {
+		return nil, err
+	}
 	t.this, err = b.wordpressSite(t.plain.DB, pair.php, "nodes", b.thisCaddy, func(dir string) string {
 		return t.directive(dir, t.store)
 	})
@@ -138,6 +153,10 @@ func (t *team) directive(dir string, store *env.DelayProxy) string {
 	bucket.Endpoint = store.Endpoint
 	return fmt.Sprintf("media_offload {\n\tapp wordpress %s\n\thealth %s\n\t%s\tpublic_url %s\n}\n", dir, healthPath, bucket.Caddyfile(), t.publicURL)
 }
+
+func discard(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
+
+const uploadPath = "/wp-admin/async-upload.php"
 
 const healthPath = "/media-offload/health"
 
@@ -151,7 +170,8 @@ func (t *team) addFollower() error {
 	if err := os.MkdirAll(f.uploads, 0o755); err != nil {
 		return fmt.Errorf("making a follower's folder: %w", err)
 	}
-	_, f.url, err = t.caddy(t.thisCaddy, "root * "+dir+"\n"+t.directive(dir, t.othersStore)+"file_server\n")
+	app := "reverse_proxy " + uploadPath + " " + t.sink + "\n"
+	_, f.url, err = t.caddy(t.thisCaddy, "root * "+dir+"\n"+t.directive(dir, t.othersStore)+app+"file_server\n")
 	t.others = append(t.others, f)
 	return err
 }
@@ -213,12 +233,17 @@ func (t *team) measure(cell *nodesCell) error {
 		site, took := t.plain, &cell.plain
 		if i == 1 {
 			site, took = t.this, &cell.this
+			if err := t.useName(cell, file); err != nil {
+				return err
+			}
 		}
 		t.store.TakeCounts()
 		t.othersStore.TakeCounts()
 		t.store.TakeSpans()
 		start := time.Now()
+		site.tag.slow = cell.slow
 		id, err := site.client.UploadGrid(t.ctx, file)
+		site.tag.slow = 0
 		if err != nil {
 			return err
 		}
@@ -317,8 +342,7 @@ func (b *bench) reportNodes(cells []*nodesCell) {
 	rows := [][]string{{"servers", "plain disk", "with media_offload", "added", "round trips, each of ms", "requests in sequence", "last other serves it", "last other has it on disk", "S3 requests of the server", "of each other"}}
 	for i := 0; i < len(cells); i += 2 {
 		undelayed, delayed := cells[i], cells[i+1]
-		roundTrip := delayed.roundTrip.median() - undelayed.roundTrip.median()
-		trips := (delayed.added().median() - undelayed.added().median()) / roundTrip
+		trips, roundTrip := roundTrips(undelayed, delayed)
 		for _, c := range []*nodesCell{undelayed, delayed} {
 			row := []string{fmt.Sprintf("%d @%d", c.servers, c.delay.Milliseconds()), c.plain.text("%.0f"), c.this.text("%.0f"), c.added().text("%.1f"), "-", c.sequence.text("%.0f"), "-", "-",
 				kinds(c.requests, len(c.this)), "-"}
@@ -337,6 +361,13 @@ func (b *bench) reportNodes(cells []*nodesCell) {
 	}
 	b.report.table(rows)
 	b.report.note("  Requests include those of the poll, one a second for each server.")
+}
+
+// roundTrips is how many times longer than a request to the bucket an upload takes
+// for the delay, and how much longer that takes for it, in ms.
+func roundTrips(undelayed, delayed *nodesCell) (trips, each float64) {
+	each = delayed.roundTrip.median() - undelayed.roundTrip.median()
+	return (delayed.added().median() - undelayed.added().median()) / each, each
 }
 
 // prices are what AWS takes for a million requests, in US dollars (S3 Standard,

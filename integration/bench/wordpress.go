@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/media-offload/caddy-media-offload/integration/env"
 	"github.com/media-offload/caddy-media-offload/integration/wp"
@@ -38,7 +40,9 @@ type wordpressSite struct {
 type tag struct {
 	http.Transport
 	number int
-	hook   float64 // what the last answer that had a hookHeader said
+	// slow is how long the last byte of an upload comes after the first ones.
+	slow time.Duration
+	hook float64 // what the last answer that had a hookHeader said
 }
 
 const tagHeader = "X-Bench"
@@ -47,6 +51,9 @@ const tagHeader = "X-Bench"
 func (t *tag) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set(tagHeader, strconv.Itoa(t.number))
+	if t.slow > 0 && r.ContentLength > smallestUpload {
+		r.Body = &slowBody{ReadCloser: r.Body, early: r.ContentLength - 1, last: time.Now().Add(t.slow)}
+	}
 	resp, err := t.Transport.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -55,6 +62,27 @@ func (t *tag) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.hook = ms
 	}
 	return resp, nil
+}
+
+// smallestUpload is the size of a body from which it is one of a file.
+const smallestUpload = 10_000
+
+// slowBody has its last byte come at a time.
+type slowBody struct {
+	io.ReadCloser
+	early int64 // how many bytes are left that come at once
+	last  time.Time
+}
+
+// Read implements io.Reader.
+func (b *slowBody) Read(p []byte) (int, error) {
+	if b.early == 0 {
+		time.Sleep(time.Until(b.last))
+		return b.ReadCloser.Read(p)
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.early)])
+	b.early -= int64(n)
+	return n, err
 }
 
 func (p *wordpressPair) sites() []*wordpressSite {

@@ -28,7 +28,10 @@ type DelayProxy struct {
 }
 
 // Span is the time that a request took.
-type Span struct{ Begin, End time.Time }
+type Span struct {
+	Begin, End time.Time
+	Kind       string // as DelayProxy.TakeCounts has it
+}
 
 // DelayProxy starts a proxy for the server at endpoint, without a delay.
 func (e *Env) DelayProxy(endpoint string) (*DelayProxy, error) {
@@ -103,7 +106,7 @@ func (p *DelayProxy) ended(s Span) {
 // ServeHTTP implements http.Handler.
 func (p *DelayProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begun, kind := time.Now(), s3Kind(r)
-	defer func() { p.ended(Span{begun, time.Now()}) }()
+	defer func() { p.ended(Span{begun, time.Now(), kind}) }()
 	p.mu.Lock()
 	p.counts[kind]++
 	p.mu.Unlock()

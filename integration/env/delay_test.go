@@ -31,7 +31,7 @@ func TestS3Kind(t *testing.T) {
 
 func TestInSequence(t *testing.T) {
 	at := func(begin, end int) Span {
-		return Span{time.Unix(int64(begin), 0), time.Unix(int64(end), 0)}
+		return Span{Begin: time.Unix(int64(begin), 0), End: time.Unix(int64(end), 0)}
 	}
 	for _, row := range []struct {
 		spans []Span
