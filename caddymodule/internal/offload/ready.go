@@ -68,7 +68,9 @@ func (e *Engine) claimer() *cluster.Node {
 
 // Ready returns nil when the app may see the end of the request: its names are
 // claimed, and what other nodes wrote before is on disk, so that the app's own
-// look at the disk is right. An error (the bucket does not answer, which is
+// look at the disk is right. Before means: before they gave up one of the names,
+// and before the call or, if the request has names, before the first one came and
+// two seconds before the call. An error (the bucket does not answer, which is
 // waited for for some seconds at most; ctx ended) says that this cannot be
 // promised; the request may go on all the same, for what collides is kept
 // twice, never lost. With LocalOwn only this node's own requests are waited for.
