@@ -39,7 +39,7 @@ func testJoiningNode(t *testing.T, ctx context.Context, c *cluster) {
 	must(t, c.balancer.SetServers(c.balance(c.nodes...)))
 	load.goesOn(t, 3)
 	load.stop()
-	c.equalWithin(ctx, "after it has joined", recoveryTime)
+	c.equalWithin(ctx, "after it has joined", fillTime(must1(c.bucket.Objects(ctx))(t)))
 	c.kept(ctx, t, &load.uploadLog)
 
 	// It is away, while things happen.
@@ -72,8 +72,7 @@ func testJoiningNode(t *testing.T, ctx context.Context, c *cluster) {
 	}
 	must(t, fourth.caddy.Start())
 	c.joins(ctx, t, fourth, "with a wiped disk")
-	// In a soak there are thousands of files to be fetched.
-	c.equalWithin(ctx, "after the wipe", recoveryTime+time.Duration(len(before))*10*time.Millisecond)
+	c.equalWithin(ctx, "after the wipe", fillTime(before))
 	after := must1(c.bucket.Objects(ctx))(t)
 	for object := range before {
 		if _, kept := after[object]; !kept && strings.HasPrefix(object, objectPrefix) {
@@ -83,6 +82,12 @@ func testJoiningNode(t *testing.T, ctx context.Context, c *cluster) {
 	if n := len(c.conflicts(ctx)) - collisions; n > 0 {
 		t.Errorf("%d collisions", n)
 	}
+}
+
+// fillTime is how long a server may take to fetch all objects: in a soak there are
+// thousands.
+func fillTime[T any](objects map[string]T) time.Duration {
+	return recoveryTime + time.Duration(len(objects))*10*time.Millisecond
 }
 
 // joins uploads through a server that has just started: its answers are right
