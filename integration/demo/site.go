@@ -82,7 +82,7 @@ func startOne(ctx context.Context, e *env.Env, opts options) (*site, error) {
 	directive := wordpress.MediaOffload(bucket, opts.mediaURL())
 	caddy, err := e.Caddy(env.CaddyOptions{
 		Binary: binary,
-		Sites:  wordpress.Serve(directive, opts.siteURL()) + "\n" + bucket.ServeMedia(opts.mediaURL()),
+		Sites:  wordpress.Serve(directive, opts.siteURL()) + "\n" + bucket.ServeMedia(opts.mediaURL(), "header Access-Control-Allow-Origin *"),
 	})
 	if err != nil {
 		return nil, err

@@ -50,8 +50,8 @@ func (e *Env) DirBucket(name string) (*DirBucket, error) {
 func (b *DirBucket) Caddyfile() string { return "bucket file://" + b.Dir + "\n" }
 
 // ServeMedia is a site of a Caddyfile that serves the public objects.
-func (b *DirBucket) ServeMedia(address string) string {
-	return block(address, "bind 127.0.0.1", "root * "+filepath.Join(b.Dir, "media"), "file_server")
+func (b *DirBucket) ServeMedia(address string, directives ...string) string {
+	return block(address, "bind 127.0.0.1", "root * "+filepath.Join(b.Dir, "media"), strings.Join(directives, "\n"), "file_server")
 }
 
 // The names that a file:// bucket keeps for itself.
