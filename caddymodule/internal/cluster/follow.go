@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -199,12 +200,17 @@ func (l *changeLog) stale() bool { return atMost(l.proved, l.node.now()) > l.nod
 // follows reports whether an entry of this number continues, or would continue,
 // the log as it stands in the bucket: the one before is there, and if one of
 // this number is not, there is none above it either. more is whether it is there.
+// It may be there below the log, if its writer stood still while the log was
+// trimmed.
 func (l *changeLog) follows(ctx context.Context, number uint64) (follows, more bool, err error) {
+	if number == 1 {
+		return l.begins(ctx)
+	}
 	after := ""
 	if number > 2 {
 		after = l.entryKey(number - 2)
 	}
-	before := number == 1
+	before := false
 	for found, err := range l.numbers(ctx, after) {
 		if err != nil {
 			return false, false, err
@@ -216,6 +222,26 @@ func (l *changeLog) follows(ctx context.Context, number uint64) (follows, more b
 		return before && found == number, found == number, nil
 	}
 	return before, false, nil
+}
+
+// begins is follows of entry 1. That no other is before it says nothing; but what
+// comes after it is number 2, and not older, by the store's clock.
+func (l *changeLog) begins(ctx context.Context) (begins, more bool, err error) {
+	var first bucket.Info
+	for info, err := range l.node.cfg.Store.List(ctx, l.prefix, "") {
+		if err != nil {
+			return false, false, err
+		}
+		number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
+		switch {
+		case !ok:
+		case number == 1:
+			first, more = info, true
+		default:
+			return more && number == 2 && !info.Stored.Before(first.Stored), more, nil
+		}
+	}
+	return true, more, nil
 }
 
 // jump sets the cursor to the end of the log, because it does not go on at

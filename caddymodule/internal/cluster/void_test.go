@@ -1,10 +1,14 @@
 package cluster
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -67,6 +71,162 @@ func TestEntryBelowTheLog(t *testing.T) {
 	if len(store.objects) != 6 {
 		t.Errorf("%d objects are left", len(store.objects))
 	}
+}
+
+// The same with the first entry of all, which has none before it, by which the
+// others know where the log goes on; also if nothing else was trimmed.
+func TestFirstEntryBelowTheLog(t *testing.T) {
+	for _, keep := range []uint64{5, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemStore()
+			short := func(c *Config) { c.keepEntries, c.keepAge = keep, -time.Hour }
+			b, sawB := join(t, linkTo(store, 0), short)
+			var mu sync.Mutex
+			var slept time.Duration
+			clock := systemClock()
+			faulty := bucket.NewFaulty(linkTo(store, 0), nil)
+			a, _ := join(t, faulty, short, func(c *Config) {
+				c.clock = func() instant {
+					mu.Lock()
+					defer mu.Unlock()
+					now := clock()
+					return instant{mono: now.mono, wall: now.wall.Add(slept)}
+				}
+			})
+			var once sync.Once
+			faulty.SetHook(func(c bucket.Call) bucket.Fault {
+				if c.Op != bucket.OpPut {
+					return bucket.Fault{}
+				}
+				once.Do(func() {
+					for i := range 21 {
+						if err := b.Append(t.Context(), putOf(fmt.Sprint("other", i))); err != nil {
+							t.Error(err)
+						}
+					}
+					time.Sleep(2 * time.Second) // times in the store are of whole seconds
+					if err := b.log.trim(t.Context()); err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					slept = time.Hour
+					mu.Unlock()
+				})
+				return bucket.Fault{}
+			})
+			if err := a.Append(t.Context(), putOf("mine")); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.CatchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := sawB.keys(); !slices.Equal(got, []string{"mine"}) {
+				t.Errorf("%d kept: the other node was given %q", keep, got)
+			}
+			if left := uint64(len(store.objects)); left != keep+1 {
+				t.Errorf("%d kept: %d objects are left", keep, left)
+			}
+		})
+	}
+}
+
+// Until its writer removes it there, a node that has read nothing yet must not take
+// it for the log's beginning.
+func TestFirstEntryIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		var slept time.Duration
+		clock := systemClock()
+		idle, saw := join(t, linkTo(store, 0), func(c *Config) {
+			c.clock = func() instant {
+				now := clock()
+				return instant{mono: now.mono, wall: now.wall.Add(slept)}
+			}
+		})
+		b, _ := join(t, linkTo(store, 0), func(c *Config) { c.keepEntries, c.keepAge = 5, -time.Hour })
+		for i := range 20 {
+			if err := b.Append(t.Context(), putOf(fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.log.trim(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		change := putOf("below")
+		data, err := encodeChange(&change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, err := encodeEntry(newNonce(), newNonce(), []json.RawMessage{data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.put(b.log.entryKey(1), entry, putOnce); err != nil {
+			t.Fatal(err)
+		}
+		slept = time.Hour
+		if err := idle.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := saw.keys(); len(got) > 0 || saw.lost != 1 || idle.Stats().Position != 20 {
+			t.Errorf("it was given %q, told %d times that entries were missed, and is at %d", got, saw.lost, idle.Stats().Position)
+		}
+	})
+}
+
+// An answer that came late is no reason to write the first entry again, whatever
+// was written since.
+func TestFirstEntryOfTheLog(t *testing.T) {
+	for others := range 3 {
+		store := newMemStore()
+		b, sawB := join(t, linkTo(store, 0))
+		var mu sync.Mutex
+		var slept time.Duration
+		clock := systemClock()
+		l := &lateAnswers{Store: linkTo(store, 0), late: func() {
+			if err := b.CatchUp(t.Context()); err != nil {
+				t.Error(err)
+			}
+			for i := range others {
+				if err := b.Append(t.Context(), putOf(fmt.Sprint("other", i))); err != nil {
+					t.Error(err)
+				}
+			}
+			mu.Lock()
+			slept = time.Hour
+			mu.Unlock()
+		}}
+		a, _ := join(t, l, func(c *Config) {
+			c.clock = func() instant {
+				mu.Lock()
+				defer mu.Unlock()
+				now := clock()
+				return instant{mono: now.mono, wall: now.wall.Add(slept)}
+			}
+		})
+		if err := a.Append(t.Context(), putOf("mine")); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := sawB.keys(); !slices.Equal(got, []string{"mine"}) || len(store.objects) != 1+others {
+			t.Errorf("after %d others: given %q, %d objects", others, got, len(store.objects))
+		}
+	}
+}
+
+// lateAnswers is a store whose answer to the first Put comes after late.
+type lateAnswers struct {
+	bucket.Store
+	once sync.Once
+	late func()
+}
+
+func (s *lateAnswers) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
+	info, err := s.Store.Put(ctx, key, body, size, opts)
+	s.once.Do(s.late)
+	return info, err
 }
 
 // A node that was away for long reads old entries while another trims them: an
