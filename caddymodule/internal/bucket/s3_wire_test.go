@@ -316,8 +316,13 @@ func TestS3Stall(parent *testing.T) {
 
 func openPatient(t *testing.T, url string) bucket.Store {
 	t.Helper()
+	return openPatientFor(t, url, 300*time.Millisecond)
+}
+
+func openPatientFor(t *testing.T, url string, patience time.Duration) bucket.Store {
+	t.Helper()
 	cfg := bucket.S3Config{Bucket: "photos", Endpoint: url, AccessKey: "a", SecretKey: "b"}
-	bucket.SetPatience(&cfg, 300*time.Millisecond)
+	bucket.SetPatience(&cfg, patience)
 	s := openS3(t, cfg)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
@@ -326,18 +331,22 @@ func openPatient(t *testing.T, url string) bucket.Store {
 // A slow transfer that moves is not cut, however long it takes.
 func TestS3SlowIsNotStalled(t *testing.T) {
 	t.Parallel()
+	const pieces, pause = 40, 60 * time.Millisecond
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for range 12 {
+		for range pieces {
 			if _, err := io.CopyN(io.Discard, r.Body, 1<<20); err != nil {
 				return
 			}
-			time.Sleep(50 * time.Millisecond) // the slow network itself
+			time.Sleep(pause) // the slow network itself
 		}
 		ok(w, r)
 	}))
 	defer server.Close()
-	const size = 12 << 20
-	if _, err := openPatient(t, server.URL).Put(t.Context(), "a", buckettest.Pattern{Size: size}, size, bucket.PutOptions{}); err != nil {
+	const size = pieces << 20
+	// All in all it takes longer than the patience, and a busy machine stands still
+	// for less.
+	store := openPatientFor(t, server.URL, pieces*pause*5/6)
+	if _, err := store.Put(t.Context(), "a", buckettest.Pattern{Size: size}, size, bucket.PutOptions{}); err != nil {
 		t.Error(err)
 	}
 }
