@@ -20,12 +20,18 @@ if [ -z "$package" ]; then
 	packages=$(git ls-files '*_test.go' | grep -v '^integration/' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 fi
 targets="^Fuzz($(IFS='|' && echo "${*:-.*}"))\$"
+# over: the time was over, and nothing was found. On a busy machine go before 1.27
+# now and then calls that a failure (https://go.dev/issue/75804).
+over() {
+	grep -qx '    context deadline exceeded' "$1" && ! grep -q 'Failing input written to\|panic:\|_test.go:' "$1"
+}
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for package in $packages; do
 	for target in $(go test -list "$targets" "$package" | grep '^Fuzz'); do
 		printf 'fuzz %s %s %s\n' "$time" "$package" "$target"
-		if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" >"$log"; then
+		if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" >"$log" && ! over "$log"; then
 			grep -v '^fuzz: elapsed' "$log"
 			exit 1
 		fi
