@@ -14,6 +14,30 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
+// suspended is the clock of a machine that is suspended now and then.
+type suspended struct {
+	mu    sync.Mutex
+	slept time.Duration
+	clock func() instant
+}
+
+func newSuspended() *suspended { return &suspended{clock: systemClock()} }
+
+func (s *suspended) use(c *Config) { c.clock = s.now }
+
+func (s *suspended) now() instant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock()
+	return instant{mono: now.mono, wall: now.wall.Add(s.slept)}
+}
+
+func (s *suspended) sleep(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slept += d
+}
+
 // A node whose machine stands still in the middle of a write, while the others
 // go on and trim the log: its entry lands below the log's beginning, where
 // nobody reads it, so it has to be written again.
@@ -21,18 +45,9 @@ func TestEntryBelowTheLog(t *testing.T) {
 	store := newMemStore()
 	short := func(c *Config) { c.keepEntries, c.keepAge = 5, -time.Hour }
 	b, sawB := join(t, linkTo(store, 0), short)
-	var mu sync.Mutex
-	var slept time.Duration
-	clock := systemClock()
+	clock := newSuspended()
 	faulty := bucket.NewFaulty(linkTo(store, 0), nil)
-	a, sawA := join(t, faulty, short, func(c *Config) {
-		c.clock = func() instant {
-			mu.Lock()
-			defer mu.Unlock()
-			now := clock()
-			return instant{mono: now.mono, wall: now.wall.Add(slept)}
-		}
-	})
+	a, sawA := join(t, faulty, short, clock.use)
 	if err := a.Append(t.Context(), putOf("before")); err != nil {
 		t.Fatal(err)
 	}
@@ -50,9 +65,7 @@ func TestEntryBelowTheLog(t *testing.T) {
 			if err := b.log.trim(t.Context()); err != nil {
 				t.Error(err)
 			}
-			mu.Lock()
-			slept = time.Hour
-			mu.Unlock()
+			clock.sleep(time.Hour)
 		})
 		return bucket.Fault{}
 	})
@@ -81,18 +94,9 @@ func TestFirstEntryBelowTheLog(t *testing.T) {
 			store := newMemStore()
 			short := func(c *Config) { c.keepEntries, c.keepAge = keep, -time.Hour }
 			b, sawB := join(t, linkTo(store, 0), short)
-			var mu sync.Mutex
-			var slept time.Duration
-			clock := systemClock()
+			clock := newSuspended()
 			faulty := bucket.NewFaulty(linkTo(store, 0), nil)
-			a, _ := join(t, faulty, short, func(c *Config) {
-				c.clock = func() instant {
-					mu.Lock()
-					defer mu.Unlock()
-					now := clock()
-					return instant{mono: now.mono, wall: now.wall.Add(slept)}
-				}
-			})
+			a, _ := join(t, faulty, short, clock.use)
 			var once sync.Once
 			faulty.SetHook(func(c bucket.Call) bucket.Fault {
 				if c.Op != bucket.OpPut {
@@ -108,9 +112,7 @@ func TestFirstEntryBelowTheLog(t *testing.T) {
 					if err := b.log.trim(t.Context()); err != nil {
 						t.Error(err)
 					}
-					mu.Lock()
-					slept = time.Hour
-					mu.Unlock()
+					clock.sleep(time.Hour)
 				})
 				return bucket.Fault{}
 			})
@@ -135,14 +137,8 @@ func TestFirstEntryBelowTheLog(t *testing.T) {
 func TestFirstEntryIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemStore()
-		var slept time.Duration
-		clock := systemClock()
-		idle, saw := join(t, linkTo(store, 0), func(c *Config) {
-			c.clock = func() instant {
-				now := clock()
-				return instant{mono: now.mono, wall: now.wall.Add(slept)}
-			}
-		})
+		clock := newSuspended()
+		idle, saw := join(t, linkTo(store, 0), clock.use)
 		b, _ := join(t, linkTo(store, 0), func(c *Config) { c.keepEntries, c.keepAge = 5, -time.Hour })
 		for i := range 20 {
 			if err := b.Append(t.Context(), putOf(fmt.Sprint(i))); err != nil {
@@ -164,7 +160,7 @@ func TestFirstEntryIsNotRead(t *testing.T) {
 		if _, err := store.put(b.log.entryKey(1), entry, putOnce); err != nil {
 			t.Fatal(err)
 		}
-		slept = time.Hour
+		clock.sleep(time.Hour)
 		if err := idle.CatchUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -180,9 +176,7 @@ func TestFirstEntryOfTheLog(t *testing.T) {
 	for others := range 3 {
 		store := newMemStore()
 		b, sawB := join(t, linkTo(store, 0))
-		var mu sync.Mutex
-		var slept time.Duration
-		clock := systemClock()
+		clock := newSuspended()
 		l := &lateAnswers{Store: linkTo(store, 0), late: func() {
 			if err := b.CatchUp(t.Context()); err != nil {
 				t.Error(err)
@@ -192,18 +186,9 @@ func TestFirstEntryOfTheLog(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			mu.Lock()
-			slept = time.Hour
-			mu.Unlock()
+			clock.sleep(time.Hour)
 		}}
-		a, _ := join(t, l, func(c *Config) {
-			c.clock = func() instant {
-				mu.Lock()
-				defer mu.Unlock()
-				now := clock()
-				return instant{mono: now.mono, wall: now.wall.Add(slept)}
-			}
-		})
+		a, _ := join(t, l, clock.use)
 		if err := a.Append(t.Context(), putOf("mine")); err != nil {
 			t.Fatal(err)
 		}
@@ -237,21 +222,15 @@ func TestTrimmedWhileRead(t *testing.T) {
 		store := newMemStore()
 		short := func(c *Config) { c.keepEntries, c.keepAge = 5, -time.Hour }
 		b, _ := join(t, linkTo(store, 0), short)
-		var slept time.Duration
-		clock := systemClock()
+		clock := newSuspended()
 		faulty := bucket.NewFaulty(linkTo(store, 0), nil)
-		a, saw := join(t, faulty, short, func(c *Config) {
-			c.clock = func() instant {
-				now := clock()
-				return instant{mono: now.mono, wall: now.wall.Add(slept)}
-			}
-		})
+		a, saw := join(t, faulty, short, clock.use)
 		for i := range 40 {
 			if err := b.Append(t.Context(), putOf(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
-		slept = 48 * time.Hour
+		clock.sleep(48 * time.Hour)
 		faulty.SetHook(func(c bucket.Call) bucket.Fault {
 			if c.Op == bucket.OpGet && c.Key == a.log.entryKey(gone) {
 				if err := b.log.trim(t.Context()); err != nil {
