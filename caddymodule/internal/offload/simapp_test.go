@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 )
 
 // request is an upload of a common name, an overwriting, or a delete.
@@ -26,7 +28,8 @@ func (n *simNode) request(random *rand.Rand, content string) {
 		time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
 	}
 	err := claim.CatchUp(ctx)
-	for err == nil && !claim.Held() {
+	for (err == nil && !claim.Held()) || errors.Is(err, cluster.ErrNotJoined) { // the engine waits until it has joined
+		time.Sleep(10 * time.Millisecond)
 		err = claim.CatchUp(ctx)
 	}
 	if err == nil {
