@@ -3,8 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
@@ -211,15 +211,15 @@ func (l *changeLog) follows(ctx context.Context, number uint64) (follows, more b
 		after = l.entryKey(number - 2)
 	}
 	before := false
-	for found, err := range l.numbers(ctx, after) {
+	for found, err := range l.entries(ctx, after) {
 		if err != nil {
 			return false, false, err
 		}
-		if found == number-1 {
+		if found.number == number-1 {
 			before = true
 			continue
 		}
-		return before && found == number, found == number, nil
+		return before && found.number == number, found.number == number, nil
 	}
 	return before, false, nil
 }
@@ -227,19 +227,16 @@ func (l *changeLog) follows(ctx context.Context, number uint64) (follows, more b
 // begins is follows of entry 1. That no other is before it says nothing; but what
 // comes after it is number 2, and not older, by the store's clock.
 func (l *changeLog) begins(ctx context.Context) (begins, more bool, err error) {
-	var first bucket.Info
-	for info, err := range l.node.cfg.Store.List(ctx, l.prefix, "") {
+	var first time.Time
+	for found, err := range l.entries(ctx, "") {
 		if err != nil {
 			return false, false, err
 		}
-		number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
-		switch {
-		case !ok:
-		case number == 1:
-			first, more = info, true
-		default:
-			return more && number == 2 && !info.Stored.Before(first.Stored), more, nil
+		if found.number == 1 {
+			first, more = found.stored, true
+			continue
 		}
+		return more && found.number == 2 && !found.stored.Before(first), more, nil
 	}
 	return true, more, nil
 }

@@ -4,15 +4,22 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"time"
 )
 
-// numbers yields the numbers of the entries after a key, ascending. Objects
-// that are not of the log are left out.
-func (l *changeLog) numbers(ctx context.Context, after string) iter.Seq2[uint64, error] {
-	return func(yield func(uint64, error) bool) {
+// entryInfo is an entry as a listing names it.
+type entryInfo struct {
+	number uint64
+	stored time.Time // by the store's clock
+}
+
+// entries yields the entries after a key, ascending. Objects that are not of the
+// log are left out.
+func (l *changeLog) entries(ctx context.Context, after string) iter.Seq2[entryInfo, error] {
+	return func(yield func(entryInfo, error) bool) {
 		for info, err := range l.node.cfg.Store.List(ctx, l.prefix, after) {
 			if err != nil {
-				yield(0, err)
+				yield(entryInfo{}, err)
 				return
 			}
 			number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
@@ -22,7 +29,7 @@ func (l *changeLog) numbers(ctx context.Context, after string) iter.Seq2[uint64,
 				})
 				continue
 			}
-			if !yield(number, nil) {
+			if !yield(entryInfo{number, info.Stored}, nil) {
 				return
 			}
 		}
@@ -36,11 +43,11 @@ func (l *changeLog) listed(number uint64) (count uint64, whole bool, err error) 
 	ctx, cancel := context.WithTimeout(l.node.ctx, callTimeout)
 	defer cancel()
 	whole = true
-	for found, err := range l.numbers(ctx, l.entryKey(number-1)) {
+	for found, err := range l.entries(ctx, l.entryKey(number-1)) {
 		if err != nil {
 			return 0, false, err
 		}
-		if found != number+count || count == page {
+		if found.number != number+count || count == page {
 			whole = false
 			break
 		}
@@ -115,11 +122,11 @@ func (l *changeLog) lastOfPage(ctx context.Context, number uint64) (last uint64,
 		after = l.entryKey(number)
 	}
 	count := 0
-	for found, err := range l.numbers(ctx, after) {
+	for found, err := range l.entries(ctx, after) {
 		if err != nil {
 			return 0, false, err
 		}
-		last = found
+		last = found.number
 		if count++; count == page {
 			return last, true, nil
 		}

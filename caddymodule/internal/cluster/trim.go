@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -94,18 +93,14 @@ func (l *changeLog) trim(ctx context.Context) error {
 		names = names[:0]
 		return nil
 	}
-	for info, err := range l.node.cfg.Store.List(ctx, l.prefix, "") {
+	for found, err := range l.entries(ctx, "") {
 		if err != nil {
 			return err
 		}
-		number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
-		if !ok {
-			continue
-		}
-		if number+l.node.cfg.keepEntries > newest.number || newest.stored.Sub(info.Stored) <= l.node.cfg.keepAge {
+		if found.number+l.node.cfg.keepEntries > newest.number || newest.stored.Sub(found.stored) <= l.node.cfg.keepAge {
 			break
 		}
-		if names = append(names, info.Key); len(names) == deleteBatch {
+		if names = append(names, l.entryKey(found.number)); len(names) == deleteBatch {
 			if err := remove(); err != nil {
 				return err
 			}
@@ -114,24 +109,18 @@ func (l *changeLog) trim(ctx context.Context) error {
 	return remove()
 }
 
-// end is the last entry that this node knows of.
-type end struct {
-	number uint64
-	stored time.Time
-}
-
 // newest looks at the last entry that this node has read or written: what is
 // younger does not matter. Zero if it is gone.
-func (l *changeLog) newest(ctx context.Context) (end, error) {
+func (l *changeLog) newest(ctx context.Context) (entryInfo, error) {
 	l.mu.Lock()
 	number := l.next - 1
 	l.mu.Unlock()
 	if number < 1 {
-		return end{}, nil
+		return entryInfo{}, nil
 	}
 	info, err := l.node.cfg.Store.Head(ctx, l.entryKey(number))
 	if errors.Is(err, bucket.ErrNotFound) {
-		return end{}, nil
+		return entryInfo{}, nil
 	}
-	return end{number: number, stored: info.Stored}, err
+	return entryInfo{number: number, stored: info.Stored}, err
 }

@@ -38,6 +38,17 @@ func (s *suspended) sleep(d time.Duration) {
 	s.slept += d
 }
 
+// beforePut is a hook that calls f before the first Put.
+func beforePut(f func()) bucket.Hook {
+	var once sync.Once
+	return func(c bucket.Call) bucket.Fault {
+		if c.Op == bucket.OpPut {
+			once.Do(f)
+		}
+		return bucket.Fault{}
+	}
+}
+
 // A node whose machine stands still in the middle of a write, while the others
 // go on and trim the log: its entry lands below the log's beginning, where
 // nobody reads it, so it has to be written again.
@@ -51,24 +62,17 @@ func TestEntryBelowTheLog(t *testing.T) {
 	if err := a.Append(t.Context(), putOf("before")); err != nil {
 		t.Fatal(err)
 	}
-	var once sync.Once
-	faulty.SetHook(func(c bucket.Call) bucket.Fault {
-		if c.Op != bucket.OpPut {
-			return bucket.Fault{}
-		}
-		once.Do(func() {
-			for i := range 20 {
-				if err := b.Append(t.Context(), putOf(fmt.Sprint("other", i))); err != nil {
-					t.Error(err)
-				}
-			}
-			if err := b.log.trim(t.Context()); err != nil {
+	faulty.SetHook(beforePut(func() {
+		for i := range 20 {
+			if err := b.Append(t.Context(), putOf(fmt.Sprint("other", i))); err != nil {
 				t.Error(err)
 			}
-			clock.sleep(time.Hour)
-		})
-		return bucket.Fault{}
-	})
+		}
+		if err := b.log.trim(t.Context()); err != nil {
+			t.Error(err)
+		}
+		clock.sleep(time.Hour)
+	}))
 	if err := a.Append(t.Context(), putOf("mine")); err != nil {
 		t.Fatal(err)
 	}
@@ -97,25 +101,18 @@ func TestFirstEntryBelowTheLog(t *testing.T) {
 			clock := newSuspended()
 			faulty := bucket.NewFaulty(linkTo(store, 0), nil)
 			a, _ := join(t, faulty, short, clock.use)
-			var once sync.Once
-			faulty.SetHook(func(c bucket.Call) bucket.Fault {
-				if c.Op != bucket.OpPut {
-					return bucket.Fault{}
-				}
-				once.Do(func() {
-					for i := range 21 {
-						if err := b.Append(t.Context(), putOf(fmt.Sprint("other", i))); err != nil {
-							t.Error(err)
-						}
-					}
-					time.Sleep(2 * time.Second) // times in the store are of whole seconds
-					if err := b.log.trim(t.Context()); err != nil {
+			faulty.SetHook(beforePut(func() {
+				for i := range 21 {
+					if err := b.Append(t.Context(), putOf(fmt.Sprint("other", i))); err != nil {
 						t.Error(err)
 					}
-					clock.sleep(time.Hour)
-				})
-				return bucket.Fault{}
-			})
+				}
+				time.Sleep(2 * time.Second) // times in the store are of whole seconds
+				if err := b.log.trim(t.Context()); err != nil {
+					t.Error(err)
+				}
+				clock.sleep(time.Hour)
+			}))
 			if err := a.Append(t.Context(), putOf("mine")); err != nil {
 				t.Fatal(err)
 			}
