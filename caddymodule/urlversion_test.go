@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -82,4 +83,43 @@ func FuzzWithoutVersions(f *testing.F) {
 			t.Errorf("%q became %q", body, got)
 		}
 	})
+}
+
+// TestRememberedTagsFollowTheFile: a tag that stands in pages which are each
+// another is not read again, until what it refers to changes.
+//
+// Promise 3: "A URL whose object is not known to be committed stays as it is; the
+// local URL always works."
+func TestRememberedTagsFollowTheFile(t *testing.T) {
+	var s *testSite
+	visits := 0
+	s = newTestSite(t, uploadApp(&s, func(w http.ResponseWriter, r *http.Request) error {
+		visits++
+		return html(fmt.Sprintf(`<p>%d</p><img src="/wp-content/uploads/a.jpg">`, visits))(w, r)
+	}))
+	s.handler["public_url"] = publicTestURL
+	s.handler["url_version"] = true
+	s.start()
+
+	image := func() string {
+		_, tag, _ := strings.Cut(s.get("/").body, "</p>")
+		return tag
+	}
+	if got := image(); got != `<img src="/wp-content/uploads/a.jpg">` {
+		t.Fatalf("before the upload: %s", got)
+	}
+	before := ""
+	for _, content := range []string{"one", "two", "three"} {
+		s.upload(map[string]string{"a.jpg": content})
+		first := image()
+		if first == before || !strings.HasPrefix(first, `<img src="`+publicTestURL+`a.jpg?v=`) {
+			t.Errorf("after the upload of %s: %s", content, first)
+		}
+		for range 3 {
+			if got := image(); got != first {
+				t.Errorf("%s, then %s", first, got)
+			}
+		}
+		before = first
+	}
 }
