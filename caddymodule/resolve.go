@@ -14,35 +14,46 @@ import (
 // (Promise 3: "A URL whose object is not known to be committed stays as it
 // is; the local URL always works.")
 func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
+	if m.Place == rewrite.AtHome {
+		return dst, false
+	}
 	changes := h.engine.engine.Changes() // before Public is asked: a change may come after
 	start := len(dst)
-	dst, ok := h.resolved.append(dst, m, changes)
+	dst, place, ok := h.resolved.append(dst, m, changes)
 	if !ok {
-		if dst, ok = h.lookUp(dst, m); !ok {
+		if dst, place, ok = h.lookUp(dst, m); !ok {
 			return dst, false
 		}
-		h.resolved.add(m, dst[start:], changes)
+		h.resolved.add(m, dst[start:], place, changes)
+	}
+	if !h.moves(max(m.Place, place)) {
+		return dst[:start], false
 	}
 	h.cors.refers(dst[start:])
 	return dst, true
 }
 
-// lookUp asks the engine for what resolve returns.
-func (h *Handler) lookUp(dst []byte, m rewrite.Match) ([]byte, bool) {
+// moves reports whether what is fetched as place says may come from the public
+// URL.
+func (h *Handler) moves(place rewrite.Place) bool { return place != rewrite.AtHome }
+
+// lookUp asks the engine for what resolve returns, whatever the place in the page,
+// and for the place that the file's own content asks for.
+func (h *Handler) lookUp(dst []byte, m rewrite.Match) ([]byte, rewrite.Place, bool) {
 	var buf [256]byte
 	key, ok := h.site.AppendKey(buf[:0], m.Prefix, m.Raw)
 	if !ok {
-		return dst, false
+		return dst, 0, false
 	}
-	etag, ok := h.engine.engine.Public(key)
+	etag, place, ok := h.engine.engine.Public(key)
 	if !ok {
-		return dst, false
+		return dst, 0, false
 	}
 	dst = appendPublicURL(dst, h.PublicURL, key)
 	if h.URLVersion {
 		dst = appendVersion(dst, etag)
 	}
-	return dst, true
+	return dst, rewrite.Place(place), true
 }
 
 // appendPublicURL appends the URL of a key below the public URL.
@@ -71,8 +82,9 @@ type resolvedURLs struct {
 type resolvedURL struct {
 	changes uint64 // Engine.Changes when it was right
 	prefix  int
-	raw     int    // where raw ends in text
-	text    []byte // what follows the prefix, as it stands in pages, and the public URL
+	place   rewrite.Place // that the file's content asks for
+	raw     int           // where raw ends in text
+	text    []byte        // what follows the prefix, as it stands in pages, and the public URL
 }
 
 func newResolvedURLs() *resolvedURLs { return &resolvedURLs{seed: maphash.MakeSeed()} }
@@ -82,20 +94,20 @@ func (c *resolvedURLs) slot(raw []byte) *atomic.Pointer[resolvedURL] {
 }
 
 // append appends the public URL of m to dst, if it is remembered.
-func (c *resolvedURLs) append(dst []byte, m rewrite.Match, changes uint64) ([]byte, bool) {
+func (c *resolvedURLs) append(dst []byte, m rewrite.Match, changes uint64) ([]byte, rewrite.Place, bool) {
 	u := c.slot(m.Raw).Load()
 	if u == nil || u.changes != changes || u.prefix != m.Prefix || string(u.text[:u.raw]) != string(m.Raw) {
-		return dst, false
+		return dst, 0, false
 	}
-	return append(dst, u.text[u.raw:]...), true
+	return append(dst, u.text[u.raw:]...), u.place, true
 }
 
 // add remembers the public URL of m.
-func (c *resolvedURLs) add(m rewrite.Match, url []byte, changes uint64) {
+func (c *resolvedURLs) add(m rewrite.Match, url []byte, place rewrite.Place, changes uint64) {
 	size := len(m.Raw) + len(url)
 	if size > maxResolved {
 		return
 	}
 	text := append(append(make([]byte, 0, size), m.Raw...), url...)
-	c.slot(m.Raw).Store(&resolvedURL{changes: changes, prefix: m.Prefix, raw: len(m.Raw), text: text})
+	c.slot(m.Raw).Store(&resolvedURL{changes: changes, prefix: m.Prefix, place: place, raw: len(m.Raw), text: text})
 }

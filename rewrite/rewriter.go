@@ -52,6 +52,10 @@ type Match struct {
 	// of the context (character references, \/) were undone. It holds neither
 	// query nor fragment and is valid only during the call.
 	Raw []byte
+	// Place says how a browser fetches what the URL names.
+	Place Place
+	// Page is the page that the URL stands in. It is valid only during the call.
+	Page *Page
 }
 
 // Config says which URLs are the site's media and what to put in their place.

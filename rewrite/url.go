@@ -42,7 +42,7 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 	}
 	end := off + cap(u) - cap(rest) + len(rest)
 	from := len(w.repl)
-	repl, ok := w.rw.resolve(w.repl, Match{Prefix: prefix, Path: path, Raw: rest})
+	repl, ok := w.rw.resolve(w.repl, Match{Prefix: prefix, Path: path, Raw: rest, Page: &w.page})
 	if !ok {
 		w.repl = w.repl[:from]
 		return

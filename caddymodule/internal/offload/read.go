@@ -45,13 +45,13 @@ func (e *Engine) Committed(key string) (Object, bool) {
 
 // Public reports whether Committed knows a public object of this key, and its
 // ETag. It does not allocate for a key in memory: each URL in each page asks.
-func (e *Engine) Public(key []byte) (etag string, ok bool) {
+func (e *Engine) Public(key []byte) (etag string, place media.Place, ok bool) {
 	// The lookup does not keep its argument.
 	x, ok := e.index.get(unsafe.String(unsafe.SliceData(key), len(key)))
 	if !ok {
 		x, ok = e.fromMark(string(key))
 	}
-	return x.etag, ok && x.stored() && x.class == media.Public
+	return x.etag, media.PlaceAnywhere, ok && x.stored() && x.class == media.Public
 }
 
 // Changes is a number that grows with each change that Public might answer

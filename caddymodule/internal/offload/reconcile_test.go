@@ -211,7 +211,7 @@ func TestCommittedWithoutTheBucket(t *testing.T) {
 		if _, ok := e.Committed(key); ok != want {
 			t.Errorf("Committed(%s) = %v", key, ok)
 		}
-		if etag, ok := e.Public([]byte(key)); ok != want || (etag != "") != want {
+		if etag, _, ok := e.Public([]byte(key)); ok != want || (etag != "") != want {
 			t.Errorf("Public(%s) = %q, %v", key, etag, ok)
 		}
 	}
