@@ -13,8 +13,8 @@ import (
 func TestResolvedURLs(t *testing.T) {
 	c := newResolvedURLs()
 	long := rewrite.Match{Raw: []byte(strings.Repeat("a", maxResolved))}
-	c.add(rewrite.Match{Prefix: 1, Raw: []byte("a.jpg")}, []byte("https://cdn.test/a.jpg"), 5)
-	c.add(long, []byte("https://cdn.test/"), 5)
+	c.add(rewrite.Match{Prefix: 1, Raw: []byte("a.jpg")}, []byte("https://cdn.test/a.jpg"), rewrite.WithCORS, 5)
+	c.add(long, []byte("https://cdn.test/"), rewrite.Anywhere, 5)
 	for _, test := range []struct {
 		match   rewrite.Match
 		changes uint64
@@ -30,9 +30,9 @@ func TestResolvedURLs(t *testing.T) {
 	} {
 		// As if all had one slot.
 		c.slot(test.match.Raw).CompareAndSwap(nil, c.slot([]byte("a.jpg")).Load())
-		got, ok := c.append([]byte("x "), test.match, test.changes)
-		if ok != (test.want != "") || ok && string(got) != test.want {
-			t.Errorf("%+v, %d: %q, %v", test.match, test.changes, got, ok)
+		got, place, ok := c.append([]byte("x "), test.match, test.changes)
+		if ok != (test.want != "") || ok && (string(got) != test.want || place != rewrite.WithCORS) {
+			t.Errorf("%+v, %d: %q, %s, %v", test.match, test.changes, got, place, ok)
 		}
 	}
 }
