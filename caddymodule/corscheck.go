@@ -104,7 +104,7 @@ func (c *corsCheck) report(object string, origins []string) {
 	}
 	c.log.Warn("web fonts from the public URL, and pictures in a canvas, will not work on pages of the site: "+
 		"the bucket, or the CDN before it, must answer GET and HEAD with the header Access-Control-Allow-Origin; if this module answers there, "+
-		"name the site by site_hosts (README: CORS). If the site has neither, set cors_check off",
+		"name the site by site_hosts (docs/pages.md: CORS). If the site has neither, set cors_check off",
 		"url", object, "origin", origins[len(origins)-1], "access_control_allow_origin", got)
 }
 

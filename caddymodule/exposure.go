@@ -55,7 +55,7 @@ func (c *exposureCheck) report() {
 			continue // or something is there for every URL
 		}
 		c.log.Error("anyone can read private files, or this program's notes, at the public URL: "+
-			"let it show the folder of public files alone (README: The bucket)",
+			"let it show the folder of public files alone (docs/bucket.md)",
 			"url", object, "public_url", c.publicURL)
 	}
 }
