@@ -73,6 +73,24 @@ func (d *dirStore) put(ctx context.Context, key string, body io.ReaderAt, size i
 	return rec.info(), nil
 }
 
+// Copy implements Store.
+func (d *dirStore) Copy(ctx context.Context, from Info, to string, public bool) (Info, error) {
+	for _, key := range []string{from.Key, to} {
+		if err := d.checkKey(key); err != nil {
+			return Info{}, err
+		}
+	}
+	v, err := d.version(ctx, from.Key)
+	if err != nil {
+		return Info{}, dirError("copying", from.Key, err)
+	}
+	defer v.file.Close()
+	if from.ETag != "" && from.ETag != v.rec.MD5 {
+		return Info{}, dirError("copying", from.Key, ErrChanged)
+	}
+	return d.Put(ctx, to, v.file, v.rec.Size, PutOptions{Info: v.rec.info(), Public: public})
+}
+
 // checkCondition returns ErrExists or ErrChanged if opts forbids the Put.
 func (d *dirStore) checkCondition(ctx context.Context, root *os.Root, key string, opts *PutOptions) error {
 	if !opts.IfNoneMatch && opts.IfMatch == "" {

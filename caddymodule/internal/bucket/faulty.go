@@ -18,6 +18,7 @@ type Op string
 // The operations that a Faulty can disturb.
 const (
 	OpPut          Op = "Put"
+	OpCopy         Op = "Copy"
 	OpGet          Op = "Get"
 	OpHead         Op = "Head"
 	OpDelete       Op = "Delete"
@@ -30,7 +31,7 @@ const (
 // Call is one call of a store's method.
 type Call struct {
 	Op Op
-	// Key is the object's key; of Delete the first one, of List,
+	// Key is the object's key; of Copy that of the source, of Delete the first one, of List,
 	// AbortUploads and Probe the prefix.
 	Key string
 	// N counts the calls of this Op from 1, ForKey those of this Op and Key.
@@ -214,6 +215,19 @@ func (c cutReaderAt) ReadAt(p []byte, off int64) (int, error) {
 		err = ErrInjected
 	}
 	return n, err
+}
+
+// Copy implements Store.
+func (f *Faulty) Copy(ctx context.Context, from Info, to string, public bool) (Info, error) {
+	fault, err := f.begin(ctx, OpCopy, from.Key)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := f.inner.Copy(ctx, from, to, public)
+	if err = fault.or(err); err != nil {
+		return Info{}, err
+	}
+	return info, nil
 }
 
 // Get implements Store.

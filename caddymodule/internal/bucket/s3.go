@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,9 @@ type S3Config struct {
 	skew time.Duration
 	// patience is how long a transfer may stand still; 0: stallTime. For tests.
 	patience time.Duration
+	// copyLimit is the size above which objects are copied in parts of copyPart;
+	// 0: maxCopy, copyPartSize. For tests.
+	copyLimit, copyPart int64
 }
 
 // String tells what is configured, without the secrets.
@@ -119,9 +123,8 @@ func OpenS3(cfg S3Config, log *slog.Logger) (Store, error) {
 		return nil, fmt.Errorf("opening the bucket %s: reading the AWS configuration: %w", cfg.Bucket, err)
 	}
 	s := &s3Store{cfg: cfg, log: log}
-	if s.cfg.patience == 0 {
-		s.cfg.patience = stallTime
-	}
+	s.cfg.patience = cmp.Or(s.cfg.patience, stallTime)
+	s.cfg.copyLimit, s.cfg.copyPart = cmp.Or(s.cfg.copyLimit, maxCopy), cmp.Or(s.cfg.copyPart, copyPartSize)
 	s.http = newHTTPClient(rootCAs(shared), s.cfg.patience)
 	s.patient = newHTTPClient(rootCAs(shared), max(s.cfg.patience, assemblyTime))
 	s.client = s3.NewFromConfig(shared, s.configure)

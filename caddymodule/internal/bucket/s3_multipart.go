@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"encoding/hex"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -57,7 +58,11 @@ func (s *s3Store) putParts(ctx context.Context, key string, body *guardedBody, o
 	if err := u.sum(ctx); err != nil {
 		return Info{}, err
 	}
-	if err := u.begin(ctx); err != nil {
+	checksum := types.ChecksumAlgorithm("")
+	if s.cfg.Checksum == ChecksumCRC32 {
+		checksum = types.ChecksumAlgorithmCrc32
+	}
+	if err := u.begin(ctx, hex.EncodeToString(u.whole.md5), checksum); err != nil {
 		return Info{}, err
 	}
 	s.uploads.Store(*u.id, true)
@@ -84,22 +89,21 @@ func (u *upload) sum(ctx context.Context) error {
 	return checkAnnounced(u.whole.md5, u.opts.MD5)
 }
 
-func (u *upload) begin(ctx context.Context) error {
+// begin begins the upload of content with this MD5 ("" unknown), whose parts
+// will have checksums of this kind besides.
+func (u *upload) begin(ctx context.Context, md5 string, checksum types.ChecksumAlgorithm) error {
 	s, opts := u.store, u.opts
-	in := &s3.CreateMultipartUploadInput{
+	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.cfg.Bucket, Key: &u.key,
 		ContentType:          optional(opts.ContentType),
 		CacheControl:         optional(opts.CacheControl),
-		Metadata:             metadataOf(opts, u.whole.md5),
+		Metadata:             metadataOf(opts, md5),
 		ServerSideEncryption: types.ServerSideEncryption(s.cfg.Encryption),
 		SSEKMSKeyId:          optional(s.cfg.KMSKeyID),
 		StorageClass:         types.StorageClass(s.cfg.StorageClass),
 		ACL:                  s.acl(opts),
-	}
-	if s.cfg.Checksum == ChecksumCRC32 {
-		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
-	}
-	out, err := s.client.CreateMultipartUpload(ctx, in)
+		ChecksumAlgorithm:    checksum,
+	})
 	if err != nil {
 		return err
 	}
@@ -111,6 +115,11 @@ func (u *upload) run(ctx context.Context) (Info, error) {
 	if err := u.sendAll(ctx); err != nil {
 		return Info{}, err
 	}
+	return u.complete(ctx, u.body.size, hex.EncodeToString(u.whole.md5))
+}
+
+// complete makes the object of the parts that are done.
+func (u *upload) complete(ctx context.Context, size int64, md5 string) (Info, error) {
 	s := u.store
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &s.cfg.Bucket, Key: &u.key, UploadId: u.id,
@@ -125,7 +134,7 @@ func (u *upload) run(ctx context.Context) (Info, error) {
 		return Info{}, err
 	}
 	stored, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
-	return storedInfo(u.key, u.body.size, unquote(out.ETag), stored, u.opts, u.whole.md5), nil
+	return storedInfo(u.key, size, unquote(out.ETag), stored, u.opts, md5), nil
 }
 
 // sendAll sends the parts, several at once, and returns when none is under way.

@@ -74,13 +74,14 @@ func (s *s3Store) putWhole(ctx context.Context, key string, body *guardedBody, o
 	if err != nil {
 		return Info{}, err
 	}
+	md5 := hex.EncodeToString(sums.md5)
 	in := &s3.PutObjectInput{
 		Bucket: &s.cfg.Bucket, Key: &key,
 		Body:                 io.NewSectionReader(body, 0, body.size),
 		ContentLength:        &body.size,
 		ContentType:          optional(opts.ContentType),
 		CacheControl:         optional(opts.CacheControl),
-		Metadata:             metadataOf(opts, sums.md5),
+		Metadata:             metadataOf(opts, md5),
 		IfMatch:              quoteETag(opts.IfMatch),
 		ServerSideEncryption: types.ServerSideEncryption(s.cfg.Encryption),
 		SSEKMSKeyId:          optional(s.cfg.KMSKeyID),
@@ -96,7 +97,7 @@ func (s *s3Store) putWhole(ctx context.Context, key string, body *guardedBody, o
 		return Info{}, err
 	}
 	stored, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
-	return storedInfo(key, body.size, unquote(out.ETag), stored, opts, sums.md5), nil
+	return storedInfo(key, body.size, unquote(out.ETag), stored, opts, md5), nil
 }
 
 // sums are the checksums of a body or a part of one.
@@ -165,10 +166,14 @@ func (s *s3Store) acl(opts *PutOptions) types.ObjectCannedACL {
 	return types.ObjectCannedACL(s.cfg.PublicACL)
 }
 
-func metadataOf(opts *PutOptions, sum []byte) map[string]string {
+// metadataOf is the metadata of an object whose content has this MD5, "" if that
+// is not known.
+func metadataOf(opts *PutOptions, md5 string) map[string]string {
 	meta := make(map[string]string, len(opts.Meta)+2)
 	maps.Copy(meta, opts.Meta)
-	meta[metaMD5] = hex.EncodeToString(sum)
+	if md5 != "" {
+		meta[metaMD5] = md5
+	}
 	if t := storableTime(opts.ModTime); !t.IsZero() {
 		meta[metaModTime] = formatUnix(t)
 	}
@@ -176,14 +181,14 @@ func metadataOf(opts *PutOptions, sum []byte) map[string]string {
 }
 
 // storedInfo describes what was just stored.
-func storedInfo(key string, size int64, etag string, stored time.Time, opts *PutOptions, sum []byte) Info {
+func storedInfo(key string, size int64, etag string, stored time.Time, opts *PutOptions, md5 string) Info {
 	if stored.IsZero() {
 		stored = time.Now()
 	}
 	return Info{
 		Key: key, Size: size, ETag: etag, Stored: stored.UTC(),
 		ContentType: opts.ContentType, CacheControl: opts.CacheControl,
-		ModTime: storableTime(opts.ModTime), MD5: hex.EncodeToString(sum), Meta: maps.Clone(opts.Meta),
+		ModTime: storableTime(opts.ModTime), MD5: md5, Meta: maps.Clone(opts.Meta),
 	}
 }
 

@@ -39,6 +39,14 @@ type Store interface {
 	// the call runs. If body yields fewer than size bytes nothing is stored.
 	Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts PutOptions) (Info, error)
 
+	// Copy makes to an object with the content and the description (ContentType,
+	// CacheControl, ModTime, MD5, Meta) of from, replacing what is there. from is
+	// what Head, Get, List or Put told: its Key, Size and ETag count; public is as
+	// in PutOptions. The content does not pass this machine unless the store is
+	// a directory. ErrNotFound if there is no from, ErrChanged if it is another
+	// version. The ETag of the copy may be another than that of from.
+	Copy(ctx context.Context, from Info, to string, public bool) (Info, error)
+
 	// Get opens an object, or the part of it that opts names. The caller
 	// closes the result. ErrNotFound if there is none, ErrChanged if
 	// opts.IfMatch names another version, ErrRange if the range begins at or

@@ -256,6 +256,11 @@ func (l *link) Put(ctx context.Context, key string, body io.ReaderAt, size int64
 	return info, refused
 }
 
+// Copy is not called by the log and the leases.
+func (l *link) Copy(context.Context, bucket.Info, string, bool) (bucket.Info, error) {
+	return bucket.Info{}, bucket.ErrUnsupported
+}
+
 func (l *link) Get(ctx context.Context, key string, _ bucket.GetOptions) (*bucket.Object, error) {
 	var object *bucket.Object
 	var missing error

@@ -134,6 +134,7 @@ func testEnded(t *testing.T, ctx context.Context, s bucket.Store) {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	_, putErr := tryPut(ended, s, "b", "x", bucket.PutOptions{})
+	_, copyErr := s.Copy(ended, bucket.Info{Key: "a", Size: 1}, "b", false)
 	_, getErr := s.Get(ended, "a", bucket.GetOptions{})
 	_, headErr := s.Head(ended, "a")
 	_, abortErr := s.AbortUploads(ended, "", time.Hour)
@@ -143,7 +144,7 @@ func testEnded(t *testing.T, ctx context.Context, s bucket.Store) {
 		break
 	}
 	for what, err := range map[string]error{
-		"Put": putErr, "Get": getErr, "Head": headErr, "Delete": s.Delete(ended, "a"), "Delete of two": s.Delete(ended, "a", "b"),
+		"Put": putErr, "Copy": copyErr, "Get": getErr, "Head": headErr, "Delete": s.Delete(ended, "a"), "Delete of two": s.Delete(ended, "a", "b"),
 		"AbortUploads": abortErr, "Probe": probeErr, "List": listErr,
 	} {
 		wantError(t, what, err, context.Canceled)
