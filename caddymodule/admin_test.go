@@ -133,15 +133,17 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsOfTwoHandlers: two handlers with other settings for one site must
-// not make the same series twice.
+// TestMetricsOfTwoHandlers: two handlers for other media of one site must not make
+// the same series twice.
 func TestMetricsOfTwoHandlers(t *testing.T) {
 	s := newTestSite(t, notFound)
 	second := map[string]any{}
 	for k, v := range s.handler {
 		second[k] = v
 	}
-	second["workers"] = 3
+	second["app"] = map[string]any{"preset": "generic", "docroot": s.docRoot}
+	second["roots"] = []any{map[string]any{"dir": s.docRoot + "/images", "url": "/images/"}}
+	second["bucket"] = map[string]any{"url": "file://" + s.bucket, "public_prefix": "m2", "private_prefix": "p2", "control_prefix": "o2"}
 	s.after = []map[string]any{second}
 	s.before = metricsRoute
 	s.start()

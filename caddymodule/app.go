@@ -24,6 +24,7 @@ type startedHandler struct {
 	handler *Handler
 	engine  *sharedEngine
 	logger  *slog.Logger
+	has     premises
 }
 
 // CaddyModule returns the Caddy module information.
@@ -39,11 +40,26 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return registerMetrics(ctx.GetMetricsRegistry(), a)
 }
 
-// add makes Start start the handler's engine.
-func (a *App) add(h *Handler, logger *slog.Logger) {
+// add makes Start start the handler's engine, if no other handler of this config
+// is in its way.
+func (a *App) add(h *Handler, logger *slog.Logger) error {
+	var roots []string
+	for _, root := range h.site.Roots() {
+		roots = append(roots, root.Dir)
+	}
+	has := newPremises(h.engine, roots)
+	if err := has.check(); err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.handlers = append(a.handlers, startedHandler{h, h.engine, logger})
+	for i := range a.handlers {
+		if err := has.checkBeside(&a.handlers[i].has); err != nil {
+			return err
+		}
+	}
+	a.handlers = append(a.handlers, startedHandler{h, h.engine, logger, has})
+	return nil
 }
 
 // Start starts the engines; those that an older config started go on.

@@ -68,7 +68,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	seen := make(map[[2]string]bool)
 	for _, e := range c.app.engines() {
 		labels := [2]string{e.site, e.bucket}
-		if seen[labels] { // other settings for the same site: tell them apart
+		if seen[labels] { // other media of the same site: tell them apart
 			labels[0] += "#" + e.key[:8]
 		}
 		seen[labels] = true

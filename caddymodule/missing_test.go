@@ -125,10 +125,11 @@ func TestMissingBeforeReconcile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, _, err := settings.newEngine(site, slog.New(slog.DiscardHandler))
+	shared, err := settings.newEngine(site, newSwitchedLog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	engine := shared.engine
 	h := &Handler{site: site, Missing: missing404}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, missingPath, nil)
 	w := httptest.NewRecorder()

@@ -249,8 +249,9 @@ const (
 )
 
 // Provision checks the config and gets an engine for it. It does no I/O but
-// look whether the app's directory exists: the engine is started by the app
-// module (or the first request), so that `caddy validate` touches nothing.
+// look whether the app's directory exists, and where media roots and a bucket's
+// directory are: the engine is started by the app module (or the first request),
+// so that `caddy validate` touches nothing.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.setDefaults()
 	if err := h.check(); err != nil {
@@ -285,8 +286,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.engine, err = acquireEngine(settings, h.site, logger); err != nil {
 		return err
 	}
-	app.(*App).add(h, logger)
-	return nil
+	return app.(*App).add(h, logger)
 }
 
 // provisionRewriter prepares the rewriting of pages.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // uniqueNames is an app that stores an uploaded file as WordPress does: under a
@@ -67,7 +68,14 @@ func TestTwoNodes(t *testing.T) {
 	defer testApps.Delete("other")
 	s.handler["hold"], other.handler["hold"] = "60s", "60s"
 	s.handler["ready_wait"], other.handler["ready_wait"] = "60s", "60s"
-	other.handler["bucket"] = s.handler["bucket"]
+	// One configuration refuses two sites with one bucket, but a server may have two
+	// addresses.
+	server := buckettest.StartVersityGW(t)
+	for site, endpoint := range map[*testSite]string{s: server.Endpoint, other: strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1)} {
+		site.handler["bucket"] = map[string]any{
+			"url": "s3://" + server.Bucket, "endpoint": endpoint, "access_key": server.AccessKey, "secret_key": server.SecretKey,
+		}
+	}
 	s.before = []map[string]any{{"handler": "subroute", "routes": []any{map[string]any{
 		"match":  []any{map[string]any{"header": map[string]any{"X-Node": []string{"other"}}}},
 		"handle": []any{other.handler, map[string]any{"handler": "file_server", "root": other.docRoot, "pass_thru": true}, map[string]any{"handler": "test_app", "name": "other"}},

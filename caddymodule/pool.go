@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 )
@@ -98,21 +99,26 @@ func (s *engineSettings) key() (string, error) {
 }
 
 // newEngine makes an engine that does nothing yet.
-func (s *engineSettings) newEngine(site *media.Site, logger *slog.Logger) (*offload.Engine, string, error) {
+func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedEngine, error) {
 	cache, err := s.cachePolicy()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
+	logger := log.logger()
 	store, prefix, err := s.Bucket.open(logger)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	engine, err := offload.New(offload.Config{
+	e := &sharedEngine{
+		log: log, bucket: store.String(), dir: bucket.Dir(s.Bucket.URL), idle: make(chan struct{}),
+		prefixes: []string{prefix + s.Bucket.PublicPrefix, prefix + s.Bucket.PrivatePrefix, prefix + s.Bucket.ControlPrefix},
+	}
+	e.engine, err = offload.New(offload.Config{
 		Site:          site,
 		Store:         store,
-		PublicPrefix:  prefix + s.Bucket.PublicPrefix,
-		PrivatePrefix: prefix + s.Bucket.PrivatePrefix,
-		ControlPrefix: prefix + s.Bucket.ControlPrefix,
+		PublicPrefix:  e.prefixes[0],
+		PrivatePrefix: e.prefixes[1],
+		ControlPrefix: e.prefixes[2],
 		Local:         offload.LocalPolicy(s.Local),
 		Workers:       s.Workers,
 		Deletes:       offload.DeletePolicy(s.Deletes),
@@ -121,9 +127,9 @@ func (s *engineSettings) newEngine(site *media.Site, logger *slog.Logger) (*offl
 		Logger:        logger,
 	})
 	if err != nil {
-		return nil, "", errors.Join(err, store.Close())
+		return nil, errors.Join(err, store.Close())
 	}
-	return engine, store.String(), nil
+	return e, nil
 }
 
 // sharedEngine is an engine with those who use it: handlers, which come and go
@@ -134,7 +140,11 @@ type sharedEngine struct {
 	key    string // of the pool
 	site   string // names the site for people and in metrics
 	bucket string // names the bucket, without secrets
-	roots  string // the media roots
+	dir    string // of a file:// bucket, else empty
+	// prefixes are what the names begin with that the engine has for its own in
+	// the bucket.
+	prefixes []string
+	roots    string // the media roots
 
 	begin sync.Once
 
@@ -157,12 +167,11 @@ func acquireEngine(s engineSettings, site *media.Site, logger *slog.Logger) (*sh
 		return nil, err
 	}
 	value, _, err := engines.LoadOrNew(key, func() (caddy.Destructor, error) {
-		log := newSwitchedLog(logger)
-		engine, bucketName, err := s.newEngine(site, log.logger())
+		e, err := s.newEngine(site, newSwitchedLog(logger))
 		if err != nil {
 			return nil, err
 		}
-		e := &sharedEngine{engine: engine, log: log, key: key, bucket: bucketName, idle: make(chan struct{})}
+		e.key = key
 		for i, root := range site.Roots() {
 			if i == 0 {
 				e.site = root.Dir

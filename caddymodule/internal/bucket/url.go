@@ -46,6 +46,15 @@ func Open(spec string, opts Options) (Store, string, error) {
 	return store, loc.prefix, err
 }
 
+// Dir returns the directory that a file:// spec names, "" for any other.
+func Dir(spec string) string {
+	loc, err := parseSpec(spec)
+	if err != nil {
+		return ""
+	}
+	return loc.dir
+}
+
 // location is a parsed spec: a directory, or a bucket with a prefix.
 type location struct {
 	dir            string
