@@ -11,7 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
+
+// ErrName: no file may have this name, because a web server might execute it or
+// use it as configuration, or because not all file systems read it alike.
+var ErrName = errors.New("no name of a media file")
 
 // Placement is a file to be put on disk.
 type Placement struct {
@@ -30,7 +36,7 @@ type Placement struct {
 // at rel. The file, and directories made for it, get owner, group and mode like
 // the directory they are made in, as far as this process may do that.
 func (t *Tree) Place(rel string, p Placement) error {
-	return t.do(func(root *os.Root) error {
+	return t.put(rel, func(root *os.Root) error {
 		if _, err := root.Lstat(name(rel)); err == nil {
 			return &fs.PathError{Op: "place", Path: rel, Err: fs.ErrExist}
 		}
@@ -47,6 +53,17 @@ func (t *Tree) Place(rel string, p Placement) error {
 		err := root.Link(temp, name(rel))
 		return errors.Join(err, removeFile(root, temp), syncDir(root, dir))
 	})
+}
+
+// put is the way by which all content comes to the disk.
+func (t *Tree) put(rel string, f func(root *os.Root) error) error {
+	if err := media.CheckKey(rel); err != nil {
+		return fmt.Errorf("%w: %w", ErrName, err)
+	}
+	if media.Executable(rel) {
+		return fmt.Errorf("%w: a web server might execute it or use it as configuration", ErrName)
+	}
+	return t.do(f)
 }
 
 const (

@@ -37,7 +37,7 @@ type Expendable func(old *os.File, info fs.FileInfo) bool
 // opened before is lost, as it would be when an app replaces a file.
 // fs.ErrNotExist if there is nothing at rel.
 func (t *Tree) Replace(rel string, p Placement, expendable Expendable) error {
-	return t.do(func(root *os.Root) error {
+	return t.put(rel, func(root *os.Root) error {
 		old, err := root.Lstat(name(rel))
 		if err != nil {
 			return err

@@ -3,9 +3,10 @@ package media
 import "bytes"
 
 // Executable reports whether a web server might execute the file with this
-// key or use it as configuration, so that it must not leave the disk. Case is
-// ignored, and so is what servers and file systems were seen to ignore: dots
-// and spaces at the end, and all from a ';', ':' or '%' on.
+// key or use it as configuration, so that it must not leave the disk, nor come to
+// one. Case is ignored, and so is what servers and file systems were seen to
+// ignore: dots and spaces at the end, all from a ';', ':' or '%' on, and what
+// twin folds.
 //
 // The rules, for each part of the key between slashes (nginx with PHP's
 // cgi.fix_pathinfo looks for scripts in directories' names too):
@@ -25,6 +26,9 @@ func Executable(key string) bool {
 
 // executable is Executable for a key in lower case.
 func executable(key []byte) bool {
+	if !isASCII(key) {
+		key = twin(key)
+	}
 	for key != nil {
 		var segment []byte
 		segment, key = cutSegment(key)
@@ -40,7 +44,7 @@ func executableName(name []byte) bool {
 		return true
 	}
 	name = bytes.TrimRight(name, ". ")
-	if serverConfig[string(name)] {
+	if serverConfig[string(name)] || isPHPIni(name) {
 		return true
 	}
 	_, rest, ok := bytes.Cut(name, dot)
@@ -87,9 +91,19 @@ func isPHPVersion(ext []byte) bool {
 	return true
 }
 
+// isPHPIni reports whether name is php.ini or that of one version: php8.ini.
+func isPHPIni(name []byte) bool {
+	version, ok := bytes.CutPrefix(name, php)
+	if !ok {
+		return false
+	}
+	version, ok = bytes.CutSuffix(version, []byte(".ini"))
+	return ok && len(bytes.Trim(version, "0123456789")) == 0
+}
+
 // serverConfig are names of files that configure a web server or PHP, other
 // than dotfiles.
-var serverConfig = set("web.config", "php.ini", "php5.ini", "nginx.conf", "httpd.conf", "lighttpd.conf", "caddyfile")
+var serverConfig = set("web.config", "nginx.conf", "httpd.conf", "lighttpd.conf", "caddyfile")
 
 // executableAnywhere are extensions that count at any place in a name.
 var executableAnywhere = set(
@@ -100,9 +114,9 @@ var executableAnywhere = set(
 // executableLast are extensions that count at the end of a name.
 var executableLast = set(
 	"inc", "module", "pgif", // PHP by recipe
-	"pl", "pm", "py", "pyc", "pyo", "rb", "rhtml", "erb", "lua", "tcl",
+	"pl", "pm", "py", "pyc", "pyo", "wsgi", "rb", "rhtml", "erb", "lua", "tcl",
 	"sh", "bash", "zsh", "ksh", "csh",
-	"asp", "aspx", "asa", "asax", "ascx", "ashx", "asmx", "axd", "cdx", "cshtm", "cshtml", "vbhtml", "idc", "shtx",
+	"asp", "aspx", "asa", "asax", "cer", "ascx", "ashx", "asmx", "axd", "cdx", "cshtm", "cshtml", "vbhtml", "idc", "shtx",
 	"jsp", "jspx", "jspf", "jspa", "jsw", "jsv", "jhtml", "jws",
 	"cfm", "cfml", "cfc", "dbm", "war", "ear",
 	"htaccess", "htpasswd", "htgroup", "htdigest",

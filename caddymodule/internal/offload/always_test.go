@@ -20,7 +20,7 @@ func TestDeleteAlwaysWhileLooking(t *testing.T) {
 	if err := os.Remove(s.path(key)); err != nil {
 		t.Fatal(err)
 	}
-	s.e.look(key, putElsewhere)
+	s.e.lookAt(key, putElsewhere)
 	s.idle()
 	if object, file := s.readObject(key), s.read(key); object != "" || file != "" {
 		t.Errorf("the object is %q, the file %q", object, file)

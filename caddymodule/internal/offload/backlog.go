@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -110,30 +109,21 @@ func (e *Engine) fetchMissing(ctx context.Context, stems []string, resembles fun
 // has not.
 func (e *Engine) fetchFrom(ctx context.Context, dir string, resembles func(key string) bool) error {
 	for _, class := range []media.Class{media.Public, media.Private} {
-		prefix := e.objectName("", class)
-		below := prefix
+		below := ""
 		if dir != "" {
-			below += dir + "/"
+			below = dir + "/"
 		}
-		for info, err := range e.store.List(ctx, below, "") {
+		for o, err := range e.objects(ctx, class, below) {
 			if err != nil {
 				return err
 			}
-			if strings.Contains(info.Key[len(below):], "/") || !resembles(info.Key) {
+			if strings.Contains(o.key[len(below):], "/") || !resembles(o.key) {
 				continue
 			}
-			e.fetchIfMissing(info, info.Key[len(prefix):])
+			if _, err := e.trees[o.root].Stat(o.rel); errors.Is(err, fs.ErrNotExist) {
+				e.look(o.foreign, putElsewhere)
+			}
 		}
 	}
 	return nil
-}
-
-func (e *Engine) fetchIfMissing(info bucket.Info, key string) {
-	root, rel, ok := e.site.Locate(key)
-	if !ok || media.CheckKey(key) != nil || e.site.Class(key, nil) == media.Ignored {
-		return
-	}
-	if _, err := e.trees[root].Stat(rel); errors.Is(err, fs.ErrNotExist) {
-		e.look(key, putElsewhere)
-	}
 }

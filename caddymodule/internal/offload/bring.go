@@ -333,13 +333,9 @@ func (e *Engine) keepPrivate(s snapshot) error {
 }
 
 // look asks for a look at a key, because the disk may lack what others wrote.
-func (e *Engine) look(key string, why cause) {
-	root, rel, ok := e.site.Locate(key)
-	if !ok || rel == "" {
-		return
-	}
+func (e *Engine) look(f foreign, why cause) {
 	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	e.queue.schedule(e.queue.hear(key, root, rel, elsewhere{why: why}, now), now)
+	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, elsewhere{why: why}, now), now)
 }

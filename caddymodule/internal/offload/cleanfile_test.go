@@ -13,7 +13,7 @@ import (
 // would show."
 func TestCommittedFileWithoutObject(t *testing.T) {
 	const key = "2026/11/photo.jpg"
-	look := func(why cause) func(e *Engine) { return func(e *Engine) { e.look(key, why) } }
+	look := func(why cause) func(e *Engine) { return func(e *Engine) { e.lookAt(key, why) } }
 	for name, c := range map[string]struct {
 		look         func(e *Engine)
 		file, object string

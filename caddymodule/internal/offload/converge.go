@@ -76,7 +76,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	case x.file == noFile && !s.elsewhere:
 		e.queue.again(s, true, time.Now())
 		return false
-	case x.file != noFile && x.class == media.Ignored:
+	case x.class == media.Ignored:
 		e.drop(s)
 		return false
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
@@ -167,10 +166,9 @@ func (e *Engine) deleteAllBelow(s snapshot) error {
 }
 
 func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
-	prefix := e.objectName("", class)
-	below := prefix
+	below := ""
 	if s.key != "" {
-		below += s.key + "/"
+		below = s.key + "/"
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
@@ -181,26 +179,24 @@ func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
 		}
 		names := make([]string, len(keys))
 		for i, key := range keys {
-			names[i] = prefix + key
+			names[i] = e.objectName(key, class)
 		}
 		err := e.deleteNames(names)
 		e.afterDelete(keys, err)
 		keys = keys[:0]
 		return err
 	}
-	for info, err := range e.store.List(ctx, below, "") {
+	for o, err := range e.objects(ctx, class, below) {
 		if err != nil {
 			return err
 		}
-		key := strings.TrimPrefix(info.Key, prefix)
-		root, rel, ok := e.site.Locate(key)
-		if !ok || root != s.root {
+		if o.root != s.root {
 			continue
 		}
-		if _, err := e.trees[root].Stat(rel); err == nil {
+		if _, err := e.trees[o.root].Stat(o.rel); err == nil {
 			continue
 		}
-		if keys = append(keys, key); len(keys) == deleteBatch {
+		if keys = append(keys, o.key); len(keys) == deleteBatch {
 			if err := flush(); err != nil {
 				return err
 			}

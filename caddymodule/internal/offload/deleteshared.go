@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -203,28 +202,26 @@ func (e *Engine) deleteDirShared(s snapshot) error {
 }
 
 func (e *Engine) deleteBelowShared(s snapshot, class media.Class) (deleted int, err error) {
-	prefix := e.objectName("", class)
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
-	var found []bucket.Info
+	var found []object
 	flush := func() error {
-		n, err := e.deleteListed(s, found, prefix)
+		n, err := e.deleteListed(s, found)
 		found = found[:0]
 		deleted += n
 		return err
 	}
-	for info, err := range e.store.List(ctx, prefix+s.key+"/", "") {
+	for o, err := range e.objects(ctx, class, s.key+"/") {
 		if err != nil {
 			return deleted, err
 		}
-		root, rel, ok := e.site.Locate(strings.TrimPrefix(info.Key, prefix))
-		if !ok || root != s.root {
+		if o.root != s.root {
 			continue
 		}
-		if _, err := e.trees[root].Stat(rel); err == nil {
+		if _, err := e.trees[o.root].Stat(o.rel); err == nil {
 			continue
 		}
-		if found = append(found, info); len(found) == deleteBatch {
+		if found = append(found, o); len(found) == deleteBatch {
 			if err := flush(); err != nil {
 				return deleted, err
 			}
@@ -235,21 +232,20 @@ func (e *Engine) deleteBelowShared(s snapshot, class media.Class) (deleted int, 
 
 // deleteListed deletes those of the objects that were on this disk, and has the
 // others fetched.
-func (e *Engine) deleteListed(s snapshot, found []bucket.Info, prefix string) (deleted int, err error) {
+func (e *Engine) deleteListed(s snapshot, found []object) (deleted int, err error) {
 	var names, keys []string
 	var changes []cluster.Change
-	for _, info := range found {
-		key := strings.TrimPrefix(info.Key, prefix)
-		was, err := e.wasOnDisk(key, info)
+	for _, o := range found {
+		was, err := e.wasOnDisk(o.key, o.Info)
 		if err != nil {
 			return 0, err
 		}
 		if !was {
-			e.look(key, putElsewhere)
+			e.look(o.foreign, putElsewhere)
 			continue
 		}
-		names, keys = append(names, info.Key), append(keys, key)
-		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: key, ETag: info.ETag})
+		names, keys = append(names, o.Info.Key), append(keys, o.key)
+		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: o.key, ETag: o.ETag})
 	}
 	if len(names) == 0 {
 		return 0, nil

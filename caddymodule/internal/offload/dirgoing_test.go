@@ -24,7 +24,7 @@ func TestToldOfWhileItsDirectoryGoes(t *testing.T) {
 	s.faults.SetHook(func(c bucket.Call) bucket.Fault {
 		if c.Op == bucket.OpList && strings.HasPrefix(c.Key, "media/d/") {
 			once.Do(func() {
-				s.e.look("d/x.jpg", putElsewhere)
+				s.e.lookAt("d/x.jpg", putElsewhere)
 				deadline := time.Now().Add(300 * time.Millisecond)
 				for s.read("d/x.jpg") == "" && time.Now().Before(deadline) {
 					time.Sleep(time.Millisecond) // nothing signals that it is not brought

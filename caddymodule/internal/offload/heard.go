@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // maxHeard bounds the items of others' changes; beyond it disk and bucket are
@@ -31,22 +30,21 @@ func (e *Engine) apply(changes []cluster.Change) {
 }
 
 // hear puts one change of another node into the queue, whose lock the caller
-// holds. What a foreign program may have written there is checked again.
+// holds.
 func (e *Engine) hear(c *cluster.Change, now time.Time) {
 	if c.Op == cluster.DeleteBelow && c.Key == everyDir {
 		e.recon.want(everything, window{})
 		return
 	}
-	root, rel, ok := e.site.Locate(c.Key)
-	if !ok || rel == "" || media.CheckKey(c.Key) != nil {
-		return
-	}
 	if c.Op == cluster.DeleteBelow {
-		e.goneDirs.Add(c.Key, struct{}{})
-		e.recon.want(scope{root, rel}, window{})
+		if dir, ok := e.letInDir(c.Key); ok {
+			e.goneDirs.Add(c.Key, struct{}{})
+			e.recon.want(scope{dir.root, dir.rel}, window{})
+		}
 		return
 	}
-	if e.site.Class(c.Key, nil) == media.Ignored {
+	f, ok := e.letIn(c.Key)
+	if !ok {
 		return
 	}
 	known, _ := e.index.cache.Peek(c.Key)
@@ -61,7 +59,7 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 		it.why = otherDeleted
 	}
 	if c.Op == cluster.Put {
-		x = entry{state: announced, class: c.Class, size: c.Size, etag: c.ETag}
+		x = entry{state: announced, class: f.believe(c.Class), size: c.Size, etag: c.ETag}
 		if !c.ModTime.IsZero() {
 			x.modTime = c.ModTime.UnixNano()
 		}
@@ -77,7 +75,7 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 		return
 	}
 	e.recon.touch(c.Key)
-	e.queue.schedule(e.queue.hear(c.Key, root, rel, it, now), now)
+	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, it, now), now)
 }
 
 // keepDirs notes that the directories of a key are there again.

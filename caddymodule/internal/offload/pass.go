@@ -34,7 +34,7 @@ type pass struct {
 	shared, logged, waits bool
 	whole                 bool
 	skipped               int
-	removals              []string
+	removals              []foreign
 	touched               []string
 }
 
@@ -135,7 +135,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		return nil
 	}
 	if p.shared && own == nil && other == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, info) {
-		p.removals = append(p.removals, key)
+		p.removals = append(p.removals, foreign{key, root, rel, class})
 		return nil
 	}
 	p.queued++
@@ -172,14 +172,14 @@ func (p *pass) marked(root int, rel, key string, class media.Class, info fs.File
 func (p *pass) objectsBelow(key string) error {
 	for {
 		l := p.public
-		if h := p.private; h.head != nil && (l.head == nil || h.key(h.head) < l.key(l.head)) {
+		if h := p.private; h.head != nil && (l.head == nil || h.head.key < l.head.key) {
 			l = h
 		}
-		info := l.next(key)
-		if info == nil {
+		o := l.next(key)
+		if o == nil {
 			break
 		}
-		p.objectOnly(l, info)
+		p.objectOnly(o, l.class)
 		if err := p.ctx.Err(); err != nil {
 			return err
 		}
@@ -192,42 +192,31 @@ func (p *pass) objectsBelow(key string) error {
 	return nil
 }
 
-func (p *pass) objectOnly(l *listing, info *bucket.Info) {
+func (p *pass) objectOnly(o *object, class media.Class) {
 	e := p.e
 	p.objects++
 	p.report()
-	key := l.key(info)
 	if p.whole {
-		e.recon.pass(key)
+		e.recon.pass(o.key)
 	}
-	root, rel, ok := e.site.Locate(key)
-	if !ok || media.CheckKey(key) != nil || e.site.Class(key, nil) == media.Ignored {
-		return
-	}
-	if p.wasDeleted(root, rel) {
-		p.deletes = append(p.deletes, missing{key: key, root: root, rel: rel, class: l.class, object: *info})
-		return
-	}
-	if e.recon.touched(key) || e.queue.has(key) {
+	m := missing{foreign: o.foreign, under: class, object: o.Info}
+	switch {
+	case p.wasDeleted(o.root, o.rel):
+		p.deletes = append(p.deletes, m)
+	case e.recon.touched(o.key) || e.queue.has(o.key):
 		// Something newer is known of it than the listing.
 		if p.shared {
-			p.lookToo(key, root, rel)
+			p.lookToo(o.key, o.root, o.rel)
 		}
-		return
-	}
-	if p.shared {
-		p.fetch(&missing{key: key, root: root, rel: rel, class: l.class, object: *info})
-		return
-	}
-	p.only++
-	if dir := e.site.Key(root, path.Dir(rel)); dir != p.lastNoted {
-		p.lastNoted = dir
-		e.noteBucketOnly(root, path.Dir(rel))
-	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	if !e.recon.touched(key) && e.queue.items[key] == nil {
-		e.index.learn(key, entry{state: bucketOnly, class: l.class, size: info.Size, etag: info.ETag})
+	case p.shared:
+		p.fetch(&m)
+	default:
+		p.only++
+		if dir := e.site.Key(o.root, path.Dir(o.rel)); dir != p.lastNoted {
+			p.lastNoted = dir
+			e.noteBucketOnly(o.root, path.Dir(o.rel))
+		}
+		p.learn(&m)
 	}
 }
 

@@ -58,28 +58,32 @@ func (p *pass) isClean(root int, rel, key string, info fs.FileInfo) bool {
 
 // missing is an object of which there is no file.
 type missing struct {
-	key    string
-	root   int
-	rel    string
-	class  media.Class
+	foreign
+	under  media.Class // its class in the bucket
 	object bucket.Info
+}
+
+// learn remembers that there is an object and no file.
+func (p *pass) learn(m *missing) {
+	e := p.e
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	if !e.recon.touched(m.key) && e.queue.items[m.key] == nil {
+		e.index.learn(m.key, entry{state: bucketOnly, class: m.believe(m.under), size: m.object.Size, etag: m.object.ETag})
+	}
 }
 
 // fetch has a missing file fetched.
 func (p *pass) fetch(m *missing) {
 	e := p.e
 	p.only++
-	e.queue.mu.Lock()
-	if !e.recon.touched(m.key) && e.queue.items[m.key] == nil {
-		e.index.learn(m.key, entry{state: bucketOnly, class: m.class, size: m.object.Size, etag: m.object.ETag})
-	}
-	e.queue.mu.Unlock()
+	p.learn(m)
 	if !p.waits && !e.queue.hasRoom() {
 		p.skipped++
 		e.backlog.add(m.key)
 		return
 	}
-	if err := e.enqueueMissing(p.ctx, m.key, m.root, m.rel); err != nil {
+	if err := e.enqueueMissing(p.ctx, m.foreign); err != nil {
 		return // ctx has ended: the caller sees it
 	}
 }
@@ -135,7 +139,7 @@ func (p *pass) wasHeld(m *missing) (bool, error) {
 	if e.index.holdsAny(m.key) {
 		return e.index.holds(m.key, m.object.ETag), nil
 	}
-	info, err := e.head(m.key, m.class)
+	info, err := e.head(m.key, m.under)
 	if errors.Is(err, bucket.ErrNotFound) {
 		return false, nil
 	}
@@ -143,17 +147,17 @@ func (p *pass) wasHeld(m *missing) (bool, error) {
 }
 
 // enqueueMissing adds an item for an object without a file, waiting for room.
-func (e *Engine) enqueueMissing(ctx context.Context, key string, root int, rel string) error {
+func (e *Engine) enqueueMissing(ctx context.Context, f foreign) error {
 	q := e.queue
 	if err := q.awaitRoom(ctx); err != nil {
 		return err
 	}
 	defer q.mu.Unlock()
-	if q.items[key] != nil || e.recon.touched(key) {
+	if q.items[f.key] != nil || e.recon.touched(f.key) {
 		return nil
 	}
 	now := time.Now()
-	it := q.hear(key, root, rel, elsewhere{why: putElsewhere}, now)
+	it := q.hear(f.key, f.root, f.rel, elsewhere{why: putElsewhere}, now)
 	it.fetching, it.background = false, true
 	q.backgrounds++
 	q.schedule(it, now)
@@ -228,8 +232,8 @@ func (p *pass) passOnRemovals() {
 		return
 	}
 	e.log().Info("removing files that other nodes deleted", keyDeletes, len(p.removals))
-	for _, key := range p.removals {
-		e.look(key, deletedElsewhere)
+	for _, f := range p.removals {
+		e.look(f, deletedElsewhere)
 	}
 }
 

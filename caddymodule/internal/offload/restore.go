@@ -100,8 +100,7 @@ func (e *Engine) restoreClass(ctx context.Context, class media.Class, r *restori
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	free := make(chan struct{}, restoreWorkers)
-	prefix := e.objectName("", class)
-	for info, err := range e.store.List(ctx, prefix, "") {
+	for o, err := range e.objects(ctx, class, "") {
 		if err != nil {
 			return err
 		}
@@ -113,27 +112,23 @@ func (e *Engine) restoreClass(ctx context.Context, class media.Class, r *restori
 		}
 		workers.Go(func() {
 			defer func() { <-free }()
-			e.restoreObject(ctx, info, info.Key[len(prefix):], class, r)
+			e.restoreObject(ctx, o, class, r)
 		})
 	}
 	return nil
 }
 
-func (e *Engine) restoreObject(ctx context.Context, info bucket.Info, key string, class media.Class, r *restoring) {
-	root, rel, ok := e.site.Locate(key)
-	if !ok || media.CheckKey(key) != nil || media.Executable(key) {
-		return // not a file of this site: nothing of it came from this disk
-	}
-	if _, err := e.trees[root].Stat(rel); err == nil {
+func (e *Engine) restoreObject(ctx context.Context, o object, class media.Class, r *restoring) {
+	if _, err := e.trees[o.root].Stat(o.rel); err == nil {
 		r.count(func(s *Restored) { s.Present++ })
 		return
 	}
-	err := e.fetch(ctx, info.Key, key, root, rel, class)
+	err := e.fetch(ctx, o, class)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		r.count(func(s *Restored) { s.Present++ })
 	case err != nil:
-		err = fmt.Errorf("restoring %s: %w", key, err)
+		err = fmt.Errorf("restoring %s: %w", o.key, err)
 		r.count(func(s *Restored) {
 			s.Failed++
 			if s.Error == "" {
@@ -141,20 +136,20 @@ func (e *Engine) restoreObject(ctx context.Context, info bucket.Info, key string
 			}
 		})
 	default:
-		r.count(func(s *Restored) { s.Files++; s.Bytes += info.Size })
+		r.count(func(s *Restored) { s.Files++; s.Bytes += o.Size })
 	}
 }
 
 // fetch puts the file of an object on disk. It takes its place only if it is
 // what the store says it is.
-func (e *Engine) fetch(ctx context.Context, name, key string, root int, rel string, class media.Class) error {
-	o, err := e.store.Get(ctx, name, bucket.GetOptions{})
+func (e *Engine) fetch(ctx context.Context, listed object, class media.Class) error {
+	o, err := e.store.Get(ctx, listed.Info.Key, bucket.GetOptions{})
 	if err != nil {
 		return err
 	}
 	defer o.Body.Close()
 	sum := md5.New()
-	return e.trees[root].Place(rel, local.Placement{
+	return e.trees[listed.root].Place(listed.rel, local.Placement{
 		Content: io.TeeReader(o.Body, sum),
 		Size:    o.Size,
 		ModTime: o.ModTime,
@@ -164,7 +159,7 @@ func (e *Engine) fetch(ctx context.Context, name, key string, root int, rel stri
 			}
 			return local.Mark{
 				Size: info.Size(), ModTime: info.ModTime().UnixNano(), ETag: o.ETag,
-				Class: letter(class), Place: e.markPlace(key),
+				Class: letter(class), Place: e.markPlace(listed.key),
 			}, nil
 		},
 	})

@@ -41,6 +41,8 @@ type site struct {
 	faults *bucket.Faulty
 	hook   bucket.Hook // of faults at the start
 	e      *Engine
+	// The admin's lists of patterns.
+	openly, keepPrivate, ignore []string
 }
 
 func newSite(t *testing.T, change ...func(*Config)) *site {
@@ -61,7 +63,10 @@ func (s *site) start() *Engine {
 	s.faults = bucket.NewFaulty(s.open(), s.hook)
 	s.calls.Store = s.faults
 	s.calls.mu.Unlock()
-	m, err := media.New(media.Config{Preset: "generic", Roots: []media.Root{{Dir: s.dir, URL: "/uploads/"}}})
+	m, err := media.New(media.Config{
+		Preset: "generic", Roots: []media.Root{{Dir: s.dir, URL: "/uploads/"}},
+		Public: s.openly, Private: s.keepPrivate, Ignore: s.ignore,
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -48,6 +48,7 @@ type counters struct {
 	conflicts, fetched, fetchedBytes            atomic.Uint64
 	removedFiles                                atomic.Uint64
 	noMarks                                     sync.Once // the log line about marks
+	turnedAway                                  sync.Once // the log line about names that are not let in
 }
 
 // Stats returns a snapshot.

@@ -50,7 +50,7 @@ func TestWipedDiskDeletesNothingOld(t *testing.T) {
 			write: func(s *site) {
 				s.write(key, "new")
 				s.barrier()
-				s.e.look(key, putElsewhere)
+				s.e.lookAt(key, putElsewhere)
 			},
 		},
 	}
