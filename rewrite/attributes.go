@@ -17,6 +17,7 @@ func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *f
 			name := src[a.name:a.nameEnd]
 			k := w.attributeKind(src, l, name, t)
 			if k != noValue && !l[:i].has(src, name) {
+				w.use = w.useOf(t)
 				w.value(src[a.start:a.end], a.start, k, markup, t.depth)
 			} else if t.el == elMeta && t.depth == 0 {
 				w.policy(src, l, i)
@@ -35,6 +36,15 @@ type tag struct {
 	depth int
 	// feed is for elements of feeds, in which an attribute can be a plain URL.
 	feed bool
+	// dash is for elements of a manifest of DASH.
+	dash bool
+}
+
+func (w *Writer) useOf(t tag) use {
+	if t.dash {
+		return mediaUse
+	}
+	return use{}
 }
 
 // baseElement takes over the href of a base element.
@@ -47,6 +57,10 @@ func (w *Writer) baseElement(src []byte, attrs attributeList) {
 		d := &w.levels[0].decoded
 		d.decode(href, markup, true)
 		href = d.text
+	}
+	if w.found != nil {
+		w.use = use{least: AtHome}
+		w.refer(trimSpace(href))
 	}
 	w.setBase(href)
 }
@@ -70,6 +84,12 @@ func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t tag) 
 		buf[i] = lower(c)
 	}
 	name = buf[:len(name)]
+	if t.dash {
+		if dashAttributes.has(name) {
+			return oneURL
+		}
+		return noValue
+	}
 	k := attributeKind(name)
 	switch {
 	case k == styleText && w.rw.skip&ContextStyle != 0,

@@ -13,7 +13,21 @@ type cssScanner struct {
 	importing bool
 	// parens is the depth of parentheses within image-set(, 0 outside.
 	parens int
+	// use is how what the declaration in hand names is fetched; named says that
+	// its property was seen.
+	use   use
+	named bool
+	face  fontFace
 }
+
+// fontFace is where in a @font-face rule the scanner is.
+type fontFace uint8
+
+const (
+	noFace    fontFace = iota
+	faceAhead          // its block follows
+	inFace
+)
 
 type cssState uint8
 
@@ -24,9 +38,10 @@ const (
 	cssLongURL
 )
 
-// scanStyle reads a whole style sheet or list of declarations.
-func (w *Writer) scanStyle(text []byte, depth int) {
-	s := cssScanner{w: w, depth: depth}
+// scanStyle reads a whole style sheet, list of declarations, or value of one: then
+// u is how what the value names is fetched.
+func (w *Writer) scanStyle(text []byte, u use, depth int) {
+	s := cssScanner{w: w, depth: depth, use: u}
 	f := finder{ns: w.rw.needles}
 	s.scan(text, 0, &f, true, false)
 }
@@ -81,6 +96,7 @@ func (s *cssScanner) step(src []byte, pos int, final bool) (int, bool) {
 		if i+1 >= len(src) && !final {
 			return retreat(i, pos)
 		}
+		s.property(nil, true)
 		return min(i+2, len(src)), true
 	case '@':
 		return s.atRule(src, i, pos, final)
@@ -93,7 +109,7 @@ func (s *cssScanner) step(src []byte, pos int, final bool) (int, bool) {
 			s.parens--
 		}
 	case ';', '{', '}':
-		s.parens = 0
+		s.delimit(c)
 	default:
 		return s.word(src, i, pos, final)
 	}
@@ -144,6 +160,33 @@ func (s *cssScanner) comment(src []byte, pos int, final bool) (int, bool) {
 	return len(src), true
 }
 
+// delimit takes note of what ends a declaration or begins or ends a block.
+func (s *cssScanner) delimit(c byte) {
+	s.parens, s.named = 0, false
+	switch {
+	case c == '{' && s.face == faceAhead:
+		s.face = inFace
+	case c == '}' || s.face == faceAhead:
+		s.face = noFace
+	}
+}
+
+// property takes note of a name that may be the property of a declaration. One
+// with an escape in it may be any.
+func (s *cssScanner) property(name []byte, escaped bool) {
+	switch {
+	case s.named:
+		return
+	case s.face == inFace:
+		s.use = fontUse
+	case escaped:
+		s.use = unknownUse
+	default:
+		s.use = propertyUse(name)
+	}
+	s.named = true
+}
+
 // word reads an identifier and what follows it if that is url( or image-set(.
 func (s *cssScanner) word(src []byte, i, pos int, final bool) (int, bool) {
 	end := i
@@ -152,11 +195,13 @@ func (s *cssScanner) word(src []byte, i, pos int, final bool) (int, bool) {
 	}
 	if end == len(src) && !final {
 		if end-i > s.w.rw.maxToken {
+			s.property(src[i:end], false)
 			return end - longestName, true
 		}
 		return retreat(i, pos)
 	}
-	if end == len(src) || src[end] != '(' {
+	if long := end-i > s.w.rw.maxToken; long || end == len(src) || src[end] != '(' {
+		s.property(src[i:end], !long && end < len(src) && src[end] == '\\')
 		return end, true
 	}
 	name := src[i:end]
@@ -185,7 +230,7 @@ func (s *cssScanner) urlFunc(src []byte, i, open, pos int, final bool) (int, boo
 			return s.unfinished(src, i, start, pos, final, cssLongString)
 		}
 		if src[end] == q && end-i <= s.w.rw.maxToken {
-			s.w.value(src[start+1:end], start+1, oneURL, cssText, s.depth)
+			s.url(src[start+1:end], start+1)
 		}
 		return end + 1, true
 	}
@@ -203,17 +248,23 @@ func (s *cssScanner) urlFunc(src []byte, i, open, pos int, final bool) (int, boo
 		return s.unfinished(src, i, start, pos, final, cssLongURL)
 	}
 	if u := trimSpace(src[start:end]); end-i <= s.w.rw.maxToken && bareURL(u) {
-		s.w.value(u, start, oneURL, cssText, s.depth)
+		s.url(u, start)
 	}
 	return end + 1, true
+}
+
+func (s *cssScanner) url(text []byte, off int) {
+	s.w.use = s.use
+	s.w.value(text, off, oneURL, cssText, s.depth)
 }
 
 // bareURL reports whether u can stand in url() without quotes.
 func bareURL(u []byte) bool {
 	for i := 0; i < len(u); i++ {
 		c := u[i]
-		if c == '\\' {
-			i++
+		if c == '\\' { // whitespace after hexadecimal digits is part of the escape
+			_, n := cssEscape(u[i:])
+			i += max(n-1, 0)
 			continue
 		}
 		if is(c, isSpace) || c == '"' || c == '\'' || c == '(' {
@@ -264,7 +315,7 @@ func (s *cssScanner) stringAt(src []byte, i, pos int, final bool) (int, bool) {
 		return s.unfinished(src, i, i, pos, final, cssLongString)
 	}
 	if src[end] == src[i] && end-i <= s.w.rw.maxToken && (s.importing || s.parens == 1) {
-		s.w.value(src[i+1:end], i+1, oneURL, cssText, s.depth)
+		s.url(src[i+1:end], i+1)
 	}
 	s.importing = false
 	return end + 1, true
@@ -284,25 +335,29 @@ func stringEnd(src []byte, i int, q byte) int {
 	return -1
 }
 
+// atRule reads the name of an at-rule, and takes note of @import and @font-face.
 func (s *cssScanner) atRule(src []byte, i, pos int, final bool) (int, bool) {
-	const rule = "@import"
 	end := i + 1
-	for end < len(src) && end < i+len(rule)+1 && is(src[end], isWordy) {
+	for end < len(src) && end < i+longestName && is(src[end], isWordy) {
 		end++
 	}
 	if end == len(src) && !final {
 		return retreat(i, pos)
 	}
-	if !equalFold(src[i:end], rule) {
-		return end, true
+	rule := src[i:end]
+	if equalFold(rule, "@font-face") {
+		s.face = faceAhead
 	}
-	gap := skipSpace(src, end)
-	if gap == len(src) && !final && gap-i <= longestGap {
-		return retreat(i, pos)
+	if equalFold(rule, "@import") {
+		gap := skipSpace(src, end)
+		if gap == len(src) && !final && gap-i <= longestGap {
+			return retreat(i, pos)
+		}
+		if gap < len(src) && (src[gap] == '"' || src[gap] == '\'') {
+			s.importing = true
+			end = gap
+		}
 	}
-	if gap < len(src) && (src[gap] == '"' || src[gap] == '\'') {
-		s.importing = true
-		return gap, true
-	}
+	s.use, s.named = importUse, true
 	return end, true
 }

@@ -18,6 +18,7 @@ a{background:url(../../uploads/a.jpg)}
 a{background:url(../../../wp-content/uploads/a.jpg)} ==> a{background:url({C}a.jpg)}
 a{background:url(https\:\/\/example.com\/wp-content\/uploads\/a.jpg)} ==> a{background:url(https:\/\/cdn.test\/m0\/a.jpg)}
 a{background:url({U}a\ b.jpg)} ==> a{background:url({C}a%20b.jpg)}
+a{background:url(/ima\67 es/a.jpg)} b{background:url({U}a\.jpg)} ==> a{background:url(/ima\67 es/a.jpg)} b{background:url({C}a.jpg)}
 @import "{U}a.css"; @import url({U}b.css) screen; ==> @import "{C}a.css"; @import url({C}b.css) screen;
 a{background:image-set("{U}a.png" 1x, url({U}b.png) 2x, "{U}c.png" type("{U}d.png") 3x)} ==> a{background:image-set("{C}a.png" 1x, url({C}b.png) 2x, "{C}c.png" type("{U}d.png") 3x)}
 a{content:"{U}a.jpg";--x:"{U}a.jpg"}

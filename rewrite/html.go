@@ -151,7 +151,7 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 			return pos, true // the needle stood in text
 		}
 		if pos+1 == len(src) {
-			return pos, final
+			return undecided(src, pos, final)
 		}
 		c := src[pos+1]
 		if c == '/' && h.foreign.n == 0 {
@@ -191,6 +191,15 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 		}
 	}
 	return pos, true
+}
+
+// undecided is for what begins at pos and takes more input to be known: if there
+// is none, it is text.
+func undecided(src []byte, pos int, final bool) (int, bool) {
+	if final {
+		return len(src), true
+	}
+	return pos, false
 }
 
 // nearNeedle is how many bytes after a tag's name a needle is likely one of the
@@ -302,7 +311,7 @@ func commentEnd(src []byte, pos int) (int, bool) {
 // endTag reads what begins with "</".
 func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 	if pos+2 == len(src) {
-		return pos, final
+		return undecided(src, pos, final)
 	}
 	switch c := src[pos+2]; {
 	case is(c, isAlpha):

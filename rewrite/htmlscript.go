@@ -42,7 +42,7 @@ func (h *htmlScanner) enterScript(k kind, rel relative) {
 	if h.w.rw.skip&ContextScript != 0 {
 		h.content = noValue
 	}
-	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel, fresh: true}
+	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel, use: scriptUse, fresh: true}
 }
 
 func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advance bool) (int, bool) {

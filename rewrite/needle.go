@@ -29,11 +29,13 @@ const maxHead = 4 << 10
 // Twice as fast is to compare 64 positions at once, as findGrams does, if the
 // needles have grams that are no more than two but for the case of letters.
 type needles struct {
-	texts   [][]byte
-	gram    int
-	stride  int
-	longest int
-	table   [1 << gramBits]gramPlace
+	// everywhere says that there is one at each position: every URL counts.
+	everywhere bool
+	texts      [][]byte
+	gram       int
+	stride     int
+	longest    int
+	table      [1 << gramBits]gramPlace
 	// paired says that each needle has one of the lower-cased grams of pair at
 	// offset pairAt.
 	paired bool
@@ -379,6 +381,12 @@ type finder struct {
 func (f *finder) next(src []byte, from int) int {
 	if f.found && f.at >= from {
 		return f.at
+	}
+	if f.ns.everywhere {
+		if from < len(src) {
+			return from
+		}
+		return -1
 	}
 	if i := f.ns.index(src, max(from, f.at)); i >= 0 {
 		f.at, f.found = i, true

@@ -13,9 +13,13 @@ type scriptScanner struct {
 	w     *Writer
 	depth int
 	json  bool
-	rel   relative
-	state scriptState
-	quote byte // that ends the string in hand
+	// manifest says that only members that are URLs are read; isURL that the
+	// member in hand is one.
+	manifest, isURL bool
+	rel             relative
+	use             use // of what the strings name
+	state           scriptState
+	quote           byte // that ends the string in hand
 	// last is the last byte that was not whitespace, beforeValue says that it
 	// ended a keyword after which a regular expression may follow.
 	last        byte
@@ -34,8 +38,8 @@ const (
 )
 
 // scanScript reads a whole text of JSON or JavaScript.
-func (w *Writer) scanScript(text []byte, json bool, depth int) {
-	s := scriptScanner{w: w, depth: depth, json: json}
+func (w *Writer) scanScript(text []byte, json bool, u use, depth int) {
+	s := scriptScanner{w: w, depth: depth, json: json, use: u}
 	f := finder{ns: w.rw.needles}
 	s.scan(text, 0, &f, true, false)
 }
@@ -259,17 +263,39 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 		s.last, s.beforeValue = q, false
 		return end + 1, true
 	}
-	if n < end {
+	if n < end || s.manifest {
 		next, ok := nextCode(src, end+1, final)
 		if !ok {
 			return retreat(i, pos)
 		}
-		if next != ':' || s.last != '{' && s.last != ',' { // else the key of a member
+		switch {
+		case next == ':' && (s.last == '{' || s.last == ','):
+			s.member(src[i+1 : end])
+		case n < end:
 			s.readString(src[i+1:end], i+1, next)
 		}
 	}
 	s.last, s.beforeValue = q, false
 	return end + 1, true
+}
+
+// manifestURLs are the members of a web app manifest, and of what it holds, that
+// are URLs and are fetched or visited; homeURLs those among them that must be the
+// site's own (Web App Manifest, "process the start_url member" ff).
+var (
+	manifestURLs = newNames("src start_url scope url action new_note_url")
+	homeURLs     = newNames("start_url scope url action new_note_url")
+)
+
+// member takes note of the key of a member.
+func (s *scriptScanner) member(key []byte) {
+	if !s.manifest {
+		return
+	}
+	s.isURL, s.use = manifestURLs.has(key), use{}
+	if homeURLs.has(key) {
+		s.use = use{least: AtHome}
+	}
 }
 
 // readString reads a string before next. One that is joined with others is not
@@ -281,7 +307,12 @@ func (s *scriptScanner) readString(text []byte, off int, next byte) {
 		k = fragment
 	case s.rel == anyRelative:
 		k = anyText
+	case s.manifest && s.isURL && s.last == ':':
+		k = oneURL
+	case s.manifest:
+		return
 	}
+	s.w.use = s.use
 	s.w.value(text, off, k, escapes, s.depth)
 }
 

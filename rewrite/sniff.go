@@ -9,14 +9,17 @@ import (
 type format uint8
 
 const (
-	formatNone    format = iota // passed through
-	formatHTML                  // an HTML document
-	formatCSS                   // a style sheet
-	formatJSON                  // JSON
-	formatXML                   // a feed, a sitemap, oEmbed
-	formatXHTML                 // XML of which the text is for people: XHTML, SVG
-	formatText                  // JSON, if it begins like that
-	formatPending               // not decided yet
+	formatNone     format = iota // passed through
+	formatHTML                   // an HTML document
+	formatCSS                    // a style sheet
+	formatJSON                   // JSON
+	formatXML                    // a feed, a sitemap, oEmbed
+	formatXHTML                  // XML of which the text is for people: XHTML, SVG
+	formatManifest               // a web app manifest
+	formatDASH                   // a manifest of DASH
+	formatHLS                    // a playlist of HLS
+	formatText                   // JSON, if it begins like that
+	formatPending                // not decided yet
 )
 
 // Rewritable reports whether a body of this Content-Type may be rewritten. The
@@ -44,6 +47,12 @@ func formatOf(contentType string) (f format, utf8 bool) {
 		f = formatXML
 	case "application/xhtml+xml", "image/svg+xml":
 		f = formatXHTML
+	case "application/manifest+json":
+		f = formatManifest
+	case "application/dash+xml":
+		f = formatDASH
+	case "application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl":
+		f = formatHLS
 	default:
 		switch {
 		case strings.HasSuffix(mime, "+json"):
@@ -124,7 +133,8 @@ func sniffStart(head []byte, f format, final bool) format {
 	if !final && len(head) == 1 && head[0] >= 0xfe {
 		return formatPending
 	}
-	if f == formatCSS {
+	switch f {
+	case formatCSS, formatManifest, formatDASH, formatHLS:
 		return f
 	}
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))

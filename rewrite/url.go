@@ -31,6 +31,10 @@ const (
 // url looks at u, which is one URL with nothing around it that begins at
 // offset off of the text being scanned, and adds an edit if it is to change.
 func (w *Writer) url(u []byte, off int, rel relative) {
+	if w.found != nil {
+		w.refer(u)
+		return
+	}
 	prefix, rest, literal := w.match(u, rel)
 	if prefix < 0 {
 		return
@@ -42,7 +46,9 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 	}
 	end := off + cap(u) - cap(rest) + len(rest)
 	from := len(w.repl)
-	repl, ok := w.rw.resolve(w.repl, Match{Prefix: prefix, Path: path, Raw: rest, Page: &w.page})
+	repl, ok := w.rw.resolve(w.repl, Match{
+		Prefix: prefix, Path: path, Raw: rest, Place: w.use.place(rest, u[end-off:]), Page: &w.page,
+	})
 	if !ok {
 		w.repl = w.repl[:from]
 		return

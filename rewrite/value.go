@@ -33,7 +33,7 @@ type level struct {
 }
 
 // value reads src, a whole value that begins at off of the text being scanned
-// and is escaped by c.
+// and is escaped by c. Writer.use is how what it names is fetched.
 func (w *Writer) value(src []byte, off int, k kind, c codec, depth int) {
 	if k == noValue || depth >= maxDepth {
 		return
@@ -65,11 +65,11 @@ func (w *Writer) read(text []byte, k kind, depth int) {
 	case srcset:
 		w.srcset(text, false)
 	case styleText:
-		w.scanStyle(text, depth)
+		w.scanStyle(text, w.use, depth)
 	case scriptText:
-		w.scanScript(text, false, depth)
+		w.scanScript(text, false, w.use, depth)
 	case jsonText:
-		w.scanScript(text, true, depth)
+		w.scanScript(text, true, w.use, depth)
 	case htmlText:
 		w.scanHTML(text, depth)
 	case refresh:
@@ -93,7 +93,7 @@ func (w *Writer) guess(text []byte, rel relative, depth int) {
 	}
 	switch {
 	case text[start] == '{' || text[start] == '[':
-		w.scanScript(text, false, depth)
+		w.scanScript(text, false, w.use, depth)
 	case hasTag(text):
 		w.scanHTML(text, depth)
 	case looksLikeURL(text[start:]):
@@ -103,7 +103,7 @@ func (w *Writer) guess(text []byte, rel relative, depth int) {
 			w.trimmedURL(text, rel)
 		}
 	case bytes.Contains(text, []byte("url(")):
-		w.scanStyle(text, depth)
+		w.scanStyle(text, w.use, depth)
 	case rel == anyRelative && !hasInnerSpace(text[start:]):
 		w.trimmedURL(text, rel)
 	}

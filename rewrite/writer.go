@@ -38,9 +38,11 @@ type Writer struct {
 
 	site     site
 	siteHash uint64
-	changes  uint64      // Config.Changes before anything was resolved
-	hand     pieceInHand // that may be remembered
-	relative bool        // the piece in hand holds a document-relative URL
+	changes  uint64                             // Config.Changes before anything was resolved
+	hand     pieceInHand                        // that may be remembered
+	relative bool                               // the piece in hand holds a document-relative URL
+	use      use                                // of what the value in hand names
+	found    func(url []byte, place Place) bool // of References
 
 	win  []byte
 	sent int // win[:sent] is written
@@ -50,16 +52,17 @@ type Writer struct {
 	retryAt  int
 	replaced int
 
-	out    []byte // what is to be written next
-	edits  []edit
-	repl   []byte
-	path   []byte
-	html   htmlScanner
-	style  cssScanner
-	script scriptScanner
-	xml    xmlScanner
-	levels [maxDepth]level
-	attrs  [maxDepth + 1]attributeList // of the tag in hand at each depth
+	out      []byte // what is to be written next
+	edits    []edit
+	repl     []byte
+	path     []byte
+	html     htmlScanner
+	style    cssScanner
+	script   scriptScanner
+	xml      xmlScanner
+	playlist playlistScanner
+	levels   [maxDepth]level
+	attrs    [maxDepth + 1]attributeList // of the tag in hand at each depth
 }
 
 var errClosed = errors.New("rewrite: write to a closed Writer")
@@ -241,10 +244,12 @@ func (w *Writer) begin(final bool) {
 		w.beginMemory()
 	case formatCSS:
 		w.style = cssScanner{w: w}
-	case formatJSON:
-		w.script = scriptScanner{w: w, json: true}
-	case formatXML, formatXHTML:
-		w.xml = xmlScanner{w: w, feed: w.format == formatXML}
+	case formatJSON, formatManifest:
+		w.script = scriptScanner{w: w, json: true, manifest: w.format == formatManifest, use: scriptUse}
+	case formatXML, formatXHTML, formatDASH:
+		w.xml = xmlScanner{w: w, feed: w.format == formatXML, dash: w.format == formatDASH}
+	case formatHLS:
+		w.playlist = playlistScanner{w: w}
 	}
 }
 
@@ -255,10 +260,12 @@ func (w *Writer) scan(final, advance bool) int {
 		return w.html.scan(w.win, 0, &w.find, final, advance)
 	case formatCSS:
 		return w.style.scan(w.win, 0, &w.find, final, advance)
-	case formatJSON:
+	case formatJSON, formatManifest:
 		return w.script.scan(w.win, 0, &w.find, final, advance)
-	case formatXML, formatXHTML:
+	case formatXML, formatXHTML, formatDASH:
 		return w.xml.scan(w.win, 0, &w.find, final, advance)
+	case formatHLS:
+		return w.playlist.scan(w.win, 0, &w.find, final, advance)
 	}
 	return len(w.win)
 }

@@ -9,9 +9,12 @@ type xmlScanner struct {
 	w *Writer
 	// feed is false for XHTML and SVG, whose text is for people.
 	feed  bool
+	dash  bool
 	state xmlState
-	// content is as what the text that follows is read.
+	// content is as what the text that follows is read, use how what it names is
+	// fetched.
 	content kind
+	use     use
 	// subset is set within the internal subset of a document type.
 	subset bool
 	long   attrState
@@ -107,6 +110,7 @@ func (x *xmlScanner) text(src []byte, pos, n int, f *finder, final bool) (int, b
 		case i < 0 && !final:
 			return pos, false
 		case n < end:
+			x.w.use = x.use
 			x.w.value(src[pos:end], pos, x.content, markup, 0)
 		}
 	}
@@ -199,38 +203,54 @@ func (x *xmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder) {
 	case el == elBase && !x.feed:
 		x.w.baseElement(src, attrs)
 	case n < end:
-		x.w.attributes(src, attrs, end, n, tag{el: el, feed: x.feed}, f)
+		x.w.attributes(src, attrs, end, n, tag{el: el, feed: x.feed, dash: x.dash}, f)
 	}
 	if src[end-2] != '/' {
-		x.content = x.contentOf(name)
+		x.content, x.use = x.contentOf(name)
 	}
 }
 
 // contentOf is as what the text of the element called name is read. Of a feed
 // the identifiers and titles keep their bytes.
-func (x *xmlScanner) contentOf(name []byte) kind {
+func (x *xmlScanner) contentOf(name []byte) (kind, use) {
 	if i := bytes.LastIndexByte(name, ':'); i >= 0 {
 		name = name[i+1:]
 	}
+	if x.dash {
+		if dashText.has(name) {
+			return oneURL, mediaUse
+		}
+		return noValue, use{}
+	}
 	switch string(name) {
 	case "guid", "id", "title", "name", "author", "category":
-		return noValue
+		return noValue, use{}
 	}
 	if x.feed {
-		return anyText
+		return anyText, use{}
 	}
 	switch string(name) {
 	case "style":
 		if x.w.rw.skip&ContextStyle == 0 {
-			return styleText
+			return styleText, use{}
 		}
 	case "script":
 		if x.w.rw.skip&ContextScript == 0 {
-			return scriptText
+			return scriptText, scriptUse
 		}
 	}
-	return noValue
+	return noValue, use{}
 }
+
+// mediaUse is of what playlists name: players that are scripts fetch it.
+var mediaUse = use{least: WithCORS}
+
+// Where a manifest of DASH has URLs (ISO/IEC 23009-1): the text of these elements
+// and these attributes.
+var (
+	dashText       = newNames("baseurl location patchlocation laurl")
+	dashAttributes = newNames("media index initialization bitstreamswitching sourceurl href xlink:href")
+)
 
 // cdata reads a CDATA section.
 func (x *xmlScanner) cdata(src []byte, pos, n int, final bool) (int, bool) {
@@ -249,6 +269,7 @@ func (x *xmlScanner) cdata(src []byte, pos, n int, final bool) (int, bool) {
 	case i < 0:
 		return pos, false
 	case n < end:
+		x.w.use = x.use
 		x.w.value(src[pos:end], pos, x.content, plain, 0)
 	}
 	x.state = xmlText
