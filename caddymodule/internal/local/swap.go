@@ -130,7 +130,7 @@ func mayGo(root *os.Root, aside string, expendable Expendable) bool {
 		return false
 	}
 	defer f.Close()
-	if beingWritten(f) {
+	if writersOf(f) == Writers {
 		return false
 	}
 	info, err := f.Stat()

@@ -64,21 +64,3 @@ func removeDir(root *os.Root, rel string) error {
 	}
 	return nil
 }
-
-// beingWritten reports whether some process has the file open for writing. The
-// kernel grants a read lease only if none has (fcntl(2), F_SETLEASE), to the
-// file's owner or a privileged process; who gets none for another reason
-// learns nothing.
-func beingWritten(f *os.File) bool {
-	_, err := withFd(f, func(fd int) (int, error) {
-		return unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
-	})
-	if err != nil {
-		return errors.Is(err, unix.EAGAIN)
-	}
-	// Given back at once: nobody can open a file without a name.
-	_, _ = withFd(f, func(fd int) (int, error) {
-		return unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
-	})
-	return false
-}

@@ -28,5 +28,3 @@ func removeDir(root *os.Root, rel string) error {
 	}
 	return root.Remove(rel)
 }
-
-func beingWritten(*os.File) bool { return false }

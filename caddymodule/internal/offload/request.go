@@ -90,6 +90,7 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 		return &PendingError{Cause: fmt.Errorf("looking for what was written: %w", err)}
 	}
 	r.waited = true
+	e.findComplete(r.since)
 	for held := false; ; held = true {
 		w := &wait{done: make(chan struct{})}
 		items := e.queue.collect(w, r.since, r.client, time.Now())

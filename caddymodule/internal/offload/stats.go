@@ -47,7 +47,7 @@ type counters struct {
 	held, timeouts                              atomic.Uint64
 	conflicts, fetched, fetchedBytes            atomic.Uint64
 	removedFiles                                atomic.Uint64
-	noMarks                                     sync.Once // the log line about marks
+	noMarks, noLeases                           sync.Once // the log lines about marks and leases
 	turnedAway                                  sync.Once // the log line about names that are not let in
 }
 

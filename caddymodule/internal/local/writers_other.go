@@ -1,0 +1,7 @@
+//go:build !linux
+
+package local
+
+import "os"
+
+func writersOf(*os.File) Writing { return Untold }
