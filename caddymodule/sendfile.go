@@ -55,7 +55,7 @@ type sendfileHandler struct {
 // ServeHTTP implements caddyhttp.Handler.
 func (s *sendfileHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	sw := &sendfileWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, sendfile: s, request: r}
-	if err := s.next.ServeHTTP(sw, r); err != nil {
+	if err := s.runApp(sw, r); err != nil {
 		return err
 	}
 	if !sw.decided && namesFile(sw.Header()) {
@@ -65,6 +65,22 @@ func (s *sendfileHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) erro
 		return nil
 	}
 	return s.handler.sendFile(withoutCORS(w), r, s.engine, sw.file)
+}
+
+// runApp runs the app to the end of its answer. One that names a file is
+// complete with its header: apps send the file's Content-Length with it, and no
+// body, and for reverse_proxy that is an answer which broke off.
+func (s *sendfileHandler) runApp(sw *sendfileWriter, r *http.Request) error {
+	defer func() {
+		if sw.file == nil || r.Context().Err() != nil {
+			return // not ours to end
+		}
+		//nolint:errorlint // this very value, as net/http looks for it
+		if cause := recover(); cause != nil && cause != http.ErrAbortHandler {
+			panic(cause)
+		}
+	}()
+	return s.next.ServeHTTP(sw, r)
 }
 
 // namedFile is a media file that the app's answer names.
@@ -251,11 +267,13 @@ func (h *Handler) describeNamed(hdr http.Header, info bucket.Info, key string) {
 }
 
 // replacedFields are those of the app's answer that do not go with the file:
-// what names it, what only nginx understands, and what describes the body.
+// what names it, what only nginx understands, and what describes the body, which
+// is the app's own, empty one or a guess at the file. The validators are those of
+// the file as it is sent, or a Range would be of another one.
 var replacedFields = [...]string{
 	"X-Accel-Redirect", "X-Sendfile", "X-Litespeed-Location",
 	"X-Accel-Buffering", "X-Accel-Charset", "X-Accel-Expires", "X-Accel-Limit-Rate",
-	"Content-Length", "Content-Encoding", "Content-Range", "Accept-Ranges",
+	"Content-Length", "Transfer-Encoding", "Content-Encoding", "Content-Range", "Accept-Ranges", "Trailer",
 	"Etag", "Last-Modified", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest",
 }
 
@@ -278,7 +296,8 @@ type sendfileWriter struct {
 	file     *namedFile // nil: the answer is passed on
 }
 
-// WriteHeader implements http.ResponseWriter. Only a success can name a file.
+// WriteHeader implements http.ResponseWriter. Only a success can name a file, as a
+// whole or as the part that the app took the request to be for.
 func (w *sendfileWriter) WriteHeader(status int) {
 	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
 		w.ResponseWriter.WriteHeader(status)
@@ -287,7 +306,7 @@ func (w *sendfileWriter) WriteHeader(status int) {
 	if w.decided && w.file != nil {
 		return
 	}
-	if !w.decided && status == http.StatusOK && namesFile(w.Header()) {
+	if !w.decided && (status == http.StatusOK || status == http.StatusPartialContent) && namesFile(w.Header()) {
 		w.file = w.sendfile.handler.namedFile(w.request, w.Header(), w.sendfile.engine)
 	}
 	w.decided = true
