@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 )
 
 func init() {
@@ -51,6 +53,7 @@ type engineStatus struct {
 	Deleted              uint64    `json:"deleted"`
 	Retries              uint64    `json:"retries"`
 	Refused              uint64    `json:"refused"`
+	Ignored              ignored   `json:"ignored"`
 	Held                 uint64    `json:"held"`
 	HoldTimeouts         uint64    `json:"hold_timeouts"`
 	Reconciled           time.Time `json:"reconciled,omitzero"`
@@ -75,6 +78,22 @@ type engineStatus struct {
 	LogError         string  `json:"log_error,omitempty"`
 	NamesLeased      int64   `json:"names_leased"`
 	NamesWaited      int64   `json:"names_waited"`
+}
+
+// ignored are files that stay on disk because of a rule, by the kind of rule.
+type ignored map[string]ignoredFiles
+
+type ignoredFiles struct {
+	Written uint64 `json:"written"` // since the start
+	Found   uint64 `json:"found"`   // by the last comparison
+}
+
+func newIgnored(s offload.Ignored) ignored {
+	m := make(ignored, media.Reasons)
+	for i := range media.Reasons {
+		m[media.Reason(i).String()] = ignoredFiles{Written: s.Written[i], Found: s.Found[i]}
+	}
+	return m
 }
 
 func (*adminAPI) status(w http.ResponseWriter, r *http.Request) error {
@@ -123,7 +142,7 @@ func (e *sharedEngine) status() engineStatus {
 		State: s.State, Reason: s.Reason,
 		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
 		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted,
-		Retries: s.Retries, Refused: s.Refused, Held: s.Held, HoldTimeouts: s.HoldTimeouts,
+		Retries: s.Retries, Refused: s.Refused, Ignored: newIgnored(s.Ignored), Held: s.Held, HoldTimeouts: s.HoldTimeouts,
 		Reconciled: s.Reconciled, Reconciling: s.Reconciling,
 		IndexSize: s.IndexSize, Watching: s.Watching,
 		ReadyForReads: reads, ReadyForUploads: uploads, NotReadyReason: reason,

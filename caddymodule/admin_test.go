@@ -133,6 +133,24 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestMetricsOfIgnored: what stays on disk is counted, by the kind of rule.
+func TestMetricsOfIgnored(t *testing.T) {
+	var s *testSite
+	s = newTestSite(t, uploadApp(&s, notFound))
+	s.before = metricsRoute
+	s.start()
+	if a := s.do(http.MethodPost, "/upload", `{"debug.log":"log","x.php":"<?php","a.log":"log"}`); a.StatusCode != http.StatusOK {
+		t.Fatalf("%d", a.StatusCode)
+	}
+	text := s.get("/metrics").body
+	for rule, n := range map[string]int{"preset": 2, "executable": 1, "ignore": 0, "cache": 0} {
+		want := fmt.Sprintf(`caddy_media_offload_ignored_writes_total{bucket="file://%s",rule="%s",site="%s"} %d`, s.bucket, rule, s.docRoot, n)
+		if strings.Count(text, want) != 1 {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}
+
 // TestMetricsOfTwoHandlers: two handlers for other media of one site must not make
 // the same series twice.
 func TestMetricsOfTwoHandlers(t *testing.T) {

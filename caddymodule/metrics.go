@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -23,8 +25,8 @@ func registerMetrics(registry *prometheus.Registry, app *App) error {
 	return nil
 }
 
-func metric(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc(prometheus.BuildFQName("caddy", "media_offload", name), help, []string{"site", "bucket"}, nil)
+func metric(name, help string, more ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName("caddy", "media_offload", name), help, append([]string{"site", "bucket"}, more...), nil)
 }
 
 var (
@@ -36,6 +38,8 @@ var (
 	descDeleted        = metric("deleted_objects_total", "Objects deleted.")
 	descRetries        = metric("retries_total", "Attempts that failed and were repeated.")
 	descRefused        = metric("refused_files_total", "Files that the bucket can never hold.")
+	descIgnoredWritten = metric("ignored_writes_total", "Files written that stay on disk because of a rule.", "rule")
+	descIgnored        = metric("ignored_files", "Files found by the last comparison that stay on disk because of a rule; a directory of such files counts as one.", "rule")
 	descHeld           = metric("held_requests_total", "Requests whose answer waited for a commit.")
 	descHoldTimeouts   = metric("hold_timeouts_total", "Those of them that waited in vain.")
 	descIndex          = metric("index_entries", "Files whose state is in memory.")
@@ -55,7 +59,7 @@ var (
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		descUp, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
-		descRetries, descRefused, descHeld, descHoldTimeouts, descIndex,
+		descRetries, descRefused, descIgnoredWritten, descIgnored, descHeld, descHoldTimeouts, descIndex,
 		descReady, descConflicts, descFetched, descFetchedBytes, descRemoved, descBacklog,
 		descLogPosition, descLogBehind, descLeased, descWaited,
 	} {
@@ -78,11 +82,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 
 func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	s := e.engine.Stats()
-	gauge := func(desc *prometheus.Desc, v float64) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
+	gauge := func(desc *prometheus.Desc, v float64, more ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, slices.Concat(labels, more)...)
 	}
-	counter := func(desc *prometheus.Desc, v uint64) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), labels...)
+	counter := func(desc *prometheus.Desc, v uint64, more ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), slices.Concat(labels, more)...)
 	}
 	_, uploads, _ := e.engine.Ready()
 	gauge(descUp, oneIf(s.State == "running"))
@@ -95,6 +99,11 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	counter(descDeleted, s.Deleted)
 	counter(descRetries, s.Retries)
 	counter(descRefused, s.Refused)
+	for i := range media.Reasons {
+		rule := media.Reason(i).String()
+		counter(descIgnoredWritten, s.Ignored.Written[i], rule)
+		gauge(descIgnored, float64(s.Ignored.Found[i]), rule)
+	}
 	counter(descHeld, s.Held)
 	counter(descHoldTimeouts, s.HoldTimeouts)
 	gauge(descBacklog, float64(s.FetchBacklog))

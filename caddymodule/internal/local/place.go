@@ -76,6 +76,9 @@ func tempName(now time.Time) string {
 	return tempPrefix + strconv.FormatInt(now.UnixNano(), 10) + "-" + rand.Text()[:8] + tempSuffix
 }
 
+// Own reports whether a file is one that this package makes for a while.
+func Own(rel string) bool { return strings.HasPrefix(path.Base(rel), tempPrefix) }
+
 // Leftover reports whether rel is a file that Place was writing before t and
 // that was left by a process that was killed.
 func Leftover(rel string, t time.Time) bool { return namedBefore(rel, tempSuffix, t) }

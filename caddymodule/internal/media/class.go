@@ -64,7 +64,7 @@ func (s *Site) Class(key string, denied func(dirKey string) bool) Class {
 		return Private
 	}
 	if !s.public.match(lower) {
-		class := s.roots[root].rules.class(lower[len(key)-len(rel):])
+		class, _ := s.roots[root].rules.class(lower[len(key)-len(rel):])
 		if class != Public {
 			return class
 		}
@@ -142,5 +142,5 @@ func (s *Site) SkipDir(root int, rel string) bool {
 		return false // one of these may fit a file in it
 	}
 	r := s.roots[root].rules
-	return r.ignore.match(r.withoutSubsite(lower[len(key)-len(rel):]))
+	return r.ignored(r.withoutSubsite(lower[len(key)-len(rel):]))
 }

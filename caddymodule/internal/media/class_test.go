@@ -208,6 +208,7 @@ func TestNothingExecutableLeavesTheDisk(t *testing.T) {
 		"x.phtml", "x.PhTmL", "x.pht", "x.phar", "x.inc", "x.module",
 		"x.cgi", "x.fcgi", "x.pl", "x.py", "x.rb", "x.sh", "x.lua", "x.shtml",
 		"x.asp", "x.aspx", "x.ashx", "x.asmx", "x.cshtml", "x.jsp", "x.jspx", "x.cfm",
+		"x.cer", "x.CER", "x.wsgi", "x.psp", "x.psgi", "x.plx", "x.fcg", "x.asis", "x.svc", "x.bat", "x.jsf", "config.ru", "user.ini",
 		".htaccess", ".HTACCESS", ".htpasswd", ".user.ini", ".env", ".git/config", ".well-known/x", ".a.jpg", "a/.b/c.jpg",
 		"web.config", "Web.Config", "php.ini", "nginx.conf", "a/b/web.config", "x.htaccess",
 		"x.php.jpg", "x.PHP.jpg", "x.php.en.jpg", "x.phtml.png", "x.phar.gif", "x.cgi.jpg", "x.php5.bak", "wp-config.php.bak",
@@ -225,7 +226,7 @@ func TestNothingExecutableLeavesTheDisk(t *testing.T) {
 		}
 	}
 	for _, key := range []string{
-		"php", "php.jpg", "xphp", "x.aphp", "x.hp", "pl", "x.plx", "report.pl.pdf", "run.sh.txt", "main.py.png", "x.inc.pdf",
+		"php", "php.jpg", "xphp", "x.aphp", "x.hp", "pl", "x.plxx", "report.pl.pdf", "run.sh.txt", "main.py.png", "x.inc.pdf",
 		"x.php_.jpg", "x.p.h.p", "ini", "config", "my.web.config.pdf", "phar.png", "index.html", "a.js", "a.svg", "x.phone.jpg.webp",
 		"telephone.book.pdf", "report.pl final.pdf", "a", "a.", "…",
 	} {

@@ -15,10 +15,11 @@ import "bytes"
 //   - It is the name of a server's configuration: web.config, php.ini.
 //   - Its last extension is one that some server executes by default or by a
 //     common recipe: .php and all that begin so, .phtml, .cgi, .pl, .jsp, …
-//   - Any extension is one that Apache executes wherever it stands in a name:
-//     with "AddHandler … .php", x.php.jpg runs. That is the PHP family, .cgi
-//     and the files of server-side includes. The rest of the list counts at the
-//     end only: "report.pl.pdf" is a Polish report.
+//   - Any extension is one that Apache's mod_mime executes wherever it stands in
+//     a name: with "AddHandler … .php", x.php.jpg runs. That is PHP with and
+//     without a version, .phtml and the like, .cgi and the files of server-side
+//     includes. The rest counts at the end only: "report.pl.pdf" is a Polish
+//     report, "guide.phpstorm.png" a picture.
 func Executable(key string) bool {
 	var buf [maxKey]byte
 	return executable(appendLower(buf[:0], key))
@@ -76,19 +77,12 @@ func executableExt(ext []byte, last bool) bool {
 
 var php = []byte("php")
 
-// isPHPVersion reports whether ext is "php" with nothing but letters and
-// digits after it. WordPress disarms an inner extension by an underscore
-// (x.php_.jpg), which no server maps to PHP.
+// isPHPVersion reports whether ext is "php", with or without a version, or
+// "phps". WordPress disarms an inner extension by an underscore (x.php_.jpg), which
+// no server maps to PHP.
 func isPHPVersion(ext []byte) bool {
-	if !bytes.HasPrefix(ext, php) {
-		return false
-	}
-	for _, c := range ext[len(php):] {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return true
+	version, ok := bytes.CutPrefix(ext, php)
+	return ok && (string(version) == "s" || len(bytes.Trim(version, "0123456789")) == 0)
 }
 
 // isPHPIni reports whether name is php.ini or that of one version: php8.ini.
@@ -101,9 +95,13 @@ func isPHPIni(name []byte) bool {
 	return ok && len(bytes.Trim(version, "0123456789")) == 0
 }
 
-// serverConfig are names of files that configure a web server or PHP, other
-// than dotfiles.
-var serverConfig = set("web.config", "nginx.conf", "httpd.conf", "lighttpd.conf", "caddyfile")
+// serverConfig are names of files that configure a web server, an application
+// server or PHP, other than dotfiles.
+var serverConfig = set(
+	"web.config", "user.ini", "nginx.conf", "httpd.conf", "apache.conf", "apache2.conf", "lighttpd.conf",
+	"httpd_config.conf", "vhconf.conf", // LiteSpeed
+	"caddyfile", "config.ru",
+)
 
 // executableAnywhere are extensions that count at any place in a name.
 var executableAnywhere = set(
@@ -111,14 +109,21 @@ var executableAnywhere = set(
 	"cgi", "fcgi", "shtml", "shtm", "stm",
 )
 
-// executableLast are extensions that count at the end of a name.
+// executableLast are extensions that count at the end of a name. They are those
+// of the handlers of Apache, IIS, nginx, lighttpd and LiteSpeed, of CGI, FastCGI
+// and the application servers behind them.
 var executableLast = set(
-	"inc", "module", "pgif", // PHP by recipe
-	"pl", "pm", "py", "pyc", "pyo", "wsgi", "rb", "rhtml", "erb", "lua", "tcl",
-	"sh", "bash", "zsh", "ksh", "csh",
-	"asp", "aspx", "asa", "asax", "cer", "ascx", "ashx", "asmx", "axd", "cdx", "cshtm", "cshtml", "vbhtml", "idc", "shtx",
-	"jsp", "jspx", "jspf", "jspa", "jsw", "jsv", "jhtml", "jws",
-	"cfm", "cfml", "cfc", "dbm", "war", "ear",
+	"inc", "module", "pgif", "ctp", // PHP by recipe
+	"pl", "plx", "pm", "perl", "psgi", "fpl", "epl", // mod_perl, mod_fcgid, PerlEx, Embperl
+	"py", "pyc", "pyo", "pyw", "wsgi", "psp", // mod_python, mod_wsgi
+	"rb", "rbx", "rhtml", "erb", "lua", "lp", "tcl", // mod_ruby, mod_lua, CGILua
+	"sh", "bash", "zsh", "ksh", "csh", "bat", "cmd", "fcg", "scgi", // CGI
+	"asis", "var", // Apache's send-as-is and type-map: the file is the header
+	// IIS, those of old versions as well; .cer was one of ASP's.
+	"asp", "aspx", "asa", "asax", "ascx", "ashx", "asmx", "axd", "cdx", "cer", "cshtm", "cshtml", "vbhtm", "vbhtml", "idc", "shtx",
+	"htr", "htw", "ida", "idq", "svc", "svcx", "xamlx", "rem", "soap", "dll", "isapi",
+	"jsp", "jspx", "jspf", "jspa", "jsw", "jsv", "jhtml", "jws", "jsf", "gsp", "groovy", "xsp",
+	"cfm", "cfml", "cfc", "cfr", "dbm", "lasso", "war", "ear",
 	"htaccess", "htpasswd", "htgroup", "htdigest",
 )
 

@@ -13,6 +13,8 @@ type patterns struct {
 	globs []nameGlob           // another glob of one name at any depth
 	first map[string][]pattern // tied to the top, by their first part
 	rest  []pattern
+
+	texts []string // as they were given
 }
 
 // nameGlob is a pattern of one part with wildcards, at any depth.
@@ -30,7 +32,18 @@ func compilePatterns(list []string) (patterns, error) {
 		}
 		ps.add(p)
 	}
+	ps.texts = list
 	return ps, nil
+}
+
+// which returns the first pattern that fits the path, as it was given, or "".
+func (ps *patterns) which(path []byte) string {
+	for _, text := range ps.texts {
+		if p, err := parsePattern(text); err == nil && p.match(path) {
+			return text
+		}
+	}
+	return ""
 }
 
 func (ps *patterns) add(p pattern) {

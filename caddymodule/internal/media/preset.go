@@ -32,12 +32,15 @@ type presetRoot struct {
 }
 
 // lists are the patterns of one root, matched against the path below it. They
-// count in the order ignore, public, private, cache.
+// count in the order ignore and rotated, public, private, cache.
 type lists struct {
 	// subsite is the way to a further site's files within the root, as
 	// "sites/*": the patterns fit below it as they do at the root.
 	subsite string
 	ignore  []string
+	// rotated are ignored as well, with what rotation and packing append to their
+	// names (see withoutRotation).
+	rotated []string
 	// public are exceptions from private and cache.
 	public  []string
 	private []string
@@ -93,6 +96,7 @@ func (l lists) compile() (*rules, error) {
 	}{
 		{l.public, &r.public},
 		{l.ignore, &r.ignore},
+		{l.rotated, &r.rotated},
 		{l.private, &r.private},
 		{l.cache, &r.cache},
 	} {
@@ -110,26 +114,34 @@ type rules struct {
 	// "sites/*": the lists fit there as they do at the root.
 	subsite []string
 	ignore  patterns
+	rotated patterns
 	cache   patterns
 	private patterns
 	public  patterns
 }
 
-// class returns what the lists say of a lower-case path below the root.
-func (r *rules) class(rel []byte) Class {
+// class returns what the lists say of a lower-case path below the root, and why
+// if that is Ignored.
+func (r *rules) class(rel []byte) (Class, Reason) {
 	rel = r.withoutSubsite(rel)
 	switch {
-	case r.ignore.match(rel):
-		return Ignored
+	case r.ignored(rel):
+		return Ignored, ByPreset
 	case r.public.match(rel):
-		return Public
+		return Public, 0
 	case r.private.match(rel):
-		return Private
+		return Private, 0
 	case r.cache.match(rel) && !isAsset(rel):
-		return Ignored
+		return Ignored, ByCache
 	default:
-		return Public
+		return Public, 0
 	}
+}
+
+// ignored reports whether the lists of what stays on disk hold a path without its
+// subsite.
+func (r *rules) ignored(rel []byte) bool {
+	return r.ignore.match(rel) || r.rotated.match(withoutRotation(rel))
 }
 
 // withoutSubsite cuts the way to a subsite from the front of rel.

@@ -4,7 +4,7 @@ import "bytes"
 
 // commonLists are the lists of every root of every app.
 func commonLists() lists {
-	return lists{ignore: commonIgnored(), cache: commonCaches()}
+	return lists{ignore: commonIgnored(), rotated: commonRotated(), cache: commonCaches()}
 }
 
 // with returns the lists with more patterns at the end of each.
@@ -12,6 +12,7 @@ func (l lists) with(more lists) lists {
 	return lists{
 		subsite: l.subsite + more.subsite,
 		ignore:  append(l.ignore, more.ignore...),
+		rotated: append(l.rotated, more.rotated...),
 		private: append(l.private, more.private...),
 		public:  append(l.public, more.public...),
 		cache:   append(l.cache, more.cache...),
@@ -19,7 +20,8 @@ func (l lists) with(more lists) lists {
 }
 
 // commonIgnored are files that no visitor is meant to get and no other server
-// needs: unfinished, temporary, lock and log files, and dumps of databases.
+// needs: unfinished, temporary and lock files. An extension is a name's last one:
+// "plan.part.pdf" is a document.
 func commonIgnored() []string {
 	return []string{
 		// Unfinished: browsers, download tools, upload libraries' chunks.
@@ -29,12 +31,20 @@ func commonIgnored() []string {
 		"*.tmp", "*.temp", "*.swp", "*.swo", "*.swx", "*~", "~$*", "#*#", "*.bak", "*.orig", "*.rej",
 		// Locks, sockets, processes.
 		"*.lock", "*.lck", "*.pid", "*.sock",
-		// Logs.
-		"*.log", "*.log.*", "error_log", "php_errorlog",
-		// Databases.
-		"*.sql", "*.sql.*", "*.sqlite", "*.sqlite3", "*.sqlite-*", "*.sqlite3-*", "*.mysql", "*.dump",
+		// What SQLite has beside its databases.
+		"*.sqlite-wal", "*.sqlite-shm", "*.sqlite-journal", "*.sqlite3-wal", "*.sqlite3-shm", "*.sqlite3-journal",
+		"*.db-wal", "*.db-shm", "*.db-journal",
 		// Left by desktops and file systems.
 		"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx/", "lost+found/",
+	}
+}
+
+// commonRotated are logs and dumps of databases, whatever number, date or packing
+// is appended to their names: "x.log.1" and "x.sql.gz", but not "x.log.png".
+func commonRotated() []string {
+	return []string{
+		"*.log", "error_log", "php_errorlog",
+		"*.sql", "*.sqlite", "*.sqlite3", "*.mysql", "*.dump",
 	}
 }
 

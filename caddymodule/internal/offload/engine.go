@@ -97,9 +97,11 @@ type Engine struct {
 	denied *denied
 	queue  *queue
 	said   *lru.Cache[string, struct{}] // keys whose refusal was logged
-	health health
-	reach  reach
-	count  counters
+	// ignoredTold are rules, and kinds of files, of which the log has told.
+	ignoredTold *lru.Cache[string, struct{}]
+	health      health
+	reach       reach
+	count       counters
 
 	requests requests
 	restore  sync.Mutex // held while a restore runs
@@ -137,7 +139,7 @@ func New(cfg Config) (*Engine, error) {
 	life, stop := context.WithCancel(ctx)
 	e := &Engine{
 		cfg: cfg, site: cfg.Site, store: cfg.Store,
-		index: newIndex(cfg.IndexSize), queue: newQueue(), said: newLRU[struct{}](1024),
+		index: newIndex(cfg.IndexSize), queue: newQueue(), said: newLRU[struct{}](1024), ignoredTold: newLRU[struct{}](1024),
 		life: life, stop: stop, ctx: ctx, kill: kill,
 		watching: make(chan struct{}),
 	}

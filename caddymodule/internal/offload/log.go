@@ -8,6 +8,7 @@ const (
 	keyFile      = "file"
 	keyPending   = "pending"
 	keyFor       = "for"
+	keyPattern   = "pattern"
 	keyAttempt   = "attempt"
 	keyFiles     = "files"
 	keyObjects   = "objects"

@@ -23,6 +23,7 @@ type pass struct {
 	private *listing
 
 	files, objects, queued, only int
+	ignored                      [media.Reasons]uint64
 	deletes                      []missing
 	began, reported              time.Time
 	lastNoted                    string
@@ -54,14 +55,32 @@ func (p *pass) run(s scope) error {
 			return err
 		}
 	}
-	return p.objectsBelow("")
+	if err := p.objectsBelow(""); err != nil {
+		return err
+	}
+	if s == everything {
+		for reason, n := range p.ignored {
+			p.e.count.ignored.found[reason].Store(n)
+		}
+	}
+	return nil
+}
+
+func (p *pass) countIgnored(key string) {
+	if reason, ok := p.e.site.Ignored(key); ok {
+		p.ignored[reason]++
+	}
 }
 
 func (p *pass) visit(root int) local.Visit {
 	e := p.e
 	return local.Visit{
 		Dir: func(rel string) bool {
-			if p.ctx.Err() != nil || (rel != "" && e.site.SkipDir(root, rel)) {
+			if p.ctx.Err() != nil {
+				return false
+			}
+			if rel != "" && e.site.SkipDir(root, rel) {
+				p.countIgnored(e.site.Key(root, rel) + "/a") // as any file in it
 				return false
 			}
 			p.dir(root, rel)
@@ -124,6 +143,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	}
 	class := e.Class(key)
 	if class == media.Ignored {
+		p.countIgnored(key)
 		return nil
 	}
 	p.files++

@@ -19,6 +19,8 @@ type Stats struct {
 	// Committed files and bytes, Deleted objects, Retries after an error,
 	// Refused files that the store can never hold.
 	Committed, CommittedBytes, Deleted, Retries, Refused uint64
+	// Ignored are the files that stay on disk because of a rule.
+	Ignored Ignored
 	// Requests that waited, and those of them that waited in vain.
 	Held, HoldTimeouts uint64
 	// Reconciled is when the last reconcile ended; Reconciling says that one runs.
@@ -45,6 +47,7 @@ type Stats struct {
 type counters struct {
 	committed, bytes, deleted, retries, refused atomic.Uint64
 	held, timeouts                              atomic.Uint64
+	ignored                                     ignoredCount
 	conflicts, fetched, fetchedBytes            atomic.Uint64
 	removedFiles                                atomic.Uint64
 	noMarks, noLeases                           sync.Once // the log lines about marks and leases
@@ -57,7 +60,8 @@ func (e *Engine) Stats() Stats {
 		State:     "running",
 		Committed: e.count.committed.Load(), CommittedBytes: e.count.bytes.Load(),
 		Deleted: e.count.deleted.Load(), Retries: e.count.retries.Load(), Refused: e.count.refused.Load(),
-		Held: e.count.held.Load(), HoldTimeouts: e.count.timeouts.Load(),
+		Ignored: e.count.ignored.stats(),
+		Held:    e.count.held.Load(), HoldTimeouts: e.count.timeouts.Load(),
 		Conflicts: e.count.conflicts.Load(), Fetched: e.count.fetched.Load(),
 		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
 		FetchBacklog: e.queue.heardLen(),

@@ -63,6 +63,7 @@ func (e *Engine) barrier(ctx context.Context) error {
 func (e *Engine) handle(events []watch.Event) {
 	now := time.Now()
 	during := e.requests.mayDelete(now)
+	e.noteIgnored(events, during)
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	for _, ev := range events {
