@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // Names of the extended attributes. They stand on the app's own files and
@@ -34,19 +36,27 @@ type Mark struct {
 	ETag string
 	// Class is the class under which it was committed, in one letter.
 	Class byte
-	// Place binds the mark to one key in one bucket, so that a copy of the
+	// Binding binds the mark to one key in one bucket, so that a copy of the
 	// file elsewhere, or another bucket in the config, does not inherit it.
-	Place string
+	Binding string
+	// Place is from where the file may be used by what is in it, as found by
+	// Rules. Without Rules ("") the mark does not tell.
+	Place media.Place
+	Rules string
 }
 
 func (m Mark) encode() []byte {
-	return fmt.Appendf(nil, "1 %d %d %s %s %s", m.Size, m.ModTime, []byte{m.Class}, m.Place, m.ETag)
+	text := fmt.Appendf(nil, "1 %d %d %s %s %s", m.Size, m.ModTime, []byte{m.Class}, m.Binding, m.ETag)
+	if m.Rules != "" {
+		text = fmt.Appendf(text, " %s %s", m.Place, m.Rules)
+	}
+	return text
 }
 
 // parseMark reads what encode wrote. Anything else is no mark.
 func parseMark(b []byte) (m Mark, ok bool) {
 	f := strings.Split(string(b), " ")
-	if len(f) != 6 || f[0] != "1" || len(f[3]) != 1 || f[4] == "" || f[5] == "" {
+	if (len(f) != 6 && len(f) != 8) || f[0] != "1" || len(f[3]) != 1 || f[4] == "" || f[5] == "" {
 		return Mark{}, false
 	}
 	size, err1 := strconv.ParseInt(f[1], 10, 64)
@@ -54,7 +64,14 @@ func parseMark(b []byte) (m Mark, ok bool) {
 	if err1 != nil || err2 != nil || size < 0 {
 		return Mark{}, false
 	}
-	return Mark{Size: size, ModTime: mtime, Class: f[3][0], Place: f[4], ETag: f[5]}, true
+	m = Mark{Size: size, ModTime: mtime, Class: f[3][0], Binding: f[4], ETag: f[5]}
+	if len(f) == 8 {
+		if m.Place, ok = media.ParsePlace(f[6]); !ok || f[7] == "" {
+			return Mark{}, false
+		}
+		m.Rules = f[7]
+	}
+	return m, true
 }
 
 // ReadMark returns the mark on an open file.

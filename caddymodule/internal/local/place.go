@@ -28,7 +28,7 @@ type Placement struct {
 	ModTime time.Time
 	// Mark, if not nil, is asked once the content is written, before the file
 	// gets its name; an error of it ends the placing.
-	Mark func(info fs.FileInfo) (Mark, error)
+	Mark func(f *os.File, info fs.FileInfo) (Mark, error)
 }
 
 // Place puts a file at rel, wholly or not at all, even if the machine fails
@@ -150,7 +150,7 @@ func writePlacedMark(f *os.File, p Placement) error {
 	if err != nil {
 		return err
 	}
-	m, err := p.Mark(info)
+	m, err := p.Mark(f, info)
 	if err != nil {
 		return err
 	}

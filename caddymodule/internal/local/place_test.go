@@ -24,11 +24,11 @@ func TestPlace(t *testing.T) {
 		}
 	}
 	at := time.Unix(1_700_000_000, 123456789)
-	mark := Mark{Size: 3, ModTime: at.UnixNano(), ETag: "e", Class: 'o', Place: "p"}
+	mark := Mark{Size: 3, ModTime: at.UnixNano(), ETag: "e", Class: 'o', Binding: "p"}
 	place := func(rel, content string, size int64) error {
 		return tree.Place(rel, Placement{
 			Content: strings.NewReader(content), Size: size, ModTime: at,
-			Mark: func(fs.FileInfo) (Mark, error) { return mark, nil },
+			Mark: func(*os.File, fs.FileInfo) (Mark, error) { return mark, nil },
 		})
 	}
 	if err := place("new/dir/a.jpg", "abc", 3); err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -144,7 +146,7 @@ func TestRootThatComesLaterAndIsReplaced(t *testing.T) {
 
 func TestMarks(t *testing.T) {
 	tree := newTree(t, "a.jpg", "dir/b.jpg")
-	want := Mark{Size: 12, ModTime: 1795288465678475118, ETag: "d41d8cd98f00b204e9800998ecf8427e-3", Class: 'o', Place: "0123456789abcdef"}
+	want := Mark{Size: 12, ModTime: 1795288465678475118, ETag: "d41d8cd98f00b204e9800998ecf8427e-3", Class: 'o', Binding: "0123456789abcdef"}
 	f, err := tree.Open("a.jpg")
 	if err != nil {
 		t.Fatal(err)
@@ -153,6 +155,13 @@ func TestMarks(t *testing.T) {
 	if _, ok := ReadMark(f); ok {
 		t.Error("a mark before one was written")
 	}
+	if err := WriteMark(f, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := tree.Mark("a.jpg"); !ok || got != want {
+		t.Errorf("got %+v, %v", got, ok)
+	}
+	want.Place, want.Rules = media.PlaceWithCORS, "0123abcd"
 	if err := WriteMark(f, want); err != nil {
 		t.Fatal(err)
 	}
@@ -180,6 +189,8 @@ func TestMarks(t *testing.T) {
 
 func FuzzParseMark(f *testing.F) {
 	f.Add([]byte("1 12 1795288465678475118 o 0123456789abcdef d41d8cd98f00b204e9800998ecf8427e"))
+	f.Add([]byte("1 12 1795288465678475118 o 0123456789abcdef d41d8cd98f00b204e9800998ecf8427e cors 0123abcd"))
+	f.Add([]byte("1 12 1795288465678475118 o 0123456789abcdef d41d8cd98f00b204e9800998ecf8427e nowhere 0123abcd"))
 	f.Add([]byte("1 -1 0 o x y"))
 	f.Add([]byte(""))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -1,5 +1,7 @@
 package media
 
+import "slices"
+
 // Place says from where a file can be used by the site's pages without making a
 // difference, by what is in it. Of two places the greater one asks for more. (The
 // values are those of the package rewrite, which says the same of where a URL
@@ -18,3 +20,18 @@ const (
 	// none.
 	PlaceAtHome
 )
+
+// placeWords are the places as they stand in marks and in objects' metadata.
+var placeWords = [...]string{PlaceAnywhere: "anywhere", PlaceWithCORS: "cors", PlaceAtHome: "home"}
+
+// String returns the word for a place that ParsePlace reads.
+func (p Place) String() string { return placeWords[p] }
+
+// ParsePlace reads the word for a place. What it does not know is to be used at
+// home.
+func ParsePlace(word string) (p Place, ok bool) {
+	if i := slices.Index(placeWords[:], word); i >= 0 {
+		return Place(i), true
+	}
+	return PlaceAtHome, false
+}

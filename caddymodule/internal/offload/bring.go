@@ -64,12 +64,13 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 	undo := func() {}
 	p := local.Placement{
 		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime,
-		Mark: func(info fs.FileInfo) (local.Mark, error) {
+		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
 			if err := verify(o.Info, sum); err != nil {
 				body.err = err
 				return local.Mark{}, err
 			}
-			now = entry{state: committed, class: x.under, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: o.ETag}
+			now = committedEntry(x.under, info, o.ETag)
+			now.found = e.inspect(s.key, f, now)
 			e.placed.Add(s.key, placed{info: info})
 			// Before it is there: the app may remove it at once.
 			undo = e.index.held.expect(s.key, o.ETag)

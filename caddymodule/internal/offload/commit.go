@@ -61,7 +61,7 @@ func (e *Engine) commit(s snapshot) {
 // same returns a committed entry if the bucket certainly holds the content of
 // f under its class already; else an entry of another state.
 func (e *Engine) same(s snapshot, f *os.File, info fs.FileInfo, class media.Class) (entry, error) {
-	now := entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano()}
+	now := committedEntry(class, info, "")
 	known, ok := e.index.get(s.key)
 	if s.listed != nil {
 		known, ok = entry{class: class, size: s.listed.Size, etag: s.listed.ETag}, true
@@ -155,8 +155,10 @@ const (
 
 // put stores the file and notes that it is committed, if it is still the same.
 func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, class media.Class) {
-	stored, err := e.storeFile(s, f, info, class, condition{})
-	now := entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: stored.ETag}
+	now := committedEntry(class, info, "")
+	now.found = e.inspect(s.key, f, now)
+	stored, err := e.storeFile(s, f, info, now, condition{})
+	now.etag = stored.ETag
 	if !unchanged(e, s, f, now) {
 		e.changedMeanwhile(s, now, err)
 		return
@@ -181,8 +183,8 @@ func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, class media.Class
 // errUnreadable: it is the file that fails, not the bucket.
 var errUnreadable = errors.New("reading the file")
 
-// storeFile stores a file's present content.
-func (e *Engine) storeFile(s snapshot, f *os.File, info fs.FileInfo, class media.Class, c condition) (bucket.Info, error) {
+// storeFile stores a file's present content, of which now tells what is known.
+func (e *Engine) storeFile(s snapshot, f *os.File, info fs.FileInfo, now entry, c condition) (bucket.Info, error) {
 	ctx, cancel := e.putContext(info.Size())
 	defer cancel()
 	var head [512]byte
@@ -190,14 +192,14 @@ func (e *Engine) storeFile(s snapshot, f *os.File, info fs.FileInfo, class media
 	if err != nil && !errors.Is(err, io.EOF) {
 		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	stored, err := e.store.Put(ctx, e.objectName(s.key, class), f, info.Size(), bucket.PutOptions{
+	stored, err := e.store.Put(ctx, e.objectName(s.key, now.class), f, info.Size(), bucket.PutOptions{
 		Info: bucket.Info{
 			ContentType:  media.ContentType(s.rel, head[:n]),
-			CacheControl: e.cfg.CacheControl(s.key, class),
+			CacheControl: e.cfg.CacheControl(s.key, now.class),
 			ModTime:      info.ModTime(),
-			Meta:         e.meta(s, c),
+			Meta:         e.meta(s, now.found, c),
 		},
-		Public:      class == media.Public,
+		Public:      now.class == media.Public,
 		IfNoneMatch: c.create, IfMatch: c.over,
 	})
 	if err != nil {
@@ -223,11 +225,16 @@ func (e *Engine) changedMeanwhile(s snapshot, stored entry, err error) {
 // unchanged reports whether f is still the file at its path, with the size and
 // time of now.
 func unchanged(e *Engine, s snapshot, f *os.File, now entry) bool {
+	return e.isStill(s.root, s.rel, f, now)
+}
+
+// isStill reports whether f is the file at a path, with the size and time of now.
+func (e *Engine) isStill(root int, rel string, f *os.File, now entry) bool {
 	info, err := f.Stat()
 	if err != nil || info.Size() != now.size || info.ModTime().UnixNano() != now.modTime {
 		return false
 	}
-	there, err := e.trees[s.root].Stat(s.rel)
+	there, err := e.trees[root].Stat(rel)
 	return err == nil && os.SameFile(info, there)
 }
 
@@ -238,7 +245,7 @@ func (e *Engine) removeMisplaced(s snapshot, class media.Class) bool {
 	name := s.misplaced
 	if known, ok := e.index.get(s.key); ok && known.object() && known.class != class {
 		name = e.objectName(s.key, known.class)
-	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Place == e.markPlace(s.key) && m.Class != letter(class) {
+	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Binding == e.binding(s.key) && m.Class != letter(class) {
 		name = e.objectName(s.key, classOf(m.Class))
 	}
 	if name == "" {
@@ -258,6 +265,7 @@ func (e *Engine) settle(s snapshot, now entry, f *os.File) {
 	if !e.removeMisplaced(s, now.class) {
 		return
 	}
+	now = e.withPlace(s, now, f)
 	e.queue.settled(s, time.Now(), func(latest bool) {
 		noted := now
 		if !latest {

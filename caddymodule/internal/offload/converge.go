@@ -28,11 +28,12 @@ type sight struct {
 	f       *os.File // nil if there is none
 	info    fs.FileInfo
 	class   media.Class
-	base    string // ETag of the version that this disk held last; "" unknown
-	unheld  bool   // it held none
-	doubt   bool   // the base has to be confirmed by a look
-	content string // MD5 in hex, once asked for
-	over    string // the version that was replaced by storing the file
+	base    string  // ETag of the version that this disk held last; "" unknown
+	unheld  bool    // it held none
+	doubt   bool    // the base has to be confirmed by a look
+	content string  // MD5 in hex, once asked for
+	over    string  // the version that was replaced by storing the file
+	found   finding // of the content that was stored
 
 	object objectState
 	stored bucket.Info // the object, if one was seen
@@ -48,7 +49,9 @@ func (x *sight) close() {
 // entry is what the index and the mark say once the object with this ETag is
 // the file's.
 func (x *sight) entry(etag string) entry {
-	return entry{state: committed, class: x.class, size: x.info.Size(), modTime: x.info.ModTime().UnixNano(), etag: etag}
+	now := committedEntry(x.class, x.info, etag)
+	now.found = x.found
+	return now
 }
 
 // converge makes disk and bucket agree on one key, where other nodes write too.
@@ -168,7 +171,7 @@ func (e *Engine) seeFile(s snapshot) (*sight, error) {
 	known, ok := e.index.get(s.key)
 	x.unheld = ok && known.unheld
 	mark, marked := local.ReadMark(f)
-	marked = marked && mark.Place == e.markPlace(s.key)
+	marked = marked && mark.Binding == e.binding(s.key)
 	held := e.index.holdsAny(s.key)
 	x.file = strangeFile
 	switch {

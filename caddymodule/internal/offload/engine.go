@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -45,6 +46,9 @@ type Config struct {
 	IndexSize int
 	// CacheControl is stored with each object. Default: none.
 	CacheControl func(key string, class media.Class) string
+	// Inspector looks through files that may name others. Default: one that
+	// finds that all are to be used at home.
+	Inspector Inspector
 	// Poll is the time between two looks for other nodes' changes. Default: 1s.
 	Poll time.Duration
 	// LeaseTTL is how long a node that was killed keeps the names that its
@@ -86,12 +90,12 @@ const (
 // before Start and after Stop too: then nothing is committed and nothing is
 // known beyond what marks on the files tell.
 type Engine struct {
-	cfg    Config
-	logger atomic.Pointer[slog.Logger]
-	site   *media.Site
-	store  bucket.Store
-	trees  []*local.Tree // by root
-	place  string        // binds marks to this bucket
+	cfg      Config
+	logger   atomic.Pointer[slog.Logger]
+	site     *media.Site
+	store    bucket.Store
+	trees    []*local.Tree // by root
+	bucketID string        // binds marks to this bucket
 
 	index  *index
 	denied *denied
@@ -152,7 +156,7 @@ func New(cfg Config) (*Engine, error) {
 	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
-	e.place = hex.EncodeToString(sum[:8])
+	e.bucketID = hex.EncodeToString(sum[:8])
 	if err := e.joinTeam(); err != nil {
 		return nil, err
 	}
@@ -177,6 +181,9 @@ func (c *Config) complete() error {
 	}
 	if c.CacheControl == nil {
 		c.CacheControl = func(string, media.Class) string { return "" }
+	}
+	if c.Inspector.Inspect == nil {
+		c.Inspector = Inspector{Rules: "none", Inspect: func(string, io.Reader, func(string) media.Class) media.Place { return media.PlaceAtHome }}
 	}
 	switch c.Deletes {
 	case DeletesDuringRequests, DeletesAlways, DeletesNever:

@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -39,11 +40,18 @@ type entry struct {
 	modTime int64 // Unix nanoseconds; 0: unknown
 	etag    string
 	until   time.Time
+	found   finding
 	// Where several nodes write: unheld, of a dirty key, says that this disk
 	// holds no version of it; over is the version that this node's last Put
 	// replaced.
 	unheld bool
 	over   string
+}
+
+// committedEntry is the entry of a file of which the object with this ETag has the
+// content.
+func committedEntry(class media.Class, info fs.FileInfo, etag string) entry {
+	return entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: etag}
 }
 
 // object reports whether there is an object, be it an old one.
@@ -81,7 +89,7 @@ func (x *index) get(key string) (entry, bool) { return x.cache.Get(key) }
 
 // set records a fact that a worker or a reconcile established.
 func (x *index) set(key string, e entry) {
-	x.cache.Add(key, e)
+	x.cache.Add(key, e.judged(key))
 	x.changes.Add(1)
 	if x.shared && e.based() {
 		x.held.set(key, e.etag)
@@ -91,7 +99,7 @@ func (x *index) set(key string, e entry) {
 // learn records what was read from a mark or asked of the bucket, unless
 // something is known already: that is newer.
 func (x *index) learn(key string, e entry) {
-	known, _ := x.cache.ContainsOrAdd(key, e)
+	known, _ := x.cache.ContainsOrAdd(key, e.judged(key))
 	if known {
 		return
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
-// markPlace binds a mark to this key in this bucket.
-func (e *Engine) markPlace(key string) string {
-	sum := sha256.Sum256([]byte(e.place + "\x00" + key))
+// binding binds a mark to this key in this bucket.
+func (e *Engine) binding(key string) string {
+	sum := sha256.Sum256([]byte(e.bucketID + "\x00" + key))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -40,15 +40,19 @@ func (e *Engine) mark(key string, now entry, f *os.File) {
 
 // markOf is the mark of a file that is committed as now says.
 func (e *Engine) markOf(key string, now entry) local.Mark {
-	return local.Mark{
+	m := local.Mark{
 		Size: now.size, ModTime: now.modTime, ETag: now.etag,
-		Class: letter(now.class), Place: e.markPlace(key),
+		Class: letter(now.class), Binding: e.binding(key),
 	}
+	if mayBeMoved(key, now) && now.found.known {
+		m.Place, m.Rules = now.found.place, e.cfg.Inspector.Rules
+	}
+	return m
 }
 
 // markFits reports whether m says that the file described by now is committed.
 func (e *Engine) markFits(m local.Mark, key string, now entry) bool {
-	return m.Size == now.size && m.ModTime == now.modTime && m.Class == letter(now.class) && m.Place == e.markPlace(key)
+	return m.Size == now.size && m.ModTime == now.modTime && m.Class == letter(now.class) && m.Binding == e.binding(key)
 }
 
 // letter and classOf are a class as it stands in a mark.

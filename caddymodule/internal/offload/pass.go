@@ -175,15 +175,46 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 func (p *pass) marked(root int, rel, key string, class media.Class, info fs.FileInfo, own *bucket.Info) bool {
 	e := p.e
 	m, ok := e.trees[root].Mark(rel)
-	now := entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: own.ETag}
+	now := committedEntry(class, info, own.ETag)
 	if !ok || m.ETag != own.ETag || own.Size != now.size || !e.markFits(m, key, now) {
 		return false
 	}
+	now.found = e.foundInMark(m)
+	if mayBeMoved(key, now) && !now.found.known {
+		return p.inspectMarked(root, rel, key, now)
+	}
+	p.remember(key, now)
+	return true
+}
+
+// inspectMarked looks through a file whose mark does not tell, by the present
+// rules, from where it may be used. It is in the bucket: nothing is stored again.
+func (p *pass) inspectMarked(root int, rel, key string, now entry) bool {
+	e := p.e
+	f, err := e.trees[root].Open(rel)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	now.found = e.inspect(key, f, now)
+	if !e.isStill(root, rel, f, now) {
+		return false
+	}
+	if p.remember(key, now) {
+		e.mark(key, now, f)
+	}
+	return true
+}
+
+// remember notes that a key is committed, unless something newer is known of it.
+func (p *pass) remember(key string, now entry) bool {
+	e := p.e
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	if !e.recon.touched(key) && e.queue.items[key] == nil {
-		e.index.set(key, now)
+	if e.recon.touched(key) || e.queue.items[key] != nil {
+		return false
 	}
+	e.index.set(key, now)
 	return true
 }
 

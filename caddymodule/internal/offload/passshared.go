@@ -53,7 +53,7 @@ func (p *pass) dir(root int, rel string) {
 // since.
 func (p *pass) isClean(root int, rel, key string, info fs.FileInfo) bool {
 	m, ok := p.e.trees[root].Mark(rel)
-	return ok && m.Place == p.e.markPlace(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
+	return ok && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
 }
 
 // missing is an object of which there is no file.

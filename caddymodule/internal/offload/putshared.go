@@ -52,7 +52,8 @@ func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
 	if x.info.Size() <= smallPut {
 		expected = e.team.node.Expect(s.key)
 	}
-	stored, err := e.storeFile(s, x.f, x.info, x.class, condition{over: over, create: over == ""})
+	x.found = e.inspect(s.key, x.f, x.entry(""))
+	stored, err := e.storeFile(s, x.f, x.info, x.entry(""), condition{over: over, create: over == ""})
 	expected()
 	now := x.entry(stored.ETag)
 	if mayHaveStored(err) {
@@ -120,15 +121,21 @@ type condition struct {
 	over   string // only over the version with this ETag
 }
 
-// meta is stored with an object where several nodes write.
-func (e *Engine) meta(s snapshot, c condition) map[string]string {
+// meta is stored with the object of an item: where the file may be used and,
+// where several nodes write, by whom it was stored.
+func (e *Engine) meta(s snapshot, found finding, c condition) map[string]string {
+	meta := found.meta(e.cfg.Inspector.Rules)
 	if c == (condition{}) {
-		return nil
+		return meta
 	}
 	if s.item.nonce == "" {
 		s.item.nonce = rand.Text()
 	}
-	return map[string]string{metaNode: e.team.self(), metaNonce: s.item.nonce}
+	if meta == nil {
+		meta = make(map[string]string, 2)
+	}
+	meta[metaNode], meta[metaNonce] = e.team.self(), s.item.nonce
+	return meta
 }
 
 // stored reports whether an object was stored by a Put of the item, be it one

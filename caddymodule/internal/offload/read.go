@@ -43,15 +43,16 @@ func (e *Engine) Committed(key string) (Object, bool) {
 	return x.describe(key), true
 }
 
-// Public reports whether Committed knows a public object of this key, and its
-// ETag. It does not allocate for a key in memory: each URL in each page asks.
+// Public reports whether Committed knows a public object of this key, its ETag,
+// and, be there one or not, from where the file may be used as far as is known. It
+// does not allocate for a key in memory: each URL in each page asks.
 func (e *Engine) Public(key []byte) (etag string, place media.Place, ok bool) {
-	// The lookup does not keep its argument.
-	x, ok := e.index.get(unsafe.String(unsafe.SliceData(key), len(key)))
+	text := unsafe.String(unsafe.SliceData(key), len(key)) // nobody keeps it
+	x, ok := e.index.get(text)
 	if !ok {
 		x, ok = e.fromMark(string(key))
 	}
-	return x.etag, media.PlaceAnywhere, ok && x.stored() && x.class == media.Public
+	return x.etag, x.place(text), ok && x.stored() && x.class == media.Public
 }
 
 // Changes is a number that grows with each change that Public might answer
@@ -104,7 +105,7 @@ func (e *Engine) readMark(root int, rel, key string) (entry, error) {
 	}
 	x.class = classOf(m.Class)
 	if e.markFits(m, key, x) && e.Class(key) == x.class {
-		x.state, x.etag = committed, m.ETag
+		x.state, x.etag, x.found = committed, m.ETag, e.foundInMark(m)
 	}
 	return x, nil
 }
@@ -142,6 +143,7 @@ func (e *Engine) Open(ctx context.Context, key string, opts bucket.GetOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
+	e.learnPlace(key, o.Info)
 	return o, nil
 }
 
@@ -182,7 +184,7 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 		return bucket.Info{}, fmt.Errorf("looking up %s: %w", key, err)
 	}
 	info.Key = key
-	known := entry{state: bucketOnly, class: class, size: info.Size, etag: info.ETag}
+	known := entry{state: bucketOnly, class: class, size: info.Size, etag: info.ETag, found: e.foundInMeta(key, info)}
 	if !info.ModTime.IsZero() {
 		known.modTime = info.ModTime.UnixNano()
 	}

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -153,14 +154,13 @@ func (e *Engine) fetch(ctx context.Context, listed object, class media.Class) er
 		Content: io.TeeReader(o.Body, sum),
 		Size:    o.Size,
 		ModTime: o.ModTime,
-		Mark: func(info fs.FileInfo) (local.Mark, error) {
+		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
 			if err := verify(o.Info, sum); err != nil {
 				return local.Mark{}, err
 			}
-			return local.Mark{
-				Size: info.Size(), ModTime: info.ModTime().UnixNano(), ETag: o.ETag,
-				Class: letter(class), Place: e.markPlace(listed.key),
-			}, nil
+			now := committedEntry(class, info, o.ETag)
+			now.found = e.inspect(listed.key, f, now)
+			return e.markOf(listed.key, now), nil
 		},
 	})
 }

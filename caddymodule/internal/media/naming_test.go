@@ -1,0 +1,39 @@
+package media
+
+import "testing"
+
+func TestNamingType(t *testing.T) {
+	for key, want := range map[string]string{
+		"elementor/css/post-5.css": "text/css", "A.CSS": "text/css", "sprite.svg": "image/svg+xml",
+		"course/story.html": "text/html", "x.htm": "text/html", "x.xhtml": "application/xhtml+xml", "x.xht": "application/xhtml+xml",
+		"site.webmanifest": "application/manifest+json", "d/manifest.json": "application/manifest+json",
+		"Manifest.JSON": "application/manifest+json", "live/master.m3u8": "application/vnd.apple.mpegurl",
+		"old.m3u": "audio/mpegurl", "live/stream.mpd": "application/dash+xml",
+		"a.jpg": "", "a.jpeg": "", "data.json": "", "manifest.json/x": "", "app.js": "", "x.css.gz": "", "css": "", "": "",
+		"d.css/a.png": "", "x.css/": "", "x.averylongextension": "", "feed.xml": "", "a.svgz": "",
+	} {
+		if got := NamingType(key); got != want {
+			t.Errorf("NamingType(%q) = %q, want %q", key, got, want)
+		}
+	}
+}
+
+func BenchmarkNamingType(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		NamingType("2026/11/holiday-photo-1024x768.jpg")
+	}
+}
+
+func TestParsePlace(t *testing.T) {
+	for _, p := range []Place{PlaceAnywhere, PlaceWithCORS, PlaceAtHome} {
+		if got, ok := ParsePlace(p.String()); !ok || got != p {
+			t.Errorf("ParsePlace(%q) = %v, %v", p, got, ok)
+		}
+	}
+	for _, word := range []string{"", "Home", "cors ", "0"} {
+		if got, ok := ParsePlace(word); ok || got != PlaceAtHome {
+			t.Errorf("ParsePlace(%q) = %v, %v", word, got, ok)
+		}
+	}
+}
