@@ -24,19 +24,31 @@ const maxRanges = 8
 // statusClientClosed is what Caddy logs when the client went away.
 const statusClientClosed = 499
 
-// serveMedia answers a read of a public media file from the bucket if it is not
+// serveMedia answers a read of a media file.
+func (h *Handler) serveMedia(w http.ResponseWriter, r *http.Request, q *requestPaths, next caddyhttp.Handler, engine *offload.Engine, key string) error {
+	place := placeOf(engine, key)
+	p := h.passing(w, r, q, place, key)
+	if p == nil {
+		return h.serveFile(w, r, next, engine, key, place)
+	}
+	return h.servePage(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return h.serveFile(w, withoutRange(r), next, engine, key, place)
+	}), p)
+}
+
+// serveFile answers a read of a public media file from the bucket if it is not
 // on disk. All else the next handler decides: local files, private ones, and
 // those that exist nowhere, which the app may make.
 //
 // (Promise 7: "Private and ignored files, control objects and the app's code
 // are never readable through the public URL or the module.")
-func (h *Handler) serveMedia(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, engine *offload.Engine, key string) error {
+func (h *Handler) serveFile(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, engine *offload.Engine, key string, place media.Place) error {
 	w = h.withCORS(w, r, engine, key)
 	if _, err := engine.Local(key); !errors.Is(err, fs.ErrNotExist) || engine.Class(key) != media.Public {
 		return next.ServeHTTP(w, r)
 	}
 	var err error
-	switch h.Serve {
+	switch h.wayOf(key, place) {
 	case serveRedirect:
 		err = h.redirect(w, r, engine, key)
 	case servePresign:
@@ -96,9 +108,7 @@ func (h *Handler) presign(w http.ResponseWriter, r *http.Request, engine *offloa
 // nobody keeps half an image for the whole.
 func proxy(w http.ResponseWriter, r *http.Request, engine *offload.Engine, key string, describe describeFunc) error {
 	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
-		r = r.WithContext(r.Context())
-		r.Header = r.Header.Clone()
-		r.Header.Del("Range")
+		r = withoutRange(r)
 	}
 	err := proxyOnce(w, r, engine, key, describe)
 	if errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrRange) {

@@ -104,6 +104,10 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 	if err != nil {
 		return nil, err
 	}
+	inspector, err := newInspector(site, s.Media)
+	if err != nil {
+		return nil, err
+	}
 	logger := log.logger()
 	store, prefix, err := s.Bucket.open(logger)
 	if err != nil {
@@ -124,6 +128,7 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 		Deletes:       offload.DeletePolicy(s.Deletes),
 		IndexSize:     s.IndexSize,
 		CacheControl:  cache.value,
+		Inspector:     inspector,
 		Logger:        logger,
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		if key, isMedia := h.mediaKey(r, &q); key != "" {
-			return h.serveMedia(w, r, next, engine.engine, key)
+			return h.serveMedia(w, r, &q, next, engine.engine, key)
 		} else if isMedia {
 			return next.ServeHTTP(w, r)
 		}

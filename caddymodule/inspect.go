@@ -1,0 +1,84 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+	"github.com/media-offload/caddy-media-offload/rewrite"
+)
+
+// inspection is the version of the rules below: what was found by older ones is
+// found anew.
+const inspection = 1
+
+// newInspector returns what looks through the files of a site that may name others.
+// It goes by all of the configuration that says what is media, under which URL and
+// key, and who may read it; not by the public URL, for below any of them files lie
+// by their keys.
+func newInspector(site *media.Site, config media.Config) (offload.Inspector, error) {
+	roots := make([]media.Root, len(config.Roots))
+	for i, root := range config.Roots {
+		roots[i] = media.Root{Name: root.Name, URL: root.URL} // each server may have its own directories
+	}
+	text, err := json.Marshal([]any{
+		inspection, config.Preset, config.BasePath, config.Subsites, roots, config.Aliases,
+		config.Public, config.Private, config.Ignore,
+	})
+	if err != nil {
+		return offload.Inspector{}, fmt.Errorf("identifying what files may name: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return offload.Inspector{
+		Rules: hex.EncodeToString(sum[:4]),
+		Inspect: func(key string, body io.Reader, class func(key string) media.Class) media.Place {
+			return inspect(site, key, body, class)
+		},
+	}, nil
+}
+
+// inspect returns from where the file of a key may be used, by the URLs in it.
+//
+// (Promise 4: "never for a file whose own URLs would then lead elsewhere".)
+func inspect(site *media.Site, key string, body io.Reader, class func(key string) media.Class) media.Place {
+	contentType := media.NamingType(key)
+	if isDocument(contentType) {
+		// Its scripts and frames are of its own origin, whatever it names.
+		return media.PlaceAtHome
+	}
+	place := media.PlaceAnywhere
+	err := rewrite.References(contentType, body, func(url []byte, stands rewrite.Place) bool {
+		switch named, file := site.Names(key, url); {
+		case named == media.NamedAtHome, named == media.NamedFile && !followsFrom(file, class):
+			place = media.PlaceAtHome
+		case named == media.NamedFile:
+			place = max(place, media.Place(stands))
+		}
+		return place != media.PlaceAtHome
+	})
+	if err != nil {
+		return media.PlaceAtHome // nothing is known of what it names
+	}
+	return place
+}
+
+// followsFrom reports whether a file may be named by one that is used from the
+// public URL: it is there too, and none of those that are looked through
+// themselves, or what they name would have to be looked for here as well. (An SVG
+// picture names nothing that is loaded where it stands as a picture, and in other
+// places it is to be used at home.)
+func followsFrom(key string, class func(key string) media.Class) bool {
+	t := media.NamingType(key)
+	return (t == "" || t == svgType) && class(key) == media.Public
+}
+
+const svgType = "image/svg+xml"
+
+// isDocument reports whether a file of a media type is a page.
+func isDocument(contentType string) bool {
+	return contentType == "text/html" || contentType == "application/xhtml+xml"
+}
