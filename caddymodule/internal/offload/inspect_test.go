@@ -361,3 +361,16 @@ func TestPlacesOfRestoredFiles(t *testing.T) {
 		t.Errorf("the mark is %+v", m)
 	}
 }
+
+// Each URL in each page asks: of a file that names others, too, memory answers
+// without allocating.
+func TestPublicDoesNotAllocate(t *testing.T) {
+	s, _ := newInspected(t)
+	s.ready()
+	s.mustRequest(func() { s.writeSheets(); s.write("p.jpg", "picture") })
+	for _, key := range [][]byte{[]byte("h.css"), []byte("c.css"), []byte("p.jpg")} {
+		if n := testing.AllocsPerRun(100, func() { s.e.Public(key) }); n != 0 {
+			t.Errorf("%s: %v allocations", key, n)
+		}
+	}
+}
