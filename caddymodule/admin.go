@@ -34,10 +34,10 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{
-		{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)},
-		{Pattern: restorePath, Handler: caddy.AdminHandlerFunc(a.restore)},
-	}
+	return append(a.trashRoutes(),
+		caddy.AdminRoute{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)},
+		caddy.AdminRoute{Pattern: restorePath, Handler: caddy.AdminHandlerFunc(a.restore)},
+	)
 }
 
 // engineStatus is what the endpoint tells of one engine. It has no secrets.
@@ -51,6 +51,7 @@ type engineStatus struct {
 	Committed            uint64    `json:"committed"`
 	CommittedBytes       uint64    `json:"committed_bytes"`
 	Deleted              uint64    `json:"deleted"`
+	WithheldDeletes      int       `json:"withheld_deletes"`
 	Retries              uint64    `json:"retries"`
 	Refused              uint64    `json:"refused"`
 	Ignored              ignored   `json:"ignored"`
@@ -141,7 +142,7 @@ func (e *sharedEngine) status() engineStatus {
 		Site: e.site, Bucket: e.bucket,
 		State: s.State, Reason: s.Reason,
 		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
-		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted,
+		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted, WithheldDeletes: s.Withheld,
 		Retries: s.Retries, Refused: s.Refused, Ignored: newIgnored(s.Ignored), Held: s.Held, HoldTimeouts: s.HoldTimeouts,
 		Reconciled: s.Reconciled, Reconciling: s.Reconciling,
 		IndexSize: s.IndexSize, Watching: s.Watching,

@@ -63,7 +63,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		on_failure    pass|reject
 //		ready_wait    <duration>
 //		health        <path>
-//		deletes       requests|always|never
+//		deletes       always|requests|never
+//		trash         <duration>|off
 //		private       <pattern...>
 //		public        <pattern...>
 //		ignore        <pattern...>
@@ -136,7 +137,9 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "ready_wait":
 		return durationArg(d, &h.ReadyWait)
 	case "deletes":
-		return wordArg(d, &h.Deletes, "requests", "always", "never")
+		return wordArg(d, &h.Deletes, "always", "requests", "never")
+	case "trash":
+		return h.unmarshalTrash(d)
 	case "private":
 		return someArgs(d, &h.Private)
 	case "public":
@@ -157,6 +160,18 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return countArg(d, &h.IndexSize)
 	}
 	return d.Errf("unknown option %q", option)
+}
+
+func (h *Handler) unmarshalTrash(d *caddyfile.Dispenser) error {
+	text := ""
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	if text == wordOff {
+		h.Trash = -1
+		return nil
+	}
+	return parseDuration(d, "trash", text, &h.Trash)
 }
 
 func (h *Handler) unmarshalApp(d *caddyfile.Dispenser) error {
@@ -314,6 +329,10 @@ func durationArg(d *caddyfile.Dispenser, value *caddy.Duration) error {
 	if err := oneArg(d, &text); err != nil {
 		return err
 	}
+	return parseDuration(d, option, text, value)
+}
+
+func parseDuration(d *caddyfile.Dispenser, option, text string, value *caddy.Duration) error {
 	duration, err := caddy.ParseDuration(text)
 	if err != nil || duration <= 0 {
 		return d.Errf("%s: %q is not a positive duration, as 10s", option, text)

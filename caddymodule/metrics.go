@@ -36,6 +36,7 @@ var (
 	descCommitted      = metric("committed_files_total", "Files committed.")
 	descCommittedBytes = metric("committed_bytes_total", "Bytes of files committed.")
 	descDeleted        = metric("deleted_objects_total", "Objects deleted.")
+	descWithheld       = metric("withheld_deletes", "Deletes that wait for the admin's word.")
 	descRetries        = metric("retries_total", "Attempts that failed and were repeated.")
 	descRefused        = metric("refused_files_total", "Files that the bucket can never hold.")
 	descIgnoredWritten = metric("ignored_writes_total", "Files written that stay on disk because of a rule.", "rule")
@@ -59,7 +60,7 @@ var (
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		descUp, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
-		descRetries, descRefused, descIgnoredWritten, descIgnored, descHeld, descHoldTimeouts, descIndex,
+		descWithheld, descRetries, descRefused, descIgnoredWritten, descIgnored, descHeld, descHoldTimeouts, descIndex,
 		descReady, descConflicts, descFetched, descFetchedBytes, descRemoved, descBacklog,
 		descLogPosition, descLogBehind, descLeased, descWaited,
 	} {
@@ -97,6 +98,7 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	counter(descCommitted, s.Committed)
 	counter(descCommittedBytes, s.CommittedBytes)
 	counter(descDeleted, s.Deleted)
+	gauge(descWithheld, float64(s.Withheld))
 	counter(descRetries, s.Retries)
 	counter(descRefused, s.Refused)
 	for i := range media.Reasons {

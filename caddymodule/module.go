@@ -105,10 +105,14 @@ type Handler struct {
 	// logs a warning. Default: `30s`; negative values are refused.
 	ReadyWait caddy.Duration `json:"ready_wait,omitempty"`
 
-	// Which deletes on disk are passed on to the bucket: `requests`, those that
-	// happen while a request that may write is running; `always`; `never`.
-	// Default: `requests`.
+	// Which deletes on disk are passed on to the bucket: `always`, all that are
+	// seen; `requests`, those that happen while a request that may write is
+	// running; `never`. Default: `always`.
 	Deletes string `json:"deletes,omitempty"`
+
+	// How long an object stays in the trash whose file was deleted outside a
+	// request. Default: 30 days. Negative: such deletes do without the trash.
+	Trash caddy.Duration `json:"trash,omitempty"`
 
 	// Patterns of files, as in .gitignore, that are kept in the bucket but are
 	// never public, besides the preset's. Default: none.

@@ -44,6 +44,7 @@ type engineSettings struct {
 	Bucket    BucketConfig
 	Local     string
 	Deletes   string
+	Trash     caddy.Duration
 	Workers   int
 	IndexSize int
 
@@ -55,7 +56,7 @@ type engineSettings struct {
 // engineSettings returns the settings with placeholders replaced.
 func (h *Handler) engineSettings() (engineSettings, error) {
 	s := engineSettings{
-		Local: h.Local, Deletes: h.Deletes, Workers: h.Workers, IndexSize: h.IndexSize,
+		Local: h.Local, Deletes: h.Deletes, Trash: h.Trash, Workers: h.Workers, IndexSize: h.IndexSize,
 		CacheControl: h.CacheControl, CacheControlPrivate: h.CacheControlPrivate, CacheControlRules: h.CacheControlRules,
 		Media: media.Config{
 			Public: h.Public, Private: h.Private, Ignore: h.Ignore,
@@ -126,6 +127,7 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 		Local:         offload.LocalPolicy(s.Local),
 		Workers:       s.Workers,
 		Deletes:       offload.DeletePolicy(s.Deletes),
+		Trash:         time.Duration(s.Trash),
 		IndexSize:     s.IndexSize,
 		CacheControl:  cache.value,
 		Inspector:     inspector,

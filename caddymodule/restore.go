@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -38,12 +37,9 @@ func (*adminAPI) restore(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("a restore is begun by POST")}
 	}
-	sites := allEngines()
-	if site := r.URL.Query().Get("site"); site != "" {
-		sites = slices.DeleteFunc(sites, func(e *sharedEngine) bool { return e.site != site })
-	}
-	if len(sites) == 0 {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no such site is running; see " + statusPath)}
+	sites, err := sitesOf(r)
+	if err != nil {
+		return err
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)

@@ -23,6 +23,9 @@ const (
 	AttrRunning = "user.media_offload.running"
 	// AttrNode on a root holds a random name of this disk.
 	AttrNode = "user.media_offload.node"
+	// AttrWithheld on a directory says that files went from it in numbers, and until
+	// when (Unix nanoseconds): their objects are kept until the admin decides.
+	AttrWithheld = "user.media_offload.withheld"
 	// AttrPrivate on a directory says that another node, whose disk has the
 	// .htaccess for it, keeps what is in it private.
 	AttrPrivate = "user.media_offload.private"

@@ -8,8 +8,7 @@ import (
 // Where all deletes count, one that is found while another node's change of the
 // same key is looked at counts, too.
 //
-// Promise 8: "A delete is passed on only when it was seen to happen while a
-// request ran (or as configured)".
+// Promise 8: "What a process deletes while the module watches is deleted".
 func TestDeleteAlwaysWhileLooking(t *testing.T) {
 	t.Parallel()
 	s := newNodes(t, 1, func(c *Config) { c.Deletes = DeletesAlways }).ready()[0]

@@ -134,6 +134,11 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		}
 		return e.putShared(s, x, x.stored.ETag)
 	case fetch:
+		if s.version == "" && x.file == noFile && e.isWithheld(s.root, s.rel, x.stored.Stored) {
+			kept := entry{state: bucketOnly, class: x.under, size: x.stored.Size, etag: x.stored.ETag}
+			e.queue.settled(s, time.Now(), func(bool) { e.index.set(s.key, kept) })
+			return false
+		}
 		return e.bring(s, x, s.untold())
 	case removeFile:
 		return e.removeLocal(s, x)

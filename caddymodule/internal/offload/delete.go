@@ -15,8 +15,7 @@ const deleteBatch = 1000
 
 // deleteGone deletes the objects of files that are gone, all in one request.
 func (e *Engine) deleteGone(gone []snapshot) {
-	var names []string
-	var waiting []snapshot
+	var all []departed
 	for _, s := range gone {
 		if _, err := e.trees[s.root].Stat(s.rel); err == nil {
 			e.queue.again(s, false, time.Now())
@@ -29,42 +28,67 @@ func (e *Engine) deleteGone(gone []snapshot) {
 		case !e.passOn(s):
 			e.keepObject(s, known)
 		default:
-			names = append(names, e.namesOf(s.key, known)...)
-			waiting = append(waiting, s)
+			all = append(all, departed{s: s, known: known, names: e.namesOf(s.key, known)})
 		}
 	}
-	for len(waiting) > 0 {
-		n := min(len(names), deleteBatch)
-		err := e.deleteNames(names[:n])
-		names = names[n:]
-		if err != nil {
-			for _, s := range waiting {
-				e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
-			}
-			return
+	e.deleteDeparted(e.withoutWithheld(all))
+}
+
+// deleteDeparted deletes the objects of files that are gone, and tells the other
+// nodes, if there are any.
+func (e *Engine) deleteDeparted(all []departed) {
+	if len(all) == 0 {
+		return
+	}
+	err := e.trashDeparted(all)
+	if err == nil {
+		err = e.deleteAndTell(all)
+	}
+	if err != nil {
+		for _, d := range all {
+			e.retry(d.s, fmt.Errorf("deleting %s: %w", d.s.key, err))
 		}
-		if len(names) > 0 {
-			continue
-		}
-		for _, s := range waiting {
-			e.count.deleted.Add(1)
-			e.drop(s)
-		}
-		waiting = nil
+		return
+	}
+	for _, d := range all {
+		e.count.deleted.Add(1)
+		e.drop(d.s)
 	}
 }
 
-// passOn reports whether a delete that was seen is to reach the bucket.
-// (Promise 8: "A delete is passed on only when it was seen to happen while a
-// request ran (or as configured)".)
-func (e *Engine) passOn(s snapshot) bool {
-	switch e.cfg.Deletes {
-	case DeletesAlways:
-		return true
-	case DeletesNever:
-		return false
+// trashDeparted copies the objects to the trash whose files went outside requests.
+func (e *Engine) trashDeparted(all []departed) error {
+	var names []string
+	for _, d := range all {
+		if e.disposal(d.s) == trashIt {
+			names = append(names, d.names...)
+		}
 	}
-	return s.inRequest
+	return e.toTrash(names, trashOutside)
+}
+
+// withoutWithheld returns those of the files whose deletes are passed on. Those
+// outside requests are withheld if they are too many.
+func (e *Engine) withoutWithheld(all []departed) []departed {
+	outside := 0
+	for _, d := range all {
+		if !d.s.inRequest {
+			outside++
+		}
+	}
+	if outside == 0 || e.admitsDeletes(outside) {
+		return all
+	}
+	passed := all[:0]
+	for _, d := range all {
+		if d.s.inRequest {
+			passed = append(passed, d)
+			continue
+		}
+		e.withhold(d.s.root, path.Dir(d.s.rel), 1)
+		e.keepObject(d.s, d.known)
+	}
+	return passed
 }
 
 // keepObject leaves the object of a missing file. If an event told of it, it
@@ -146,11 +170,43 @@ func (e *Engine) deleteDir(s snapshot) {
 		e.queue.settled(s, time.Now(), func(bool) {})
 		return
 	}
-	if err := e.deleteAllBelow(s); err != nil {
+	withheld, err := e.withholdsBelow(s)
+	if withheld {
+		e.queue.settled(s, time.Now(), func(bool) {})
+		return
+	}
+	if err == nil {
+		err = e.deleteAllBelow(s)
+	}
+	if err != nil {
 		e.retry(s, fmt.Errorf("deleting what was below %s: %w", s.key, err))
 		return
 	}
 	e.queue.settled(s, time.Now(), func(bool) {})
+}
+
+// withholdsBelow withholds the deletes of what was below a directory that went
+// outside a request, if that is too much, and reports whether it did.
+func (e *Engine) withholdsBelow(s snapshot) (bool, error) {
+	if s.inRequest {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
+	defer cancel()
+	n := 0
+	for _, class := range []media.Class{media.Public, media.Private} {
+		for _, err := range e.missingBelow(ctx, s.root, s.key, class) {
+			if err != nil {
+				return false, err
+			}
+			n++
+		}
+	}
+	if n == 0 || e.admitsDeletes(n) {
+		return false, nil
+	}
+	e.withhold(s.root, path.Dir(s.rel), n)
+	return true, nil
 }
 
 func (e *Engine) deleteAllBelow(s snapshot) error {
@@ -180,6 +236,11 @@ func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
 		names := make([]string, len(keys))
 		for i, key := range keys {
 			names[i] = e.objectName(key, class)
+		}
+		if e.disposal(s) == trashIt {
+			if err := e.toTrash(names, trashOutside); err != nil {
+				return err
+			}
 		}
 		err := e.deleteNames(names)
 		e.afterDelete(keys, err)

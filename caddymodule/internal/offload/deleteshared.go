@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,42 +50,25 @@ func (e *Engine) deleteShared(gone []snapshot) {
 		})
 	}
 	looks.Wait()
-	var waiting []departed
-	var objects []string
-	var changes []cluster.Change
-	for _, d := range all {
-		if !d.tell {
-			continue
-		}
-		waiting = append(waiting, d)
-		objects = append(objects, d.names...)
-		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: d.s.key, ETag: d.etag})
-	}
-	if len(waiting) == 0 {
-		return
-	}
-	if err := e.deleteAndTell(objects, changes, waiting); err != nil {
-		for _, d := range waiting {
-			e.retry(d.s, fmt.Errorf("deleting %s: %w", d.s.key, err))
-		}
-		return
-	}
-	for _, d := range waiting {
-		e.count.deleted.Add(1)
-		e.drop(d.s)
-	}
+	e.deleteDeparted(e.withoutWithheld(slices.DeleteFunc(all, func(d departed) bool { return !d.tell })))
 }
 
-func (e *Engine) deleteAndTell(objects []string, changes []cluster.Change, waiting []departed) error {
-	for len(objects) > 0 {
-		n := min(len(objects), deleteBatch)
-		if err := e.deleteNames(objects[:n]); err != nil {
+func (e *Engine) deleteAndTell(all []departed) error {
+	var objects []string
+	for _, d := range all {
+		objects = append(objects, d.names...)
+	}
+	for batch := range slices.Chunk(objects, deleteBatch) {
+		if err := e.deleteNames(batch); err != nil {
 			return err
 		}
-		objects = objects[n:]
 	}
-	items := make([]snapshot, len(waiting))
-	for i, d := range waiting {
+	if !e.shared() {
+		return nil
+	}
+	changes, items := make([]cluster.Change, len(all)), make([]snapshot, len(all))
+	for i, d := range all {
+		changes[i] = cluster.Change{Op: cluster.Delete, Key: d.s.key, ETag: d.etag}
 		items[i] = d.s
 	}
 	return e.announce(changes, items...)
@@ -249,6 +233,11 @@ func (e *Engine) deleteListed(s snapshot, found []object) (deleted int, err erro
 	}
 	if len(names) == 0 {
 		return 0, nil
+	}
+	if e.disposal(s) == trashIt {
+		if err := e.toTrash(names, trashOutside); err != nil {
+			return 0, err
+		}
 	}
 	e.markUnannounced(s) // a second try would not find what the first one deleted
 	e.queue.beginDelete(keys)

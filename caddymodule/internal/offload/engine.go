@@ -36,8 +36,11 @@ type Config struct {
 	// Workers bounds the files that are committed at once. Default: 16.
 	Workers int
 	// Deletes says which deletes on disk are passed on to the bucket.
-	// Default: DeletesDuringRequests.
+	// Default: DeletesAlways.
 	Deletes DeletePolicy
+	// Trash is how long objects stay in the trash whose files were deleted outside
+	// requests. Default: 30 days. Negative: such deletes do without the trash.
+	Trash time.Duration
 	// MaxDeleteShare is the share of a site's objects that a reconcile may
 	// delete; above it (and above 10 objects) it deletes none and says so.
 	// Default: 0.05.
@@ -80,7 +83,8 @@ const (
 	// DeletesDuringRequests passes on what was removed while a request ran
 	// that may write. What an admin removes by hand stays in the bucket.
 	DeletesDuringRequests DeletePolicy = "requests"
-	// DeletesAlways passes on every delete that is seen.
+	// DeletesAlways passes on every delete that is seen; one that happens outside
+	// a request by way of the trash.
 	DeletesAlways DeletePolicy = "always"
 	// DeletesNever keeps every object.
 	DeletesNever DeletePolicy = "never"
@@ -111,11 +115,13 @@ type Engine struct {
 	restore  sync.Mutex // held while a restore runs
 	recon    reconciler
 	admitted admitted
-	team     team
-	backlog  backlog
-	goneDirs *lru.Cache[string, struct{}] // keys of directories that other nodes removed
-	placed   *lru.Cache[string, placed]   // what was brought from other nodes last
-	watched  atomic.Uint64                // of the files that were fetched, those whose directories are watched
+
+	unattended unattended
+	team       team
+	backlog    backlog
+	goneDirs   *lru.Cache[string, struct{}] // keys of directories that other nodes removed
+	placed     *lru.Cache[string, placed]   // what was brought from other nodes last
+	watched    atomic.Uint64                // of the files that were fetched, those whose directories are watched
 
 	life context.Context // ends with Stop: no new work is begun
 	stop context.CancelFunc
@@ -172,7 +178,8 @@ func (c *Config) complete() error {
 	setDefault(&c.ControlPrefix, "offload/")
 	setDefault(&c.Local, LocalOwn)
 	setDefault(&c.Workers, 16)
-	setDefault(&c.Deletes, DeletesDuringRequests)
+	setDefault(&c.Deletes, DeletesAlways)
+	setDefault(&c.Trash, 30*24*time.Hour)
 	setDefault(&c.MaxDeleteShare, 0.05)
 	setDefault(&c.IndexSize, 1<<18)
 	setDefault(&c.ScanInterval, time.Second)

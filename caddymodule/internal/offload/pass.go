@@ -252,6 +252,9 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 	}
 	m := missing{foreign: o.foreign, under: class, object: o.Info}
 	switch {
+	case e.isWithheld(o.root, o.rel, o.Stored):
+		p.only++
+		p.learn(&m)
 	case p.wasDeleted(o.root, o.rel):
 		p.deletes = append(p.deletes, m)
 	case e.recon.touched(o.key) || e.queue.has(o.key):

@@ -30,6 +30,20 @@ type reconciler struct {
 	scopes  map[scope]struct{}  // what the next one looks at
 	deletes window              // objects without a file in this time are deleted
 	err     error               // why the last one failed
+	objects int                 // that the last one of everything found
+}
+
+// size is the number of objects that the last comparison of everything found.
+func (r *reconciler) size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.objects
+}
+
+func (r *reconciler) setSize(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.objects = n
 }
 
 func (r *reconciler) init() {
@@ -137,6 +151,7 @@ func (e *Engine) reconcileLoop() {
 			e.reconcileUntilDone(e.life)
 		case <-cleaning.C:
 			e.abortUploads(e.life)
+			e.dropOldTrash(e.life)
 			cleaning.Reset(cleanEvery)
 		case <-comparing.C:
 			if e.shared() {
@@ -221,6 +236,9 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 		}
 	}
 	e.recovered()
+	if p.whole {
+		e.recon.setSize(p.objects)
+	}
 	if err := p.finish(); err != nil {
 		return err
 	}

@@ -62,11 +62,11 @@ func TestStartAdoptsWhatIsThere(t *testing.T) {
 	}
 }
 
-// Promise 8: "A delete is passed on only when it was seen to happen while a
-// request ran (or as configured)".
+// Promise 8: "What a process deletes while the module watches is deleted: by a
+// request at once, otherwise by way of the trash".
 func TestDeletes(t *testing.T) {
 	t.Run("outside a request it stays", func(t *testing.T) {
-		s := newSite(t)
+		s := newSite(t, func(c *Config) { c.Deletes = DeletesDuringRequests })
 		s.write("a.jpg", "a")
 		s.write("dir/b.jpg", "b")
 		s.ready()

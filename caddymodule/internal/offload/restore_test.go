@@ -41,7 +41,7 @@ func TestRestore(t *testing.T) {
 }
 
 func TestRestoreDoesNotBelieveADamagedObject(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, func(c *Config) { c.Deletes = DeletesNever })
 	s.write("a.jpg", "a photograph")
 	s.write("b.jpg", "b")
 	s.ready()

@@ -19,6 +19,8 @@ type Stats struct {
 	// Committed files and bytes, Deleted objects, Retries after an error,
 	// Refused files that the store can never hold.
 	Committed, CommittedBytes, Deleted, Retries, Refused uint64
+	// Withheld deletes wait for the admin's word, see Engine.AcceptDeletes.
+	Withheld int
 	// Ignored are the files that stay on disk because of a rule.
 	Ignored Ignored
 	// Requests that waited, and those of them that waited in vain.
@@ -66,6 +68,7 @@ func (e *Engine) Stats() Stats {
 		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
 		FetchBacklog: e.queue.heardLen(),
 		IndexSize:    e.index.len(),
+		Withheld:     e.unattended.count(),
 		Log:          e.claimer().Stats(),
 	}
 	switch {

@@ -94,6 +94,8 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 		it.inRequest = it.inRequest || during
 		if during {
 			e.queue.changedBelow(key + "/")
+		} else {
+			e.queue.schedule(it, now.Add(unattendedRest))
 		}
 	case name == htaccess:
 		dir = strings.TrimSuffix(dir, "/")
@@ -146,6 +148,9 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	case watch.Gone:
 		it.gone, it.told = true, true
 		due = now.Add(gather)
+		if !it.inRequest {
+			due = now.Add(unattendedRest)
+		}
 	}
 	if ev.Op != watch.Touched {
 		e.soil(it)

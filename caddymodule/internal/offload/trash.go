@@ -1,0 +1,247 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// The trash is where an object goes whose file was deleted outside a request, by
+// a person at the shell or a program: nobody waits for an answer to such a delete,
+// and a mistake is found out later. An object there is named
+//
+//	<control prefix>trash/<time>-<reason>/<class>/<key>
+//
+// and is a copy made on the store's side, so nothing is lost if a delete breaks
+// off in the middle.
+
+// trashTime is the form of the time in the name of an object in the trash.
+const trashTime = "20060102T150405Z"
+
+// Reasons why an object went to the trash, as they stand in its name.
+const (
+	trashOutside  = "outside"  // the file was deleted outside a request
+	trashAccepted = "accepted" // the admin said that many deletes at once were meant
+)
+
+// Trashed is an object in the trash.
+type Trashed struct {
+	Key     string
+	Class   media.Class
+	Deleted time.Time // to the second
+	Reason  string
+	Size    int64
+
+	foreign
+	copied bucket.Info // the object in the trash
+}
+
+// ErrNotInTrash: the trash has nothing of that key.
+var ErrNotInTrash = errors.New("the trash has no such file")
+
+// ErrReplaced: there is a newer file under the name of one in the trash.
+var ErrReplaced = errors.New("there is a newer file of this name")
+
+func (e *Engine) trashPrefix() string { return e.cfg.ControlPrefix + "trash/" }
+
+func (e *Engine) trashName(key string, class media.Class, reason string, now time.Time) string {
+	return e.trashPrefix() + now.UTC().Format(trashTime) + "-" + reason + "/" + class.String() + "/" + key
+}
+
+// parseTrash reads what trashName made. Names of any other form are not looked
+// at: anybody may have written them.
+func (e *Engine) parseTrash(info bucket.Info) (Trashed, bool) {
+	when, rest, _ := strings.Cut(strings.TrimPrefix(info.Key, e.trashPrefix()), "/")
+	class, key, _ := strings.Cut(rest, "/")
+	stamp, reason, _ := strings.Cut(when, "-")
+	deleted, err := time.Parse(trashTime, stamp)
+	t := Trashed{Key: key, Deleted: deleted, Reason: reason, Size: info.Size, copied: info}
+	switch class {
+	case media.Public.String():
+		t.Class = media.Public
+	case media.Private.String():
+		t.Class = media.Private
+	default:
+		return Trashed{}, false
+	}
+	if err != nil {
+		return Trashed{}, false
+	}
+	var ok bool
+	t.foreign, ok = e.letIn(key)
+	t.Class = t.believe(t.Class)
+	return t, ok
+}
+
+// toTrash copies the objects of these names, which are about to be deleted, to
+// the trash. What is not there any more is passed over.
+func (e *Engine) toTrash(names []string, reason string) error {
+	errs := make([]error, len(names))
+	now := time.Now()
+	var copies sync.WaitGroup
+	turn := make(chan struct{}, looksAtOnce)
+	for i, name := range names {
+		turn <- struct{}{}
+		copies.Go(func() {
+			defer func() { <-turn }()
+			errs[i] = e.trashObject(name, reason, now)
+		})
+	}
+	copies.Wait()
+	return errors.Join(errs...)
+}
+
+func (e *Engine) trashObject(name, reason string, now time.Time) error {
+	key, class, ok := e.keyOf(name)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	info, err := e.store.Head(ctx, name)
+	if err == nil {
+		ctx, cancel := e.putContext(info.Size)
+		defer cancel()
+		_, err = e.store.Copy(ctx, info, e.trashName(key, class, reason, now), false)
+	}
+	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
+		return fmt.Errorf("moving %s to the trash: %w", key, err)
+	}
+	return nil
+}
+
+// keyOf is the key and class of the media object of a name.
+func (e *Engine) keyOf(name string) (key string, class media.Class, ok bool) {
+	for _, class := range []media.Class{media.Public, media.Private} {
+		if key, ok := strings.CutPrefix(name, e.objectName("", class)); ok {
+			return key, class, true
+		}
+	}
+	return "", 0, false
+}
+
+// Trash yields what is in the trash, the oldest first. A non-nil error ends the
+// sequence.
+func (e *Engine) Trash(ctx context.Context) iter.Seq2[Trashed, error] {
+	return func(yield func(Trashed, error) bool) {
+		for info, err := range e.store.List(ctx, e.trashPrefix(), "") {
+			if err != nil {
+				yield(Trashed{}, fmt.Errorf("listing the trash: %w", err))
+				return
+			}
+			if t, ok := e.parseTrash(info); ok && !yield(t, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TakeBack brings the newest version of key that is in the trash back to its
+// place, in the bucket and on disk. ErrNotInTrash, ErrReplaced.
+//
+// (Promise 8: "by way of the trash, from which it can be taken back".)
+func (e *Engine) TakeBack(ctx context.Context, key string) error {
+	var newest *Trashed
+	for t, err := range e.Trash(ctx) {
+		if err != nil {
+			return err
+		}
+		if t.Key == key {
+			newest = &t
+		}
+	}
+	if newest == nil {
+		return fmt.Errorf("taking back %s: %w", key, ErrNotInTrash)
+	}
+	if err := e.takeBack(ctx, *newest); err != nil {
+		return fmt.Errorf("taking back %s: %w", key, err)
+	}
+	return nil
+}
+
+func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
+	if _, err := e.trees[t.root].Stat(t.rel); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(ErrReplaced, err)
+	}
+	if _, _, err := e.headAny(t.key, t.Class, true); !errors.Is(err, bucket.ErrNotFound) {
+		return errors.Join(ErrReplaced, err)
+	}
+	if _, err := e.store.Copy(ctx, t.copied, e.objectName(t.key, t.Class), t.Class == media.Public); err != nil {
+		return err
+	}
+	back, err := e.head(t.key, t.Class)
+	if err != nil {
+		return err
+	}
+	if err := e.bringBack(ctx, object{t.foreign, back}, t.Class); err != nil {
+		return err
+	}
+	return e.store.Delete(ctx, t.copied.Key)
+}
+
+// bringBack has the file of an object that was taken back put on this disk and,
+// where several nodes write, on the others'.
+func (e *Engine) bringBack(ctx context.Context, o object, class media.Class) error {
+	if !e.shared() {
+		return e.fetch(ctx, o, class)
+	}
+	now := entry{state: announced, class: class, size: o.Size, modTime: o.ModTime.UnixNano(), etag: o.ETag}
+	if err := e.announce([]cluster.Change{now.change(o.key)}); err != nil {
+		return err
+	}
+	e.look(o.foreign, putElsewhere)
+	return nil
+}
+
+// EmptyTrash deletes for good what went to the trash before a time.
+func (e *Engine) EmptyTrash(ctx context.Context, before time.Time) (deleted int, err error) {
+	var names []string
+	flush := func() error {
+		if len(names) == 0 {
+			return nil
+		}
+		if err := e.store.Delete(ctx, names...); err != nil {
+			return fmt.Errorf("emptying the trash: %w", err)
+		}
+		deleted += len(names)
+		names = names[:0]
+		return nil
+	}
+	for t, err := range e.Trash(ctx) {
+		if err != nil {
+			return deleted, err
+		}
+		if !t.Deleted.Before(before) {
+			break // what follows is younger
+		}
+		if names = append(names, t.copied.Key); len(names) == deleteBatch {
+			if err := flush(); err != nil {
+				return deleted, err
+			}
+		}
+	}
+	return deleted, flush()
+}
+
+// dropOldTrash deletes for good what was in the trash for its time.
+func (e *Engine) dropOldTrash(ctx context.Context) {
+	if e.cfg.Trash <= 0 {
+		return
+	}
+	n, err := e.EmptyTrash(ctx, time.Now().Add(-e.cfg.Trash))
+	if err != nil {
+		e.log().Debug("deleting what was in the trash for its time", keyError, err) // tried again; costs space only
+	}
+	if n > 0 {
+		e.log().Info("deleted for good what was in the trash for its time", keyDeletes, n)
+	}
+}

@@ -1,0 +1,208 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// onBothModes runs a test on one node alone and on one of two.
+func onBothModes(t *testing.T, test func(t *testing.T, s *site, others nodes)) {
+	t.Run("own", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.ready()
+		test(t, s, nil)
+	})
+	t.Run("all", func(t *testing.T) {
+		t.Parallel()
+		ns := newNodes(t, 2).ready()
+		test(t, ns[0], ns[1:])
+	})
+}
+
+// inTrash is the keys in the trash with their reasons.
+func (s *site) inTrash() (keys []string) {
+	s.t.Helper()
+	for t, err := range s.e.Trash(s.t.Context()) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		keys = append(keys, t.Key+" "+t.Reason)
+	}
+	return keys
+}
+
+// gone waits until disks and bucket have nothing of the keys.
+func (s *site) gone(others nodes, keys ...string) {
+	s.t.Helper()
+	for _, n := range append(nodes{s}, others...) {
+		for _, key := range keys {
+			n.until(key+" to be gone", func() bool { return n.readObject(key) == "" && n.read(key) == "" })
+		}
+	}
+}
+
+// Promise 8: "What a process deletes while the module watches is deleted: by a
+// request at once, otherwise by way of the trash, from which it can be taken back".
+func TestDeleteOutsideRequest(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, others nodes) {
+		for _, key := range []string{"a.jpg", "dir/b.jpg", "dir/c.jpg", "kept.jpg", "asked.jpg"} {
+			s.mustUpload(func() { s.write(key, "content of "+key) })
+		}
+		s.mustUpload(func() { s.remove("asked.jpg") })
+		if got := s.inTrash(); len(got) != 0 || s.readObject("asked.jpg") != "" {
+			t.Errorf("deleted by a request: the trash has %q, the object is %q", got, s.readObject("asked.jpg"))
+		}
+		s.remove("a.jpg")
+		s.remove("dir")
+		s.gone(others, "a.jpg", "dir/b.jpg", "dir/c.jpg")
+		if got, want := fmt.Sprint(s.inTrash()), "[a.jpg outside dir/b.jpg outside dir/c.jpg outside]"; got != want {
+			t.Errorf("the trash has %s, want %s", got, want)
+		}
+		s.stop()
+		s.ready()
+		s.gone(others, "a.jpg", "dir/b.jpg", "dir/c.jpg") // nothing comes back by itself
+
+		if err := s.e.TakeBack(t.Context(), "dir/b.jpg"); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range append(nodes{s}, others...) {
+			n.until("the file that was taken back", func() bool { return n.read("dir/b.jpg") == "content of dir/b.jpg" })
+			n.until("it to be public", func() bool { _, _, ok := n.e.Public([]byte("dir/b.jpg")); return ok })
+		}
+		if err := s.e.TakeBack(t.Context(), "dir/b.jpg"); !errors.Is(err, ErrNotInTrash) {
+			t.Errorf("taken back twice: %v", err)
+		}
+		s.mustUpload(func() { s.write("a.jpg", "newer") })
+		if err := s.e.TakeBack(t.Context(), "a.jpg"); !errors.Is(err, ErrReplaced) || s.read("a.jpg") != "newer" {
+			t.Errorf("taken back over a newer file: %v, %q", err, s.read("a.jpg"))
+		}
+	})
+}
+
+// Promise 8: "much at once outside requests waits for the admin's word".
+func TestManyDeletesOutsideRequests(t *testing.T) {
+	for _, accept := range []bool{true, false} {
+		t.Run(fmt.Sprintf("accept=%v", accept), func(t *testing.T) {
+			onBothModes(t, func(t *testing.T, s *site, others nodes) {
+				keys := names(40)
+				s.mustUpload(func() { s.writeAll(keys) })
+				all := append(nodes{s}, others...)
+				if len(others) > 0 {
+					all.agree()
+				}
+				s.stop()
+				s.ready()
+				for _, key := range keys[:20] {
+					if err := os.Remove(s.path(key)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
+				s.idle()
+				if n := s.logs.count("many media files were deleted"); n != 1 {
+					t.Errorf("%d lines in the log", n)
+				}
+				s.stop()
+				s.ready() // the state is kept
+				if got := len(s.objects()); got != 40 {
+					t.Errorf("%d objects are left of 40", got)
+				}
+				if got := len(s.disk()); got != 20 {
+					t.Errorf("%d files are on disk, 20 were not deleted", got)
+				}
+				for _, n := range others {
+					if got := len(n.disk()); got != 40 {
+						t.Errorf("%d files are on another node's disk", got)
+					}
+				}
+				settle, want := s.e.RefuseDeletes, 40
+				if accept {
+					settle, want = s.e.AcceptDeletes, 20
+				}
+				if n, err := settle(t.Context()); err != nil || n != 20 {
+					t.Fatalf("settled %d: %v", n, err)
+				}
+				for _, n := range all {
+					n.until("the disk to follow", func() bool { return len(n.disk()) == want && len(n.objects()) == want })
+				}
+				if got := len(s.inTrash()); accept != (got == 20) {
+					t.Errorf("the trash has %d objects", got)
+				}
+				if n := s.e.Stats().Withheld; n != 0 {
+					t.Errorf("%d deletes are still withheld", n)
+				}
+			})
+		})
+	}
+}
+
+// A directory that goes as a whole is as many deletes as there are objects below.
+func TestDirectoryMovedAwayOutsideRequests(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+		s.mustUpload(func() { s.writeAll(names(30)) })
+		if err := os.Rename(s.path("2026"), s.t.TempDir()+"/2026"); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 30 })
+		s.idle()
+		if got := len(s.objects()); got != 30 {
+			t.Errorf("%d objects are left of 30", got)
+		}
+	})
+}
+
+// Objects leave the trash after their time, and nothing else does.
+func TestTrashIsEmptied(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.mustUpload(func() { s.write("a.jpg", "a") })
+	now := time.Now()
+	for _, age := range []time.Duration{time.Hour, 48 * time.Hour} {
+		if err := s.e.trashObject("media/a.jpg", trashOutside, now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	if n, err := s.e.EmptyTrash(ctx, now.Add(-24*time.Hour)); n != 1 || err != nil {
+		t.Errorf("emptied %d: %v", n, err)
+	}
+	if got := s.inTrash(); len(got) != 1 {
+		t.Errorf("the trash has %q", got)
+	}
+	s.idle()
+	s.equal()
+}
+
+// What somebody else writes into the trash never names a file outside the roots or
+// one that a web server would run.
+func TestTrashNames(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	good := s.e.trashName("2026/a.jpg", media.Private, trashOutside, time.Unix(1_800_000_000, 0))
+	for name, ok := range map[string]bool{
+		good: true,
+		strings.Replace(good, "private", "ignored", 1):              false,
+		"offload/trash/20270115T080000Z-outside/public/x.php":       false,
+		"offload/trash/20270115T080000Z-outside/public/a/.htaccess": false,
+		"offload/trash/20270115T080000Z-outside/public/../x.jpg":    false,
+		"offload/trash/20270115T080000Z-outside/public/":            false,
+		"offload/trash/yesterday-outside/public/a.jpg":              false,
+		"offload/trash/20270115T080000Z-outside/a.jpg":              false,
+		"offload/trash/a.jpg":                                       false,
+	} {
+		if _, got := s.e.parseTrash(infoOf(name)); got != ok {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func infoOf(name string) bucket.Info { return bucket.Info{Key: name} }

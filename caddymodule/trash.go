@@ -1,0 +1,235 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+)
+
+// trashPath is the admin endpoint of the trash: GET lists it; POST to what stands
+// below does something with it.
+const trashPath = "/media_offload/trash"
+
+// trashEntry is one line of the list.
+type trashEntry struct {
+	Site    string    `json:"site"`
+	Key     string    `json:"key"`
+	Class   string    `json:"class"`
+	Deleted time.Time `json:"deleted"`
+	Reason  string    `json:"reason"`
+	Size    int64     `json:"size"`
+}
+
+// trashResult is what was done for one site.
+type trashResult struct {
+	Site  string `json:"site"`
+	Files int    `json:"files"`
+	Error string `json:"error,omitempty"`
+}
+
+// trashActions are what can be done with the trash of a site, by the last part of
+// the endpoint's path.
+var trashActions = map[string]func(ctx context.Context, e *sharedEngine, keys []string) (files int, err error){
+	"accept": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) { return e.engine.AcceptDeletes(ctx) },
+	"empty": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) {
+		return e.engine.EmptyTrash(ctx, time.Now().Add(time.Second))
+	},
+	"restore": func(ctx context.Context, e *sharedEngine, keys []string) (files int, err error) {
+		if len(keys) == 0 {
+			return e.engine.RefuseDeletes(ctx)
+		}
+		for _, key := range keys {
+			failed := e.engine.TakeBack(ctx, key)
+			if failed == nil {
+				files++
+			}
+			err = errors.Join(err, failed)
+		}
+		return files, err
+	},
+}
+
+// trashRoutes are the routes of the trash's endpoints.
+func (a *adminAPI) trashRoutes() []caddy.AdminRoute {
+	routes := []caddy.AdminRoute{{Pattern: trashPath, Handler: caddy.AdminHandlerFunc(a.listTrash)}}
+	for name := range trashActions {
+		routes = append(routes, caddy.AdminRoute{
+			Pattern: trashPath + "/" + name,
+			Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return a.doWithTrash(w, r, name) }),
+		})
+	}
+	return routes
+}
+
+// sitesOf are the sites that the query of a request names, or all.
+func sitesOf(r *http.Request) ([]*sharedEngine, error) {
+	sites := allEngines()
+	if site := r.URL.Query().Get("site"); site != "" {
+		sites = slices.DeleteFunc(sites, func(e *sharedEngine) bool { return e.site != site })
+	}
+	if len(sites) == 0 {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no such site is running; see " + statusPath)}
+	}
+	return sites, nil
+}
+
+func (*adminAPI) listTrash(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("the trash is listed by GET")}
+	}
+	sites, err := sitesOf(r)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := json.NewEncoder(w)
+	for _, e := range sites {
+		for t, err := range e.engine.Trash(r.Context()) {
+			if err != nil {
+				// The answer has begun: a line that is no entry tells of it.
+				return out.Encode(trashResult{Site: e.site, Error: err.Error()})
+			}
+			err = out.Encode(trashEntry{Site: e.site, Key: t.Key, Class: t.Class.String(), Deleted: t.Deleted, Reason: t.Reason, Size: t.Size})
+			if err != nil {
+				return nil // the client went away
+			}
+		}
+	}
+	return nil
+}
+
+func (*adminAPI) doWithTrash(w http.ResponseWriter, r *http.Request, name string) error {
+	if r.Method != http.MethodPost {
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("the trash is changed by POST")}
+	}
+	sites, err := sitesOf(r)
+	if err != nil {
+		return err
+	}
+	keys := r.URL.Query()["key"]
+	if len(keys) > 0 && len(sites) > 1 {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New("there are several sites: say which one the files are of")}
+	}
+	results := make([]trashResult, len(sites))
+	for i, e := range sites {
+		n, err := trashActions[name](r.Context(), e, keys)
+		results[i] = trashResult{Site: e.site, Files: n}
+		if err != nil {
+			results[i].Error = err.Error()
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(results); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
+}
+
+// trashCommand is `media-offload trash`.
+func trashCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "trash",
+		Short: "Shows, takes back or empties what was deleted outside requests",
+		Long: `
+Files that a person or a program deletes outside a request of the app go to the
+trash in the bucket. If many go at once, nothing is deleted until you say whether
+that was meant: "trash accept", or "trash restore".
+`,
+	}
+	sub := func(use, short string, args cobra.PositionalArgs, run caddycmd.CommandFunc) {
+		c := &cobra.Command{Use: use, Short: short, Args: args, RunE: caddycmd.WrapCommandFuncForCobra(run)}
+		c.Flags().StringP("site", "", "", "Only this site, as `media-offload status` names it")
+		adminFlags(c)
+		command.AddCommand(c)
+	}
+	sub("list", "Lists what is in the trash", cobra.NoArgs, cmdTrashList)
+	sub("accept", "Deletes what went from the disk in numbers: it was meant", cobra.NoArgs, cmdTrashDo("accept", "%s: %d files deleted\n"))
+	sub("restore [file...]", "Brings files back: those named, out of the trash, or all that went in numbers",
+		cobra.ArbitraryArgs, cmdTrashDo("restore", "%s: %d files brought back\n"))
+	sub("empty", "Deletes for good what is in the trash", cobra.NoArgs, cmdTrashDo("empty", "%s: %d files deleted for good\n"))
+	return command
+}
+
+func trashQuery(flags caddycmd.Flags) url.Values {
+	query := make(url.Values)
+	if site := flags.String("site"); site != "" {
+		query.Set("site", site)
+	}
+	return query
+}
+
+func cmdTrashList(flags caddycmd.Flags) (int, error) {
+	response, err := askAdmin(flags, http.MethodGet, trashPath+"?"+trashQuery(flags).Encode())
+	if err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	defer response.Body.Close()
+	if err := printTrash(os.Stdout, response.Body); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	return caddy.ExitCodeSuccess, nil
+}
+
+func printTrash(w io.Writer, list io.Reader) error {
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "SITE\tDELETED\tREASON\tCLASS\tSIZE\tFILE")
+	lines := json.NewDecoder(list)
+	for {
+		var line struct {
+			trashEntry
+			Error string `json:"error"`
+		}
+		err := lines.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			return table.Flush()
+		}
+		if err == nil && line.Error != "" {
+			err = errors.New(line.Error)
+		}
+		if err != nil {
+			return errors.Join(table.Flush(), fmt.Errorf("listing the trash: %w", err))
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.Site, line.Deleted.Format(time.DateTime), line.Reason, line.Class,
+			humanize.Bytes(uint64(max(0, line.Size))), line.Key)
+	}
+}
+
+// cmdTrashDo returns the command for one of trashActions; done is how a result is
+// told.
+func cmdTrashDo(name, done string) caddycmd.CommandFunc {
+	return func(flags caddycmd.Flags) (int, error) {
+		query := trashQuery(flags)
+		query["key"] = flags.Args()
+		response, err := askAdmin(flags, http.MethodPost, trashPath+"/"+name+"?"+query.Encode())
+		if err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		defer response.Body.Close()
+		var results []trashResult
+		if err := json.NewDecoder(response.Body).Decode(&results); err != nil {
+			return caddy.ExitCodeFailedStartup, fmt.Errorf("reading the answer of the admin API: %w", err)
+		}
+		code := caddy.ExitCodeSuccess
+		for _, r := range results {
+			fmt.Printf(done, r.Site, r.Files)
+			if r.Error != "" {
+				fmt.Println("  " + r.Error)
+				code = caddy.ExitCodeFailedStartup
+			}
+		}
+		return code, nil
+	}
+}

@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+)
+
+// runTrash runs `media-offload trash` with arguments.
+func runTrash(t *testing.T, address string, args ...string) (int, error) {
+	t.Helper()
+	command, rest, err := trashCommand().Find(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.ParseFlags(append(rest, "--address", address)); err != nil {
+		t.Fatal(err)
+	}
+	flags := caddycmd.Flags{FlagSet: command.Flags()}
+	if command.Name() == "list" {
+		return cmdTrashList(flags)
+	}
+	return cmdTrashDo(command.Name(), "%s: %d\n")(flags)
+}
+
+// TestTrashCommand:
+//
+// Promise 8: "otherwise by way of the trash, from which it can be taken back".
+func TestTrashCommand(t *testing.T) {
+	s := newTestSite(t, notFound)
+	s.handler["deletes"] = "always"
+	s.admin = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.start()
+	has := func() bool { got, err := s.object("media/2026/a b.jpg"); return err == nil && got == "content" }
+	s.writeUpload("2026/a b.jpg", "content") // by no request
+	eventually(t, "the object", has)
+	if err := os.Remove(filepath.Join(s.uploads, "2026", "a b.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the object to go", func() bool { return !has() })
+	if code, err := runTrash(t, s.admin, "list"); code != caddy.ExitCodeSuccess || err != nil {
+		t.Errorf("list: %d, %v", code, err)
+	}
+	if code, err := runTrash(t, s.admin, "restore", "2026/a b.jpg"); code != caddy.ExitCodeSuccess || err != nil {
+		t.Errorf("restore: %d, %v", code, err)
+	}
+	if got, err := os.ReadFile(filepath.Join(s.uploads, "2026", "a b.jpg")); string(got) != "content" {
+		t.Errorf("taken back: %q, %v", got, err)
+	}
+	if code, _ := runTrash(t, s.admin, "restore", "2026/a b.jpg"); code == caddy.ExitCodeSuccess {
+		t.Error("a file that is not in the trash was brought back")
+	}
+	for _, command := range []string{"accept", "empty"} {
+		if code, err := runTrash(t, s.admin, command); code != caddy.ExitCodeSuccess || err != nil {
+			t.Errorf("%s: %d, %v", command, code, err)
+		}
+	}
+}
+
+func TestPrintTrash(t *testing.T) {
+	var out strings.Builder
+	err := printTrash(&out, strings.NewReader(`{"site":"a","key":"x.jpg","class":"public","deleted":"2026-11-30T01:02:03Z","reason":"outside","size":2000}`+"\n"+
+		`{"site":"a","files":0,"error":"the bucket is away"}`))
+	if err == nil || !strings.Contains(err.Error(), "the bucket is away") {
+		t.Errorf("error %v", err)
+	}
+	for _, want := range []string{"x.jpg", "2.0 kB", "2026-11-30 01:02:03", "outside"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+}
