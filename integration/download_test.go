@@ -23,7 +23,7 @@ import (
 // and the app's code are never readable through the public URL or the module."
 func TestProtectedDownload(t *testing.T) {
 	ctx := within(t, time.Minute)
-	w := newAppWorld(t, worldOptions{store: onMinIO}, func(w *world, php *env.PHP) {
+	w := newAppWorld(t, worldOptions{store: onMinIO, options: []string{"deletes requests"}}, func(w *world, php *env.PHP) {
 		w.app = must1(w.env.App(shared.db, php, "testdata/shop", databaseName(t), address(t)))(t)
 		w.app.Preset = "wordpress"
 		w.check.Root = filepath.Join(w.app.Dir, "wp-content", "uploads")

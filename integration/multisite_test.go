@@ -32,7 +32,7 @@ type networkSite struct {
 // that in the subdirectory as networks before WordPress 3.5 kept its files.
 func TestMultisite(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
-	opts := worldOptions{store: onVersitygw, directives: networkRewrites}
+	opts := worldOptions{store: onVersitygw, directives: networkRewrites, options: []string{"deletes requests"}}
 	w := newAppWorld(t, opts, func(w *world, php *env.PHP) {
 		w.site = must1(w.env.WordPress(shared.db, php, env.SiteOptions{URL: address(t), Name: databaseName(t)}))(t)
 		w.app = w.site.App

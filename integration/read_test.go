@@ -31,7 +31,7 @@ func TestReadWithoutLocalCopy(t *testing.T) {
 		t.Run(string(store), func(t *testing.T) {
 			t.Parallel()
 			ctx := within(t, 3*time.Minute)
-			w := newWorld(t, worldOptions{store: store, https: true})
+			w := newWorld(t, worldOptions{store: store, https: true, options: []string{"deletes requests"}})
 			client := login(t, ctx, w.site)
 			post, images := w.gallery(ctx, client)
 			content := w.removeLocalCopies(ctx)
@@ -59,7 +59,7 @@ func TestServeRedirect(t *testing.T) {
 		t.Run(serve, func(t *testing.T) {
 			t.Parallel()
 			ctx := within(t, 2*time.Minute)
-			w := newWorld(t, worldOptions{store: onVersitygw, options: []string{"serve " + serve}})
+			w := newWorld(t, worldOptions{store: onVersitygw, options: []string{"serve " + serve, "deletes requests"}})
 			client := login(t, ctx, w.site)
 			must1(client.UploadGrid(ctx, sample.JPEG("photo.jpg", 0.3, 1)))(t)
 			for key, want := range w.removeLocalCopies(ctx) {

@@ -109,7 +109,7 @@ func (b *bench) readSite() (*readSite, error) {
 		uploads, bucket.Name, bucket.Prefix, hostPort(public))); err != nil {
 		return nil, err
 	}
-	directive := fmt.Sprintf("\tmedia_offload {\n\t\tapp wordpress %s\n\t\t%s\t\tserve proxy\n\t}\n", dir, bucket.Caddyfile())
+	directive := fmt.Sprintf("\tmedia_offload {\n\t\tapp wordpress %s\n\t\t%s\t\tserve proxy\n\t\tdeletes requests\n\t}\n", dir, bucket.Caddyfile())
 	if s.this, s.thisURL, err = b.caddy(b.thisCaddy, directive+files); err != nil {
 		return nil, err
 	}

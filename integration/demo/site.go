@@ -156,7 +156,8 @@ What to try
     %s.
   - Upload a photo in wp-admin, or into an article. When the upload is done,
     all its sizes are in the bucket:   ls -R %s
-  - Remove local copies; page and pictures stay:   rm -r %s/20*
+  - Remove a picture at the shell: two seconds later its object is in the trash,
+    %s/trash:   rm %s/20*/*/*-150x150.jpg
   - Edit or delete a picture in the media library and look at the bucket again.
   - Pull the plug in the middle of it:   kill -9 %d
     Caddy is started again and nothing is missing.
@@ -166,7 +167,7 @@ What to try
 Ctrl-C stops everything. The site stays in its folder for the next run.
 
 `, s.URL, s.post, s.URL, s.User, s.Password, bucket.Dir, s.mediaURL, s.mediaURL,
-		filepath.Join(bucket.Dir, "media"), s.Uploads(), s.servers[0].caddy.PID(),
+		filepath.Join(bucket.Dir, "media"), filepath.Join(bucket.Dir, "offload"), s.Uploads(), s.servers[0].caddy.PID(),
 		filepath.Join(s.dir, "caddy", "Caddyfile"), filepath.Join(s.dir, "*.log"))
 }
 

@@ -2,6 +2,7 @@ package env
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -154,6 +155,16 @@ func (c *Caddy) Reload() error {
 		return fmt.Errorf("reloading Caddy: %w", err)
 	}
 	return nil
+}
+
+// Command runs a command of the server's binary that speaks to it by the admin
+// API, and returns what it prints.
+func (c *Caddy) Command(ctx context.Context, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, c.opts.Binary, append(args, "--address", c.Admin)...).CombinedOutput()
+	if err != nil {
+		return out, fmt.Errorf("running %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return out, nil
 }
 
 // AdminGet reads from the admin API.
