@@ -43,7 +43,9 @@ type trashResult struct {
 // trashActions are what can be done with the trash of a site, by the last part of
 // the endpoint's path.
 var trashActions = map[string]func(ctx context.Context, e *sharedEngine, keys []string) (files int, err error){
-	"accept": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) { return e.engine.AcceptDeletes(ctx) },
+	"accept": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) {
+		return e.engine.AcceptDeletes(ctx)
+	},
 	"empty": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) {
 		return e.engine.EmptyTrash(ctx, time.Now().Add(time.Second))
 	},
