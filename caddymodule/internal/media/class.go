@@ -28,11 +28,13 @@ func (c Class) String() string {
 	}
 }
 
-// Class returns the class of the file with this key. denied reports whether
-// the directory with the given key ("" is the root of a site with one root)
-// has an .htaccess that denies all (see [DeniesAll]); it is asked for the
-// directories on the way to the file and may be nil, if .htaccess files have
-// no meaning on this server. The first of these rules that fits decides:
+// HtaccessOf returns the .htaccess of the directory with a key ("" is the root of
+// a site with one root); nil if there is none, or it is [Htaccess.Plain].
+type HtaccessOf func(dirKey string) *Htaccess
+
+// Class returns the class of the file with this key. htaccess is asked for the
+// directories on the way to the file and may be nil, if .htaccess files have no
+// meaning here. The first of these rules that fits decides:
 //
 //  1. A key that [CheckKey] refuses or that lies in no root is ignored.
 //  2. A file that a web server might execute or use as configuration, and all
@@ -40,14 +42,14 @@ func (c Class) String() string {
 //     Executable).
 //  3. Config.Ignore: ignored.
 //  4. Config.Private: private.
-//  5. Unless Config.Public fits: the preset's ignored and private lists.
-//  6. Some directory on the way denies all: private.
-//  7. Public.
+//  5. Config.Public: public.
+//  6. The preset's ignored and private lists.
+//  7. The .htaccess files on the way do not let anyone read it: private.
+//  8. Public.
 //
-// So the admin's lists win over the preset's, the stricter list wins over the
-// laxer one, and an app that protects a directory by an .htaccess need not
-// fear a pattern.
-func (s *Site) Class(key string, denied func(dirKey string) bool) Class {
+// So the admin's lists win over the preset's and over .htaccess files, and the
+// stricter list wins over the laxer one.
+func (s *Site) Class(key string, htaccess HtaccessOf) Class {
 	root, rel, ok := s.Locate(key)
 	if !ok || rel == "" || CheckKey(key) != nil {
 		return Ignored
@@ -63,32 +65,41 @@ func (s *Site) Class(key string, denied func(dirKey string) bool) Class {
 	if s.private.match(lower) {
 		return Private
 	}
-	if !s.public.match(lower) {
-		class, _ := s.roots[root].rules.class(lower[len(key)-len(rel):])
-		if class != Public {
-			return class
-		}
+	if s.public.match(lower) {
+		return Public
 	}
-	if denied != nil && s.deniedAbove(root, key, denied) {
+	class, _ := s.roots[root].rules.class(lower[len(key)-len(rel):])
+	if class == Public && htaccess != nil && !s.mayRead(root, key, htaccess) {
 		return Private
 	}
-	return Public
+	return class
+}
+
+// SaidPublic reports whether the admin's list makes the file with this key public,
+// so that nothing else can make it private.
+func (s *Site) SaidPublic(key string) bool {
+	if s.public.empty() || s.Class(key, nil) != Public {
+		return false
+	}
+	var buf [maxKey]byte
+	return s.public.match(appendLower(buf[:0], key))
 }
 
 // Closed reports whether a web server must not send the file of a key at its own
-// URL, although it may be on disk: the file is private, or a directory on the way
-// denies all, whatever its class. denied is as for Class. The key may be one
-// that [CheckKey] refuses: such a file has no class, but a server sends it all
-// the same.
-func (s *Site) Closed(key string, denied func(dirKey string) bool) bool {
+// URL, although it may be on disk: the file is private, or the .htaccess files on
+// the way do not let anyone read it, whatever its class. htaccess is as for Class.
+// The key may be one that [CheckKey] refuses: such a file has no class, but a
+// server sends it all the same.
+func (s *Site) Closed(key string, htaccess HtaccessOf) bool {
 	root, rel, ok := s.Locate(key)
 	if !ok || rel == "" {
 		return false
 	}
-	if s.Class(withoutRefused(key), denied) == Private {
+	like := withoutRefused(key)
+	if s.Class(like, htaccess) == Private {
 		return true
 	}
-	return denied != nil && s.deniedAbove(root, key, denied)
+	return htaccess != nil && !s.SaidPublic(like) && !s.mayRead(root, key, htaccess)
 }
 
 // withoutRefused returns the key with what [CheckKey] refuses in names replaced,
@@ -106,19 +117,29 @@ func withoutRefused(key string) string {
 	}, key)
 }
 
-// deniedAbove asks denied for the root's directory and each one on the way
-// from it to key.
-func (s *Site) deniedAbove(root int, key string, denied func(string) bool) bool {
-	name := s.roots[root].Name
-	if denied(name) {
-		return true
-	}
-	for i := len(name) + 1; i < len(key); i++ {
-		if key[i] == '/' && denied(key[:i]) {
-			return true
+// mayRead reports whether the .htaccess files of the root's directory and of each
+// one on the way from it to key let anyone read the file.
+func (s *Site) mayRead(root int, key string, htaccess HtaccessOf) bool {
+	var buf [8]*Htaccess
+	chain := buf[:0]
+	add := func(dirKey string) {
+		if h := htaccess(dirKey); h != nil {
+			chain = append(chain, h)
 		}
 	}
-	return false
+	name := s.roots[root].Name
+	add(name)
+	at := len(name) + 1 // of the file's own name
+	if name == "" {
+		at = 0
+	}
+	for i := at; i < len(key); i++ {
+		if key[i] == '/' {
+			add(key[:i])
+			at = i + 1
+		}
+	}
+	return len(chain) == 0 || anyoneMayRead(chain, key[at:])
 }
 
 // SkipDir reports whether every file below the directory is ignored, whatever

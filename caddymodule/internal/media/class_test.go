@@ -81,7 +81,7 @@ func TestClassPrecedence(t *testing.T) {
 		Private: []string{"/contracts/", "/both/", "*.pdf"},
 		Ignore:  []string{"*.psd", "/contracts/draft/"},
 	})
-	denied := func(dir string) bool { return dir == "closed" || dir == "2026/secret" }
+	denied := closes(func(dir string) bool { return dir == "closed" || dir == "2026/secret" })
 	for key, want := range map[string]Class{
 		"a.jpg":                   Public,
 		"gravity_forms/a.jpg":     Public,  // the admin's public over the preset's private
@@ -95,7 +95,7 @@ func TestClassPrecedence(t *testing.T) {
 		"2026/secret/a.jpg":       Private, // .htaccess
 		"2026/secret/deep/er.jpg": Private, // and all below
 		"2026/secrets/a.jpg":      Public,
-		"closed/a.jpg":            Private, // .htaccess over the admin's public
+		"closed/a.jpg":            Public,  // the admin's public over .htaccess
 		"2026/secret/dump.sql":    Ignored, // the preset's ignored over .htaccess
 		"gravity_forms/x.php":     Ignored, // nothing over what executes
 		"x.php":                   Ignored,
@@ -115,10 +115,10 @@ func TestClassWithSeveralRoots(t *testing.T) {
 		Private: []string{"/files/internal/"},
 	})
 	var asked []string
-	denied := func(dir string) bool {
+	denied := closes(func(dir string) bool {
 		asked = append(asked, dir)
 		return dir == "extra"
-	}
+	})
 	for key, want := range map[string]Class{
 		"images/a.jpg":         Public,
 		"files/a.pdf":          Public,
@@ -271,14 +271,14 @@ func FuzzClass(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, key string) {
 		for _, s := range sites {
-			class := s.Class(key, func(string) bool { return false })
+			class := s.Class(key, func(string) *Htaccess { return nil })
 			if class == Ignored {
 				continue
 			}
 			if CheckKey(key) != nil || oracle(key) {
 				t.Errorf("Class(%q) = %v", key, class)
 			}
-			if closed := s.Class(key, func(string) bool { return true }); closed != Private {
+			if closed := s.Class(key, func(string) *Htaccess { return ClosedHtaccess() }); closed != Private && !s.SaidPublic(key) {
 				t.Errorf("Class(%q) = %v in a closed directory", key, closed)
 			}
 		}
@@ -291,7 +291,7 @@ func TestClassDoesNotAllocate(t *testing.T) {
 		"images/2026/11/Photo with a long name-1024x768.jpg", "files/backup/x.sql.gz", "gravity_forms/1/a.pdf",
 		strings.Repeat("directory/", 100) + "a.jpg",
 	}
-	denied := func(string) bool { return false }
+	denied := closes(func(string) bool { return false })
 	for _, s := range sites {
 		for _, key := range keys {
 			if n := testing.AllocsPerRun(100, func() { s.Class(key, denied) }); n != 0 {
@@ -306,7 +306,7 @@ func BenchmarkClass(b *testing.B) {
 		Preset: "wordpress", DocRoot: "/var/www/html",
 		Private: []string{"/contracts/", "*.psd"}, Public: []string{"/a/*/b"},
 	})
-	denied := func(string) bool { return false }
+	denied := closes(func(string) bool { return false })
 	for _, bm := range []struct{ name, key string }{
 		{"thumbnail", "2026/11/holiday-photo-1024x768.jpg"},
 		{"subsite", "sites/12/2026/11/holiday-photo-1024x768.jpg"},
@@ -335,5 +335,16 @@ func BenchmarkKeyOfPath(b *testing.B) {
 				s.KeyOfPath(bm.path)
 			}
 		})
+	}
+}
+
+// closes is an .htaccess that keeps all out, in the directories for which is is
+// true.
+func closes(is func(dir string) bool) HtaccessOf {
+	return func(dir string) *Htaccess {
+		if is(dir) {
+			return ClosedHtaccess()
+		}
+		return nil
 	}
 }

@@ -8,13 +8,13 @@ import (
 
 // TestClosed: what a server must not send, with or without a class.
 func TestClosed(t *testing.T) {
-	s := mustNew(t, Config{Preset: "wordpress", DocRoot: "/w", Private: []string{"*.secret"}, Public: []string{"/closed/"}, Ignore: []string{"*.psd"}})
-	denied := func(dir string) bool { return dir == "closed" }
+	s := mustNew(t, Config{Preset: "wordpress", DocRoot: "/w", Private: []string{"*.secret"}, Public: []string{"/closed/open/"}, Ignore: []string{"*.psd"}})
+	denied := closes(func(dir string) bool { return dir == "closed" })
 	for key, want := range map[string]bool{
 		"2026/11/a.jpg": false, "a.psd": false, "x.php": false, ".htaccess": false, "a\\b.jpg": false, "": false,
 		"woocommerce_uploads/a.pdf": true, "woocommerce_uploads/a\\b.pdf": true, "woocommerce_uploads/\x01\xff": true,
 		"woocommerce_uploads/x.php": false, "sites/2/edd/a.zip": true, "a\\b.secret": true,
-		"closed/a.jpg": true, "closed/sub/a.psd": true, "closed/x.php": true, "closed/dump.sql": true, "closed": false, "closedx/a.jpg": false,
+		"closed/a.jpg": true, "closed/sub/a.psd": true, "closed/x.php": true, "closed/dump.sql": true, "closed": false, "closedx/a.jpg": false, "closed/open/a.jpg": false, "closed/open/x.php": true,
 		"wc-logs/a.log": false,
 	} {
 		if got := s.Closed(key, denied); got != want {

@@ -5,40 +5,228 @@ import (
 	"strings"
 )
 
+// Htaccess is what an .htaccess file says of who may read the files beside and
+// below it, as Apache 2.2 and 2.4 would take it: the app does not say for which of
+// them it was written, nor which of their modules are loaded. The means that apps
+// and plugins use are understood:
+//
+//   - Order, Allow, Deny (mod_access_compat), Require and its sections
+//     (mod_authz_core), for a visitor of whom nothing is known: he has no password
+//     and none of the addresses that are named.
+//   - Files and FilesMatch, whose patterns decide for each name.
+//   - IfModule, IfVersion, IfDefine and the like: where the server decides, all it
+//     may decide is tried. Limit and LimitExcept, as they concern GET.
+//   - RewriteRule with the flag F, or RedirectMatch 403 or 404, for every path.
+//
+// What cannot be decided (a variable of the environment, an expression, a pattern
+// that this program cannot compute) closes what it may close: see Undecided.
+type Htaccess struct {
+	// rules are, by server, what the file comes to; several, if that depends on
+	// what the server has.
+	rules [servers][]accessRules
+	// closed: all is closed, or nothing can be said.
+	closed bool
+	// plain: it says nothing of who may read.
+	plain    bool
+	problems []Problem
+}
+
+// Problem is a line that could not be decided.
+type Problem struct {
+	Line int // from 1
+	Text string
+}
+
+// ClosedHtaccess is one that cannot be read: nobody may read what it governs.
+func ClosedHtaccess() *Htaccess { return &Htaccess{closed: true} }
+
+// ParseHtaccess reads an .htaccess file. It never fails: what is no directive of
+// those above is left out.
+func ParseHtaccess(text []byte) *Htaccess {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // a byte order mark
+	t := parseTree(text)
+	h := &Htaccess{closed: t.forbids, problems: t.problems}
+	if len(t.problems) > 0 {
+		h.closed = true
+	}
+	h.resolve(t.top)
+	return h
+}
+
+// Undecided returns the lines that could not be decided.
+func (h *Htaccess) Undecided() []Problem { return h.problems }
+
+// Plain reports whether the file says nothing of who may read.
+func (h *Htaccess) Plain() bool { return h.plain && !h.closed }
+
+// anyoneMayRead reports whether anyone may read the file with a name, that lies
+// below the directories of all these .htaccess files, the outermost first. Apache
+// goes through the directories first, and each that says something takes the
+// place of what was said above it; then through all sections for files, whose
+// word is the last.
+func anyoneMayRead(chain []*Htaccess, name string) bool {
+	for _, h := range chain {
+		if h.closed {
+			return false
+		}
+	}
+	for server := range servers {
+		choices := 1
+		for _, h := range chain {
+			if choices *= len(h.rules[server]); choices > maxChoices {
+				return false
+			}
+		}
+		for choice := range choices {
+			if !openToAnyone(chain, server, choice, name) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// maxChoices bounds what is tried of what a server may have, for all directories on
+// the way.
+const maxChoices = 256
+
+// openToAnyone is anyoneMayRead for one server. choice tells which of each file's
+// rules hold there.
+func openToAnyone(chain []*Htaccess, server, choice int, name string) bool {
+	a, left := openAccess, choice
+	for _, h := range chain {
+		rules := h.rules[server]
+		a = a.after(rules[left%len(rules)].dir, certain)
+		left /= len(rules)
+	}
+	left = choice
+	for _, h := range chain {
+		rules := h.rules[server]
+		a = rules[left%len(rules)].inSections(a, name)
+		left /= len(rules)
+	}
+	return a == openAccess
+}
+
+// htaccessNode is a directive or a section.
+type htaccessNode struct {
+	line     int
+	text     string
+	name     string // in lower case
+	args     []string
+	children []*htaccessNode // of a section
+	section  bool
+}
+
+// htaccessTree is a file's text, read but not understood.
+type htaccessTree struct {
+	top      *htaccessNode
+	open     []*htaccessNode
+	forbids  bool // by rewriting, for every path
+	problems []Problem
+
+	conditional bool // a RewriteCond waits for its rule
+}
+
 // maxSections is how deep an .htaccess may nest its sections; Apache itself
 // has no use for more than a few.
 const maxSections = 32
 
-// DeniesAll reports whether an .htaccess file keeps the public away from all
-// files of its directory, by the means that apps and plugins use:
-//
-//   - Apache 2.2 (mod_access_compat): Deny from all, with Order.
-//   - Apache 2.4 (mod_authz_core): Require all denied, and any other Require
-//     that lets only some in: a user, an address, a host.
-//   - RewriteRule with the flag F, or RedirectMatch 403 or 404, for every path.
-//
-// Directives count at the top, within IfModule, IfVersion, IfDefine and the
-// like (whichever branch the server would take), within Require… sections,
-// within Limit, and within Files and FilesMatch if their pattern fits every
-// name. A section for some files only neither denies all nor takes a denial
-// back: a directory that is closed but for its pictures is closed.
-//
-// It never fails: what it does not understand, it leaves out.
-func DeniesAll(htaccess []byte) bool {
-	var p htaccessParser
-	text := bytes.TrimPrefix(htaccess, []byte("\uFEFF")) // a byte order mark
-	for line := range htaccessLines(text) {
-		p.line(line)
+func parseTree(text []byte) *htaccessTree {
+	top := &htaccessNode{section: true}
+	t := &htaccessTree{top: top, open: []*htaccessNode{top}}
+	for number, line := range htaccessLines(text) {
+		t.add(number, line)
 	}
-	return p.deniesAll()
+	return t
 }
 
-// htaccessLines yields the lines of a configuration file as Apache reads them:
-// joined where one ends in a backslash, without comments and outer space.
-func htaccessLines(text []byte) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
+func (t *htaccessTree) add(number int, line string) {
+	inner := t.open[len(t.open)-1]
+	if body, ok := strings.CutPrefix(line, "</"); ok {
+		name, _, _ := strings.Cut(body, ">")
+		if len(t.open) > 1 && inner.name == strings.ToLower(strings.TrimSpace(name)) {
+			t.open = t.open[:len(t.open)-1]
+		}
+		return
+	}
+	text, section := strings.CutPrefix(line, "<")
+	if section {
+		text = strings.TrimSuffix(text, ">")
+	}
+	words := htaccessWords(text)
+	if len(words) == 0 {
+		return
+	}
+	n := &htaccessNode{line: number, text: line, name: strings.ToLower(words[0]), args: words[1:], section: section}
+	if !section {
+		t.rewrites(n)
+	}
+	inner.children = append(inner.children, n)
+	if !section {
+		return
+	}
+	if len(t.open) > maxSections {
+		t.problem(n)
+		return
+	}
+	t.open = append(t.open, n)
+}
+
+// problem notes a line that cannot be decided.
+func (t *htaccessTree) problem(n *htaccessNode) {
+	const most = 10
+	if len(t.problems) < most {
+		t.problems = append(t.problems, Problem{n.line, n.text})
+	}
+}
+
+// rewrites notes a directive that keeps everyone from every path, unless it is in
+// a section for some files or some requests.
+func (t *htaccessTree) rewrites(n *htaccessNode) {
+	for _, s := range t.open[1:] {
+		if !concernsAll(s.name, s.args) {
+			return
+		}
+	}
+	switch n.name {
+	case "rewritecond":
+		t.conditional = true
+	case "rewriterule":
+		t.forbids = t.forbids || !t.conditional && forbidsAll(n.args)
+		t.conditional = false
+	case "redirectmatch":
+		t.forbids = t.forbids || len(n.args) == 2 && (n.args[0] == "403" || n.args[0] == "404") && fitsAll(n.args[1])
+	}
+}
+
+// concernsAll reports whether what is in a section applies to all files, on
+// some server at least.
+func concernsAll(name string, args []string) bool {
+	switch name {
+	case "ifmodule", "ifversion", "ifdefine", "ifdirective", "iffile", "ifsection":
+		return true
+	case "limit":
+		return hasGet(args)
+	case "files", "filesmatch":
+		p := newNamePattern(name, args)
+		return p.all
+	default:
+		return false
+	}
+}
+
+// htaccessLines yields the lines of a configuration file as Apache reads them, with
+// their numbers: joined where one ends in a backslash, without comments and outer
+// space.
+func htaccessLines(text []byte) func(yield func(int, string) bool) {
+	return func(yield func(int, string) bool) {
 		var joined []byte
-		for len(text) > 0 {
+		first := 1
+		for number := 1; len(text) > 0; number++ {
+			if len(joined) == 0 {
+				first = number
+			}
 			var line []byte
 			line, text, _ = bytes.Cut(text, []byte{'\n'})
 			line = bytes.TrimSuffix(line, []byte{'\r'})
@@ -49,200 +237,11 @@ func htaccessLines(text []byte) func(yield func(string) bool) {
 			joined = append(joined, line...)
 			s := strings.TrimSpace(string(joined))
 			joined = joined[:0]
-			if s != "" && s[0] != '#' && !yield(s) {
+			if s != "" && s[0] != '#' && !yield(first, s) {
 				return
 			}
 		}
 	}
-}
-
-// access is what a list of Require directives says of anyone at all.
-type access struct{ granted, restricted bool }
-
-// htaccessSection is an open section.
-type htaccessSection struct {
-	name string
-	// skipped: what is in it does not concern all files.
-	skipped bool
-	// access gathers what a Require… section holds.
-	access access
-}
-
-type htaccessParser struct {
-	sections []htaccessSection
-	// tooDeep counts open sections past maxSections, which are left out.
-	tooDeep int
-
-	top                         access // Require outside Require… sections
-	ordered, allowFirst         bool   // an Order; it was allow,deny
-	denyAll, allowAll, rewriteF bool
-	conditional                 bool // a RewriteCond waits for its rule
-}
-
-func (p *htaccessParser) line(line string) {
-	if line[0] == '<' {
-		p.section(line)
-		return
-	}
-	if p.skipping() {
-		return
-	}
-	words := htaccessWords(line)
-	if len(words) == 0 {
-		return
-	}
-	switch args := words[1:]; strings.ToLower(words[0]) {
-	case "order":
-		p.order(args)
-	case "deny":
-		p.denyAll = p.denyAll || isFromAll(args)
-	case "allow":
-		p.allowAll = p.allowAll || isFromAll(args)
-	case "require":
-		p.require(args)
-	case "rewritecond":
-		p.conditional = true
-	case "rewriterule":
-		p.rewriteF = p.rewriteF || !p.conditional && forbidsAll(args)
-		p.conditional = false
-	case "redirectmatch":
-		p.rewriteF = p.rewriteF || len(args) == 2 && (args[0] == "403" || args[0] == "404") && fitsAll(args[1])
-	}
-}
-
-// deniesAll judges what was gathered. The old directives and the new ones
-// usually stand in branches for either server, so either is enough.
-func (p *htaccessParser) deniesAll() bool {
-	old := p.denyAll && !p.allowAll
-	if p.ordered && p.allowFirst {
-		old = p.denyAll || !p.allowAll
-	}
-	return old || p.rewriteF || p.top.restricted && !p.top.granted
-}
-
-func (p *htaccessParser) skipping() bool {
-	return p.tooDeep > 0 || len(p.sections) > 0 && p.sections[len(p.sections)-1].skipped
-}
-
-// section handles a line that begins with '<'.
-func (p *htaccessParser) section(line string) {
-	body, ok := strings.CutPrefix(line, "</")
-	if ok {
-		name, _, _ := strings.Cut(body, ">")
-		p.closeSection(strings.ToLower(strings.TrimSpace(name)))
-		return
-	}
-	if len(p.sections) == maxSections {
-		p.tooDeep++
-		return
-	}
-	words := htaccessWords(strings.TrimSuffix(line[1:], ">"))
-	if len(words) == 0 {
-		return
-	}
-	s := htaccessSection{name: strings.ToLower(words[0]), skipped: p.skipping()}
-	s.skipped = s.skipped || !concernsAll(s.name, words[1:])
-	p.sections = append(p.sections, s)
-}
-
-// concernsAll reports whether what is in a section applies to all files, on
-// some server at least.
-func concernsAll(name string, args []string) bool {
-	switch name {
-	case "ifmodule", "ifversion", "ifdefine", "ifdirective", "iffile", "ifsection",
-		"requireall", "requireany", "limit":
-		return true
-	case "files":
-		if len(args) > 1 && args[0] == "~" {
-			return fitsAll(args[1])
-		}
-		return len(args) == 1 && (args[0] == "*" || args[0] == "*.*")
-	case "filesmatch":
-		return len(args) == 1 && fitsAll(args[0])
-	default:
-		// RequireNone turns the meaning round; If and LimitExcept concern some
-		// requests; the rest may not stand in an .htaccess.
-		return false
-	}
-}
-
-func (p *htaccessParser) closeSection(name string) {
-	if p.tooDeep > 0 {
-		p.tooDeep--
-		return
-	}
-	last := len(p.sections) - 1
-	if last < 0 || p.sections[last].name != name {
-		return
-	}
-	closed := p.sections[last]
-	p.sections = p.sections[:last]
-	if !closed.skipped {
-		p.gather(closed)
-	}
-}
-
-// gather adds what a closed Require… section says to the one around it.
-func (p *htaccessParser) gather(closed htaccessSection) {
-	outer := p.requires()
-	restricted, granted := closed.access.restricted, closed.access.granted
-	switch closed.name {
-	case "requireall": // all of them must let the visitor in
-		granted = granted && !restricted
-	case "requireany": // one is enough
-		restricted = restricted && !granted
-	default:
-		return
-	}
-	outer.restricted = outer.restricted || restricted
-	outer.granted = outer.granted || granted
-}
-
-// requires returns where a Require directive at this place counts: in the
-// innermost Require… section, else at the top.
-func (p *htaccessParser) requires() *access {
-	for i := len(p.sections) - 1; i >= 0; i-- {
-		if strings.HasPrefix(p.sections[i].name, "require") {
-			return &p.sections[i].access
-		}
-	}
-	return &p.top
-}
-
-func (p *htaccessParser) order(args []string) {
-	order := strings.ToLower(strings.Join(args, ""))
-	p.ordered = true
-	p.allowFirst = order == "allow,deny" || order == "mutual-failure"
-}
-
-func (p *htaccessParser) require(args []string) {
-	if len(args) == 0 {
-		return
-	}
-	a := p.requires()
-	switch strings.ToLower(args[0]) {
-	case "all":
-		if len(args) > 1 {
-			a.granted = a.granted || strings.EqualFold(args[1], "granted")
-			a.restricted = a.restricted || strings.EqualFold(args[1], "denied")
-		}
-	case "ip", "host", "forward-dns", "local", "user", "group", "valid-user", "file-owner", "file-group",
-		"ldap-user", "ldap-group", "ldap-dn", "ldap-attribute", "ldap-filter", "dbm-group", "dbd-group":
-		a.restricted = true
-	}
-}
-
-// isFromAll reports whether the arguments of Allow or Deny are "from all".
-func isFromAll(args []string) bool {
-	if len(args) < 2 || !strings.EqualFold(args[0], "from") {
-		return false
-	}
-	for _, arg := range args[1:] {
-		if strings.EqualFold(arg, "all") {
-			return true
-		}
-	}
-	return false
 }
 
 // forbidsAll reports whether a RewriteRule answers every path with 403.

@@ -329,7 +329,7 @@ func (e *Engine) keepPrivate(s snapshot) error {
 	if err := t.SetDirNote(dir, local.AttrPrivate, "1"); err != nil {
 		return err
 	}
-	e.denied.reset()
+	e.htaccess.reset()
 	return nil
 }
 

@@ -101,10 +101,10 @@ type Engine struct {
 	trees    []*local.Tree // by root
 	bucketID string        // binds marks to this bucket
 
-	index  *index
-	denied *denied
-	queue  *queue
-	said   *lru.Cache[string, struct{}] // keys whose refusal was logged
+	index    *index
+	htaccess *htaccessFiles
+	queue    *queue
+	said     *lru.Cache[string, struct{}] // keys whose refusal was logged
 	// ignoredTold are rules, and kinds of files, of which the log has told.
 	ignoredTold *lru.Cache[string, struct{}]
 	health      health
@@ -157,7 +157,7 @@ func New(cfg Config) (*Engine, error) {
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))
 	}
-	e.denied = newDenied(e.readHtaccess)
+	e.htaccess = newHtaccessFiles(e.readHtaccess)
 	e.recon.init()
 	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
@@ -291,4 +291,4 @@ func (e *Engine) objectName(key string, class media.Class) string {
 }
 
 // Class returns the class of key, knowing the .htaccess files on disk.
-func (e *Engine) Class(key string) media.Class { return e.site.Class(key, e.denied.is) }
+func (e *Engine) Class(key string) media.Class { return e.site.Class(key, e.htaccess.of) }

@@ -82,14 +82,14 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 	switch {
 	case ev.Op == watch.Rescan:
 		e.trees[ev.Root].Reopen()
-		e.denied.reset()
+		e.htaccess.reset()
 		e.spread(aRescan, key, ev, now)
 	case ev.Op == watch.DirGone && ev.Path == "":
 		// A root that went away (unmounted, moved, wiped) is no app's delete.
 		e.trees[ev.Root].Reopen()
-		e.denied.reset()
+		e.htaccess.reset()
 	case ev.Op == watch.DirGone:
-		e.denied.reset()
+		e.htaccess.reset()
 		it := e.spread(aDirGone, key, ev, now)
 		it.inRequest = it.inRequest || during
 		if during {
@@ -99,7 +99,7 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 		}
 	case name == htaccess:
 		dir = strings.TrimSuffix(dir, "/")
-		e.denied.reset()
+		e.htaccess.reset()
 		e.spread(anHtaccess, e.site.Key(ev.Root, dir), watch.Event{Root: ev.Root, Path: dir}, now)
 	case name == "" || (media.CheckKey(key) == nil && e.site.Class(key, nil) == media.Ignored):
 		// What depends on the disk (an .htaccess) is judged when it is committed.
