@@ -26,7 +26,7 @@ type asker struct {
 
 func newAsker() *asker {
 	a := new(asker)
-	a.client = &http.Client{Timeout: askTimeout, Transport: &http.Transport{
+	a.client = &http.Client{Timeout: askTimeout, CheckRedirect: checkRedirect, Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10,
 	}}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
@@ -49,16 +49,34 @@ type reply struct {
 	header http.Header
 }
 
-// get asks for a URL, as a page of origin would if that is not "".
+// checkRedirect follows no redirect of a question from an origin: what that allows
+// would depend on each answer on the way (Fetch standard, 4.4).
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	if via[0].Header.Get("Origin") != "" || len(via) >= maxRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+const maxRedirects = 10
+
+// get asks for a URL, as a page of origin would if that is not "". Then it is the
+// same request as a browser's, so that a cache answers it with what browsers get.
 func (a *asker) get(url, origin string) (reply, error) {
 	r, err := http.NewRequestWithContext(a.ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return reply{}, fmt.Errorf("asking %s: %w", url, err)
 	}
+	r.Header.Set("User-Agent", "Mozilla/5.0 (compatible; media_offload)")
 	if origin != "" {
+		r.Header.Set("Accept", "*/*")
 		r.Header.Set("Origin", origin)
+		r.Header.Set("Referer", origin+"/")
+		r.Header.Set("Sec-Fetch-Mode", "cors")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+	} else {
+		r.Header.Set("Range", "bytes=0-0") // a GET, as rules may be for that alone; its body is not wanted
 	}
-	r.Header.Set("Range", "bytes=0-0") // a GET, as rules may be for that alone; its body is not wanted
 	answer, err := a.client.Do(r)
 	if err != nil {
 		return reply{}, err // names the URL

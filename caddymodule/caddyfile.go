@@ -53,7 +53,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //		public_url    <url>
 //		site_hosts    <host...>
-//		cors_check    on|off
+//		cors_check    on|off|allowed
 //		local         all|own
 //		serve         proxy|redirect|presign [<ttl>]
 //		missing       404|app
@@ -117,7 +117,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "site_hosts":
 		return someArgs(d, &h.SiteHosts)
 	case "cors_check":
-		return wordArg(d, &h.CORSCheck, wordOn, wordOff)
+		return wordArg(d, &h.CORSCheck, wordOn, wordOff, wordAllowed)
 	case "local":
 		return wordArg(d, &h.Local, string(offload.LocalAll), string(offload.LocalOwn))
 	case "health":

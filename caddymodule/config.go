@@ -16,8 +16,9 @@ import (
 
 // Words of options that are one or the other.
 const (
-	wordOn  = "on"
-	wordOff = "off"
+	wordOn      = "on"
+	wordOff     = "off"
+	wordAllowed = "allowed"
 )
 
 func (h *Handler) setDefaults() {
@@ -52,7 +53,7 @@ func (h *Handler) check() error {
 		{"on_failure", h.OnFailure, []string{onFailurePass, onFailureReject}},
 		{"private_reads", h.PrivateReads, []string{privateDeny, privateApp}},
 		{"missing", h.Missing, []string{missing404, missingApp}},
-		{"cors_check", h.CORSCheck, []string{wordOn, wordOff}},
+		{"cors_check", h.CORSCheck, []string{wordOn, wordOff, wordAllowed}},
 	} {
 		if !slices.Contains(option.words, option.value) {
 			return fmt.Errorf("%s: %q is none of %s", option.name, option.value, strings.Join(option.words, ", "))

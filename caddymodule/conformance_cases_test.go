@@ -68,9 +68,9 @@ var conformanceCases = []conformanceCase{
 			}
 			wantTag := `"v1"`
 			if m.rewrites {
-				wantTag = `W/"v1"`
+				wantTag = `W/"v1~mo`
 			}
-			if tag := a.Header.Get("Etag"); tag != wantTag {
+			if tag := a.Header.Get("Etag"); !strings.HasPrefix(tag, wantTag) {
 				t.Errorf("ETag %s, want %s", tag, wantTag)
 			}
 		},

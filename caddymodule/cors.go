@@ -15,7 +15,7 @@ import (
 // only if the answer allows its origin (Fetch standard, section 3.3, "CORS
 // protocol"). Once the public URL is on another host, that concerns media.
 // Where this module answers under that host, or a CDN fetches from it, it
-// allows the site's own hosts. These are simple requests: no preflight comes
+// allows the site's own hosts, and any page to embed the files. These are simple requests: no preflight comes
 // before them.
 
 // corsHosts are the hosts besides the request's whose pages may read media, in
@@ -42,11 +42,14 @@ func (h *Handler) withCORS(w http.ResponseWriter, r *http.Request, engine *offlo
 	// Also for those who are not allowed, or do not ask: a cache must not give
 	// their answer to one who is.
 	w.Header().Add("Vary", "Origin")
-	origin := r.Header["Origin"]
-	if len(origin) != 1 || !h.isSiteOrigin(origin[0], r.Host) || engine.Class(key) != media.Public {
+	if engine.Class(key) != media.Public {
 		return w
 	}
-	return &corsWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, origin: origin[0]}
+	cw := &corsWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	if origin := r.Header["Origin"]; len(origin) == 1 && h.isSiteOrigin(origin[0], r.Host) {
+		cw.origin = origin[0]
+	}
+	return cw
 }
 
 // isSiteOrigin reports whether an origin is one of the site's: of the host that
@@ -60,11 +63,12 @@ func (h *Handler) isSiteOrigin(origin, host string) bool {
 	return name != "" && (name == hostname(host) || slices.Contains(h.originHosts, name))
 }
 
-// corsWriter allows one origin to read the answer, unless the next handler said
-// who may.
+// corsWriter allows one origin to read the answer, and pages that require
+// Cross-Origin-Resource-Policy to embed it, unless the next handler said who may.
+// (Pages that do not require it may embed what is public anyway.)
 type corsWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	origin  string
+	origin  string // "": none
 	decided bool
 }
 
@@ -79,10 +83,17 @@ func (w *corsWriter) WriteHeader(status int) {
 }
 
 func (w *corsWriter) decide() {
-	if hdr := w.Header(); !w.decided && len(hdr[allowOrigin]) == 0 {
-		hdr.Set(allowOrigin, w.origin)
+	if w.decided {
+		return
 	}
 	w.decided = true
+	hdr := w.Header()
+	if w.origin != "" && len(hdr[allowOrigin]) == 0 {
+		hdr.Set(allowOrigin, w.origin)
+	}
+	if len(hdr[resourcePolicy]) == 0 {
+		hdr.Set(resourcePolicy, "cross-origin")
+	}
 }
 
 // Write implements http.ResponseWriter.

@@ -2,120 +2,149 @@ package caddymodule
 
 import (
 	"errors"
-	"log/slog"
-	"net/url"
+	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
+	"time"
 )
 
-// Whether the public URL lets the site's pages use its fonts and pictures (see
-// cors.go) is mostly the bucket's or CDN's to say. It is asked once for each of
-// the site's hosts, as a browser would ask, about a file that a page of that
-// host refers to; what is wrong is logged. Pages do not wait for it.
+// The public URL is asked as a browser would ask, about files that pages of the
+// site refer to. What is wrong is logged once, and once more when it is mended.
 
-// corsCheckHosts is for how many hosts the public URL is asked. A client can make
-// up more of them.
-const corsCheckHosts = 8
-
-// corsCheck asks the public URL.
-type corsCheck struct {
-	*asker
-	host string // of the public URL
-	log  *slog.Logger
-
-	// object is the public URL of a file that a page refers to, or nil.
-	object atomic.Pointer[string]
-	// last is the host of the page before.
-	last atomic.Pointer[string]
-
-	hostsMu sync.Mutex
-	hosts   map[string]bool // those asked for
-}
-
-// newCORSCheck returns a check that does nothing yet. publicURL is one that
-// publicURL has made.
-func newCORSCheck(publicURL string, a *asker, log *slog.Logger) (*corsCheck, error) {
-	u, err := url.Parse(publicURL)
-	if err != nil {
-		return nil, err
-	}
-	return &corsCheck{asker: a, host: strings.ToLower(u.Host), log: log, hosts: make(map[string]bool)}, nil
-}
-
-// refers notes the public URL that a page refers to. It is called for each one.
-func (c *corsCheck) refers(publicURL []byte) {
-	if c == nil || c.object.Load() != nil {
+// served has the public URL asked for what pages of p's origin refer to, as far as
+// it is time. It does not wait.
+func (c *allowed) served(p *page) {
+	if c == nil || c.word != wordOn || !p.active {
 		return
 	}
-	text := string(publicURL)
-	c.object.Store(&text)
-}
-
-// served makes the check ask for a host the first time that a page of it was
-// rewritten. It does not wait.
-func (c *corsCheck) served(p *page) {
-	if c == nil || !p.active {
-		return
-	}
-	if host := c.last.Load(); host != nil && *host == p.info.Host {
-		return
-	}
-	object := c.object.Load()
-	if object == nil {
-		return
-	}
-	last := p.info.Host
-	c.last.Store(&last)
-	host := strings.ToLower(last)
-	if host == c.host {
-		return // where no other origin is, nothing has to be allowed
-	}
-	origins := []string{"https://" + host}
-	if p.info.Scheme == "http" { // as this server sees it; before it may stand one that speaks TLS
-		origins = append(origins, "http://"+host)
-	}
-	c.hostsMu.Lock()
-	defer c.hostsMu.Unlock()
-	if c.hosts[host] || len(c.hosts) >= corsCheckHosts {
-		return
-	}
-	c.hosts[host] = true
-	c.object.Store(nil) // the next host is asked for about a file of its own pages
-	c.start(func() { c.report(*object, origins) })
-}
-
-// report asks for the origins that a host may have and logs what is wrong.
-func (c *corsCheck) report(object string, origins []string) {
-	var got string
-	for _, origin := range origins {
-		allowed, err := c.ask(object, origin)
-		switch {
-		case c.ctx.Err() != nil:
-			return
-		case err != nil:
-			c.log.Warn("the public URL could not be asked for a file that a page refers to: if visitors cannot either, they do not see it",
-				"url", object, "error", err)
-			return
-		case allowed == "*" || allowed == origin:
+	v := c.view(&p.info)
+	if v == nil || len(*v.kinds.Load()) == 0 {
+		sample := c.sample.Swap(nil)
+		if sample == nil {
 			return
 		}
-		got = allowed
+		if v, _ = c.note(&p.info, ending(withoutQuery(*sample)), *sample); v == nil {
+			return
+		}
 	}
-	c.log.Warn("web fonts from the public URL, and pictures in a canvas, will not work on pages of the site: "+
-		"the bucket, or the CDN before it, must answer GET and HEAD with the header Access-Control-Allow-Origin; if this module answers there, "+
-		"name the site by site_hosts (docs/pages.md: CORS). If the site has neither, set cors_check off",
-		"url", object, "origin", origins[len(origins)-1], "access_control_allow_origin", got)
+	now := c.now()
+	v.used.Store(now.UnixNano())
+	for _, k := range *v.kinds.Load() {
+		if now.UnixNano() >= k.due.Load() {
+			c.begin(v, k, now)
+		}
+	}
 }
 
-// ask returns the origin that the answer to a request from an origin allows.
-func (c *corsCheck) ask(object, origin string) (allowed string, err error) {
+func withoutQuery(url string) string {
+	url, _, _ = strings.Cut(url, "?")
+	return url
+}
+
+// begin asks for the files of one kind, unless that is being done.
+func (c *allowed) begin(v *view, k *kind, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k.asking || now.UnixNano() < k.due.Load() {
+		return
+	}
+	k.asking = true
+	k.due.Store(now.Add(askAgainSoon).UnixNano())
+	if k.asked.Load() && !k.wanted.Load() {
+		c.renew(k)
+	}
+	object := *k.object.Load()
+	c.start(func() { c.ask(v, k, object) })
+}
+
+// renew has the next question be about another file, if one is known.
+func (c *allowed) renew(k *kind) {
+	if sample := c.sample.Swap(nil); sample != nil && ending(withoutQuery(*sample)) == ending(withoutQuery(*k.object.Load())) {
+		k.object.Store(sample)
+	}
+}
+
+// verdict is what an answer says.
+type verdict struct {
+	cors   bool
+	embed  embedding
+	allows string // its Access-Control-Allow-Origin
+	err    error  // there was no answer, or none that says anything
+}
+
+// ask asks for a file and takes over what the answer says.
+func (c *allowed) ask(v *view, k *kind, object string) {
+	said := c.question(object, v.origin)
+	if c.ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(v, k, object, said)
+	if said.err == nil && (said.cors || !k.wanted.Load()) && said.embed != embedForbidden {
+		k.due.Store(c.now().Add(askAgain).UnixNano())
+	}
+	k.asking = false
+	k.asked.Store(true)
+	c.learn(v, k, said.cors, said.embed)
+}
+
+// question asks for a file from an origin.
+func (c *allowed) question(object, origin string) verdict {
 	answer, err := c.get(object, origin)
 	if err != nil {
-		return "", err
+		return verdict{err: err}
 	}
 	if !answer.found() {
-		return "", errors.New("the answer is " + answer.status)
+		return verdict{err: errors.New("the answer is " + answer.status)}
 	}
-	return answer.header.Get(allowOrigin), nil
+	allows := strings.Join(answer.header.Values(allowOrigin), ", ") // of several, none counts
+	return verdict{
+		cors:   allows == "*" || allows == origin,
+		embed:  c.embeddingOf(strings.Join(answer.header.Values(resourcePolicy), ", "), origin),
+		allows: allows,
+	}
+}
+
+// tell logs what is wrong, if it was not said last time. c.mu is held.
+func (c *allowed) tell(v *view, k *kind, object string, said verdict) {
+	var problem string
+	switch {
+	case said.err != nil:
+		problem = "the public URL could not be asked for a file that a page refers to: if visitors cannot either, they do not see it; " +
+			stayLocal + "until it can"
+	case said.embed == embedForbidden:
+		problem = "all media stay local on pages of the site, where they work: the public URL answers with a Cross-Origin-Resource-Policy " +
+			"that forbids these pages to embed its files; it must be cross-origin, or not be sent (docs/pages.md: CORS)"
+	case !said.cors && k.wanted.Load():
+		problem = stayLocal + "where they work, as the public URL was not seen to allow them: the bucket, or the CDN before it, must answer GET and HEAD " +
+			"with the header Access-Control-Allow-Origin; if this module answers there, name the site by site_hosts; " +
+			"if a proxy before this server speaks TLS, name it by trusted_proxies (docs/pages.md: CORS)"
+	}
+	if problem == k.told {
+		return
+	}
+	k.told = problem
+	switch {
+	case problem == "":
+		c.log.Info("the public URL allows the site's pages to use its files", "url", object, "origin", v.origin)
+	case said.err != nil:
+		c.log.Warn(problem, "url", object, "origin", v.origin, "error", said.err)
+	default:
+		c.log.Warn(problem, "url", object, "origin", v.origin, "access_control_allow_origin", said.allows)
+	}
+}
+
+// stayLocal begins a warning.
+const stayLocal = "web fonts, module scripts and pictures with crossorigin stay local on pages of the site, "
+
+// resourcePolicy is the header that says which pages may embed a file.
+const resourcePolicy = "Cross-Origin-Resource-Policy"
+
+// requiresPolicy reports whether a page loads nothing from another origin that
+// does not say by Cross-Origin-Resource-Policy that it may (HTML standard, "embedder
+// policy"; Document-Isolation-Policy). Those that only report do not count, and
+// credentialless needs no header.
+func requiresPolicy(hdr http.Header) bool {
+	return mediaType(hdr.Get("Cross-Origin-Embedder-Policy")) == "require-corp" ||
+		mediaType(hdr.Get("Document-Isolation-Policy")) == "isolate-and-require-corp"
 }

@@ -63,7 +63,7 @@ func TestPageEncodings(t *testing.T) {
 					if a.err != nil || a.body != pair[1] {
 						t.Errorf("%d bytes, want %d; %v", len(a.body), len(pair[1]), a.err)
 					}
-					if a.Header.Get("Content-Encoding") != "" || a.Header.Get("Etag") != `W/"v"` {
+					if a.Header.Get("Content-Encoding") != "" || !strings.HasPrefix(a.Header.Get("Etag"), `W/"v~mo`) {
 						t.Errorf("%v", a.Header)
 					}
 					if app.request.Get("Accept-Encoding") != "" {

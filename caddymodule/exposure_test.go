@@ -66,7 +66,7 @@ func TestExposure(t *testing.T) {
 				t.Errorf("asked %q for a page without media", asked)
 			}
 			for range 3 {
-				c.served(servedPage("https", "site.test"))
+				c.served(pageOf("https://site.test"))
 			}
 			c.asking.Wait()
 			lines := strings.Split(strings.TrimSpace(log.all()), "\n")

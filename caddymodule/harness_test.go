@@ -90,6 +90,7 @@ type testSite struct {
 	clients []*http.Client // further ones
 	loads   int
 	logFile string // of the access log; "": none
+	ownLog  string // file of this module's log; "": none
 	admin   string // address of the admin API; "": off
 }
 
@@ -204,6 +205,12 @@ func (s *testSite) config() []byte {
 		logs["access"] = map[string]any{
 			"include": []string{"http.log.access"},
 			"writer":  map[string]any{"output": "file", "filename": s.logFile, "roll": false},
+		}
+	}
+	if s.ownLog != "" {
+		logs["own"] = map[string]any{
+			"include": []string{handlerID},
+			"writer":  map[string]any{"output": "file", "filename": s.ownLog, "roll": false},
 		}
 	}
 	admin := map[string]any{"disabled": s.admin == "", "config": map[string]any{"persist": false}}

@@ -51,9 +51,10 @@ type Handler struct {
 	// in pages are the site's own, too. Ports are ignored. Default: none.
 	SiteHosts []string `json:"site_hosts,omitempty"`
 
-	// Whether the public URL is asked, once for each host that pages have,
-	// whether it lets them use its fonts and pictures (CORS): `on` or `off`.
-	// What is wrong is logged. Default: `on`.
+	// Whether what needs CORS (web fonts, module scripts, pictures with
+	// `crossorigin`) may come from the public URL: `on` asks it, now and then,
+	// and logs what is wrong; `off` does not ask, and leaves such URLs local;
+	// `allowed` does not ask, and takes it for allowed. Default: `on`.
 	CORSCheck string `json:"cors_check,omitempty"`
 
 	// Whose media are on this server's disk: `all`, those of every server that
@@ -166,23 +167,26 @@ type Handler struct {
 	// Default: 262144; negative values are refused.
 	IndexSize int `json:"index_size,omitempty"`
 
-	site     *media.Site
-	rewriter *rewrite.Rewriter // nil: pages stay as they are
-	resolved *resolvedURLs
-	pages    *pageMemory
-	reverse  *rewrite.Reverse // nil: request bodies stay as they are
-	csp      *cspSource       // nil: policies stay as they are
-	asker    *asker           // nil without a public URL
-	cors     *corsCheck       // nil: turned off
-	exposure *exposureCheck
-	cache    *cachePolicy
-	engine   *sharedEngine // nil: not acquired
+	site       *media.Site
+	rewriter   *rewrite.Rewriter // nil: pages stay as they are
+	isolated   *rewrite.Rewriter // for pages that require Cross-Origin-Resource-Policy
+	resolved   *resolvedURLs
+	pages      *pageMemory
+	validators *validators
+	reverse    *rewrite.Reverse // nil: request bodies stay as they are
+	csp        *cspSource       // nil: policies stay as they are
+	asker      *asker           // nil without a public URL
+	allowed    *allowed         // nil without a public URL
+	exposure   *exposureCheck
+	cache      *cachePolicy
+	engine     *sharedEngine // nil: not acquired
 
 	publicHost  string                         // of PublicURL, in lower case, without port
 	originHosts []string                       // of SiteHosts, in lower case, without ports
 	reconciled  atomic.Pointer[offload.Engine] // the engine, once it has compared disk and bucket
 
-	givenBack bool // by Cleanup
+	toldOfRedirect atomic.Bool // see noteRedirect
+	givenBack      bool        // by Cleanup
 }
 
 // AppConfig names an app that is known.
@@ -301,30 +305,32 @@ func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 	if h.PublicURL, err = publicURL(h.PublicURL); err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
-	h.resolved = newResolvedURLs()
-	changes := func() uint64 { return h.engine.engine.Changes() }
-	h.pages = newPageMemory(changes)
-	h.rewriter, err = rewrite.New(rewrite.Config{
-		Hosts:    h.SiteHosts,
-		Prefixes: h.site.Prefixes(),
-		Resolve:  h.resolve,
-		Changes:  changes,
-		Policy:   h.extendPolicy,
-	})
-	if err != nil {
-		return err
+	h.asker = newAsker()
+	if h.allowed, err = newAllowed(h.PublicURL, h.CORSCheck, h.asker, logger); err != nil {
+		return fmt.Errorf("public_url: %w", err)
 	}
 	if h.csp, err = newCSPSource(h.PublicURL); err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
-	h.asker = newAsker()
+	h.resolved = newResolvedURLs()
+	h.pages = newPageMemory(h.changes)
+	h.validators = newValidators(h.changes)
+	config := rewrite.Config{
+		Hosts:    h.SiteHosts,
+		Prefixes: h.site.Prefixes(),
+		Resolve:  h.resolve,
+		Changes:  h.changes,
+		Policy:   h.extendPolicy,
+	}
+	if h.rewriter, err = rewrite.New(config); err != nil {
+		return err
+	}
+	config.Resolve, config.Changes = h.resolveIsolated, nil // too rare to be remembered
+	if h.isolated, err = rewrite.New(config); err != nil {
+		return err
+	}
 	hidden := func(ctx context.Context) ([]string, string, error) { return h.engine.engine.HiddenObjects(ctx) }
 	h.exposure = &exposureCheck{asker: h.asker, publicURL: h.PublicURL, hidden: hidden, log: logger}
-	if h.CORSCheck == wordOn {
-		if h.cors, err = newCORSCheck(h.PublicURL, h.asker, logger); err != nil {
-			return fmt.Errorf("public_url: %w", err)
-		}
-	}
 	return h.provisionReverse()
 }
 

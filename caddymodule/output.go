@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // rewriteLocked passes decoded bytes through the rewriter, or keeps them unread
@@ -48,11 +50,12 @@ func (w *responseWriter) endRewriting() error {
 	}
 	in, memory, info := w.unread.Bytes(), w.page.memory, &w.page.info
 	changes := memory.changes() // before the rewriter asks: a change may come after
+	w.page.changes = changes
 	key := memory.key(info, in)
 	if p := memory.find(key, info, in, changes); p != nil {
 		w.ready, w.replaced = in, w.replaced || p.out != nil
 		if p.out != nil {
-			w.ready = p.out
+			w.ready, w.readySum = p.out, p.sum
 		}
 		return nil
 	}
@@ -187,13 +190,41 @@ func (w *responseWriter) flushClient() error {
 func (w *responseWriter) sendHeader(complete bool) {
 	w.sent = true
 	if w.page != nil && w.page.active {
-		size := -1
-		if complete && !w.hasTrailers() {
-			size = w.kept()
-		}
-		w.page.finishHeader(w.ResponseWriter.Header(), size, !complete || w.replaced)
+		w.finishHeader(w.ResponseWriter.Header(), complete)
 	}
 	w.ResponseWriter.WriteHeader(w.status)
+}
+
+// finishHeader makes the header of a page fit what is sent. If that is what the
+// client has already, nothing is.
+func (w *responseWriter) finishHeader(hdr http.Header, complete bool) {
+	size := -1
+	if complete && !w.hasTrailers() {
+		size = w.kept()
+	}
+	w.page.finishHeader(hdr, size, !complete || w.replaced)
+	w.page.validate(hdr, complete, w.replaced, w.sum)
+	if size < 0 || !w.page.notModified(w.status, hdr, true) {
+		return
+	}
+	becomeNotModified(hdr)
+	w.status, w.ready = http.StatusNotModified, nil
+	if w.buf != nil {
+		w.buf.Reset()
+	}
+}
+
+// sum is of the whole body that is kept back.
+func (w *responseWriter) sum() uint64 {
+	switch {
+	case w.readySum != 0:
+		return w.readySum
+	case w.ready != nil:
+		return xxhash.Sum64(w.ready)
+	case w.buf != nil:
+		return xxhash.Sum64(w.buf.Bytes())
+	}
+	return xxhash.Sum64(nil)
 }
 
 // publishHeader makes the real header map equal to the handler's.

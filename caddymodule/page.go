@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 
@@ -14,12 +15,19 @@ import (
 // page is one answer whose media URLs are to be made public, if it turns out
 // to be of a type that has any.
 type page struct {
-	rewriter *rewrite.Rewriter
-	memory   *pageMemory
-	csp      *cspSource
-	info     rewrite.Page
-	head     bool // the answer to a HEAD request
-	active   bool // the body goes through the rewriter (or would, for HEAD)
+	rewriter   *rewrite.Rewriter
+	isolated   *rewrite.Rewriter // in its place, if the page requires Cross-Origin-Resource-Policy
+	memory     *pageMemory       // nil: the page is not remembered
+	csp        *cspSource
+	allowed    *allowed
+	validators *validators
+	info       rewrite.Page
+	method     string
+	uri        *url.URL   // that the client asked for
+	condition  *condition // of the request; nil: none
+	head       bool       // the answer to a HEAD request
+	active     bool       // the body goes through the rewriter (or would, for HEAD)
+	changes    uint64     // Handler.changes before anything was resolved
 	// mediaFile says that the body is a media file, which keeps its bytes.
 	mediaFile bool
 }
@@ -38,10 +46,13 @@ func (h *Handler) newPage(r *http.Request, q *requestPaths) *page {
 		return nil
 	}
 	info := rewrite.Page{Scheme: "http", Host: r.Host, Path: q.original.EscapedPath()}
-	if r.TLS != nil {
+	if isSecure(r) {
 		info.Scheme = "https"
 	}
-	return &page{rewriter: h.rewriter, memory: h.pages, csp: h.csp, info: info, head: r.Method == http.MethodHead}
+	return &page{
+		rewriter: h.rewriter, isolated: h.isolated, memory: h.pages, csp: h.csp, allowed: h.allowed, validators: h.validators,
+		info: info, method: r.Method, uri: q.original, head: r.Method == http.MethodHead,
+	}
 }
 
 // noRewrite asks the preset about the path that the client sent and about the
@@ -62,33 +73,16 @@ func (h *Handler) noRewrite(r *http.Request, q *requestPaths) bool {
 func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, p *page) error {
 	rw := newResponseWriter(w, 0, p)
 	defer rw.close()
-	if err := next.ServeHTTP(rw, withoutAcceptEncoding(r)); err != nil {
+	if err := next.ServeHTTP(rw, p.toApp(r)); err != nil {
 		return rw.fail(err)
 	}
 	if err := rw.endBody(); err != nil {
 		return rw.breakOff(caddyhttp.Error(http.StatusBadGateway, err))
 	}
 	_ = rw.release() // an error here means that the client went away
-	h.cors.served(p)
+	h.allowed.served(p)
 	h.exposure.served(p)
 	return nil
-}
-
-// withoutAcceptEncoding returns r as the app is to see it: it need not compress
-// what would have to be decompressed again. r itself keeps its header for the
-// handlers before this one.
-func withoutAcceptEncoding(r *http.Request) *http.Request {
-	if len(r.Header["Accept-Encoding"]) == 0 {
-		return r
-	}
-	r2 := r.WithContext(r.Context())
-	r2.Header = make(http.Header, len(r.Header))
-	for name, values := range r.Header {
-		if name != "Accept-Encoding" {
-			r2.Header[name] = values
-		}
-	}
-	return r2
 }
 
 // bodyTells reports whether the answer's first bytes must be looked at: its
@@ -127,9 +121,34 @@ func (p *page) rewritable(status int, hdr http.Header, first []byte) bool {
 	if p.head {
 		hdr.Del("Content-Encoding")
 		p.finishHeader(hdr, -1, true)
+		p.validate(hdr, false, true, nil)
 		return false // nothing to rewrite: there is no body
 	}
 	return true
+}
+
+// isolate sees to it that a page which requires Cross-Origin-Resource-Policy, or may
+// be a part of one, gets only the public URLs that it may load.
+func (p *page) isolate(hdr http.Header) {
+	switch {
+	case p.isolated == nil:
+		return
+	case requiresPolicy(hdr):
+		p.allowed.isolate(&p.info)
+	case isDocument(hdr) || !p.allowed.isIsolated(&p.info):
+		return
+	}
+	p.rewriter, p.memory = p.isolated, nil
+}
+
+// isDocument reports whether an answer is a page by itself: what it requires is in
+// its own header.
+func isDocument(hdr http.Header) bool {
+	switch mediaType(hdr.Get("Content-Type")) {
+	case "text/html", "application/xhtml+xml":
+		return true
+	}
+	return false
 }
 
 func (p *page) newWriter(dst io.Writer) *rewrite.Writer {
@@ -175,11 +194,6 @@ func (p *page) finishHeader(hdr http.Header, size int, changed bool) {
 	}
 	for _, name := range [...]string{"Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
 		delete(hdr, name)
-	}
-	// RFC 9110, section 8.8.1: the same validator may only be weak for bodies
-	// that are equivalent but not identical.
-	if etag := hdr.Get("Etag"); etag != "" && !strings.HasPrefix(etag, "W/") {
-		hdr.Set("Etag", "W/"+etag)
 	}
 }
 

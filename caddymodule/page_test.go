@@ -65,7 +65,7 @@ func TestPageHeaders(t *testing.T) {
 		header header
 		body   string
 		want   string // body
-		has    header // "" means absent
+		has    header // "" means absent, … at the end anything
 	}{
 		{
 			name: "untouched", status: 200, body: untouched, want: untouched,
@@ -80,16 +80,16 @@ func TestPageHeaders(t *testing.T) {
 		{
 			name: "changed", status: 200, body: mediaImage, want: publicImage,
 			header: header{"Content-Type": "text/html", "Content-Length": strconv.Itoa(len(mediaImage)), "Etag": `"v"`, "Accept-Ranges": "bytes", "Content-Md5": "x", "Digest": "x", "Repr-Digest": "x", "Content-Digest": "x", "Vary": "Cookie", "Last-Modified": "Mon, 02 Jan 2006 15:04:05 GMT"},
-			has:    header{"Content-Length": strconv.Itoa(len(publicImage)), "Etag": `W/"v"`, "Accept-Ranges": "", "Content-Md5": "", "Digest": "", "Repr-Digest": "", "Content-Digest": "", "Vary": "Cookie", "Last-Modified": "Mon, 02 Jan 2006 15:04:05 GMT"},
+			has:    header{"Content-Length": strconv.Itoa(len(publicImage)), "Etag": `W/"v~mo…`, "Accept-Ranges": "", "Content-Md5": "", "Digest": "", "Repr-Digest": "", "Content-Digest": "", "Vary": "Cookie", "Last-Modified": ""},
 		},
 		{
 			name: "weak already", status: 200, body: mediaImage, want: publicImage,
-			header: header{"Content-Type": "text/html", "Etag": `W/"v"`}, has: header{"Etag": `W/"v"`},
+			header: header{"Content-Type": "text/html", "Etag": `W/"v"`}, has: header{"Etag": `W/"v~mw…`},
 		},
 		{
 			name: "larger than the buffer", status: 200, body: large + mediaImage, want: large + publicImage,
 			header: header{"Content-Type": "text/html", "Content-Length": strconv.Itoa(len(large + mediaImage)), "Etag": `"v"`},
-			has:    header{"Content-Length": "", "Etag": `W/"v"`},
+			has:    header{"Content-Length": "", "Etag": `W/"v~mo…`},
 		},
 		{name: "404 page", status: 404, body: mediaImage, want: publicImage, header: header{"Content-Type": "text/html"}},
 		{name: "500 page", status: 500, body: mediaImage, want: publicImage, header: header{"Content-Type": "text/html"}},
@@ -108,7 +108,7 @@ func TestPageHeaders(t *testing.T) {
 		{
 			name: "HEAD", method: "HEAD", status: 200, want: "",
 			header: header{"Content-Type": "text/html", "Content-Length": "99", "Etag": `"v"`},
-			has:    header{"Content-Length": "", "Etag": `W/"v"`},
+			has:    header{"Content-Length": "", "Etag": ""}, // what GET would send is not known
 		},
 		{
 			name: "redirect to media", status: 301, want: "",
@@ -155,7 +155,8 @@ func TestPageHeaders(t *testing.T) {
 					t.Errorf("time %d: body %.200q, want %.200q", i, a.body, test.want)
 				}
 				for name, want := range test.has {
-					if got := a.Header.Get(name); got != want {
+					begin, open := strings.CutSuffix(want, "…")
+					if got := a.Header.Get(name); got != want && !(open && strings.HasPrefix(got, begin)) {
 						t.Errorf("time %d: %s: %q, want %q", i, name, got, want)
 					}
 				}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/media-offload/caddy-media-offload/rewrite"
 )
@@ -56,6 +57,7 @@ type rememberedPage struct {
 	info    rewrite.Page
 	changes uint64 // as they were when it was right
 	in, out []byte // out is nil if it is the same
+	sum     uint64 // of out
 }
 
 func newPageMemory(changes func() uint64) *pageMemory {
@@ -105,6 +107,9 @@ func (m *pageMemory) note(key uint64, info *rewrite.Page, in, out []byte, change
 		return
 	}
 	p := &rememberedPage{changes: changes, in: bytes.Clone(in), out: bytes.Clone(out)}
+	if out != nil {
+		p.sum = xxhash.Sum64(out)
+	}
 	p.info = rewrite.Page{ // none of it part of something larger
 		ContentType: strings.Clone(info.ContentType), Scheme: strings.Clone(info.Scheme),
 		Host: strings.Clone(info.Host), Path: strings.Clone(info.Path),

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 
@@ -71,4 +72,24 @@ func (h *Handler) closedTunnel(r *http.Request) bool {
 	defer engine.release()
 	q := newRequestPaths(r)
 	return h.closed(engine.engine, &q)
+}
+
+// noteRedirect tells the log if an answer of the app's sends the client to a private
+// file, which it will not get: WooCommerce's "redirect only" does. Once is enough:
+// all such downloads end like that.
+func (h *Handler) noteRedirect(r *http.Request, hdr http.Header, engine *offload.Engine) {
+	if h.PrivateReads != privateDeny || h.toldOfRedirect.Load() {
+		return
+	}
+	u, err := url.Parse(hdr.Get("Location"))
+	if err != nil || u.Path == "" || u.Host != "" && !h.isSiteOrigin("https://"+u.Host, r.Host) || !h.closedPath(engine, u.Path) {
+		return
+	}
+	if !h.toldOfRedirect.Swap(true) {
+		h.engine.log.logger().Warn("the app sends visitors to a private file by a redirect; they get status 404: "+
+			"have the app send the file itself or name it by X-Accel-Redirect or X-Sendfile, which this module sends "+
+			"(in WooCommerce: Products, Downloadable products, File download method), or set private_reads app, and then "+
+			"anyone who knows the address gets it (docs/apps.md: Private downloads)",
+			"from", r.URL.Path, "to", u.Path)
+	}
 }

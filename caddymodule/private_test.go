@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -102,5 +104,47 @@ func TestCleaned(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(10, func() { cleaned("/2026/11/a-post/") }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestRedirectToPrivateFile: a download that ends in 404 because the app redirects to
+// a private file does not do so without a word, nor with many.
+func TestRedirectToPrivateFile(t *testing.T) {
+	for _, reads := range []string{privateDeny, privateApp} {
+		t.Run(reads, func(t *testing.T) {
+			var s *testSite
+			s = newTestSite(t, uploadApp(&s, func(w http.ResponseWriter, r *http.Request) error {
+				w.Header().Set("Location", r.URL.Query().Get("to"))
+				w.WriteHeader(http.StatusFound)
+				return nil
+			}))
+			s.ownLog = filepath.Join(t.TempDir(), "log")
+			s.handler["private_reads"] = reads
+			s.start()
+			s.uploadGoods(goodsKey, goods)
+			s.upload(map[string]string{"a.jpg": "picture"})
+			lines := func() int {
+				log, err := os.ReadFile(s.ownLog)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.Count(string(log), "private_reads")
+			}
+			for _, to := range []string{"/", "", "/wp-content/uploads/a.jpg", "https://other.test" + goodsURL, "/wp-content/uploads/woocommerce_uploads/none.pdf"} {
+				if a := s.get("/?to=" + url.QueryEscape(to)); a.StatusCode != http.StatusFound {
+					t.Fatalf("%d", a.StatusCode)
+				}
+			}
+			if n := lines(); n > 0 {
+				t.Errorf("%d lines for other redirects", n)
+			}
+			for range 3 {
+				s.get("/?to=" + url.QueryEscape(s.origin()+goodsURL))
+				s.get("/?to=" + url.QueryEscape(goodsURL+"?x=1"))
+			}
+			if n, want := lines(), map[string]int{privateDeny: 1, privateApp: 0}[reads]; n != want {
+				t.Errorf("%d lines, want %d", n, want)
+			}
+		})
 	}
 }

@@ -9,11 +9,20 @@ import (
 )
 
 // resolve is rewrite's resolver: the public URL of a media URL, if its object
-// is committed. It answers from memory and local disk alone.
+// is committed and it may move there. It answers from memory and local disk alone.
 //
 // (Promise 3: "A URL whose object is not known to be committed stays as it
 // is; the local URL always works.")
 func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
+	return h.resolveIn(dst, m, false)
+}
+
+// resolveIsolated is resolve for pages that require Cross-Origin-Resource-Policy.
+func (h *Handler) resolveIsolated(dst []byte, m rewrite.Match) ([]byte, bool) {
+	return h.resolveIn(dst, m, true)
+}
+
+func (h *Handler) resolveIn(dst []byte, m rewrite.Match, isolated bool) ([]byte, bool) {
 	if m.Place == rewrite.AtHome {
 		return dst, false
 	}
@@ -26,16 +35,28 @@ func (h *Handler) resolve(dst []byte, m rewrite.Match) ([]byte, bool) {
 		}
 		h.resolved.add(m, dst[start:], place, changes)
 	}
-	if !h.moves(max(m.Place, place)) {
+	if !h.moves(max(m.Place, place), m, dst[start:], isolated) {
 		return dst[:start], false
 	}
-	h.cors.refers(dst[start:])
 	return dst, true
 }
 
-// moves reports whether what is fetched as place says may come from the public
-// URL.
-func (h *Handler) moves(place rewrite.Place) bool { return place != rewrite.AtHome }
+// moves reports whether what is fetched as place says may come from its public URL,
+// so that no browser sees a difference.
+func (h *Handler) moves(place rewrite.Place, m rewrite.Match, public []byte, isolated bool) bool {
+	switch place {
+	case rewrite.Anywhere:
+		return h.allowed.embeddable(m.Page, public, isolated)
+	case rewrite.WithCORS:
+		return h.allowed.readable(m.Page, m.Raw, public)
+	}
+	return false
+}
+
+// changes is a number that is another one after each change of what resolve answers.
+func (h *Handler) changes() uint64 {
+	return h.engine.engine.Changes() + h.allowed.changes.Load() // both only grow
+}
 
 // lookUp asks the engine for what resolve returns, whatever the place in the page,
 // and for the place that the file's own content asks for.

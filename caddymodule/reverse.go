@@ -283,12 +283,17 @@ func originOf(r *http.Request) string {
 		return ""
 	}
 	secure := "https://" + r.Host
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	switch {
-	case r.TLS != nil,
-		trusted && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
-		r.Header.Get("Origin") == secure: // a proxy that is not trusted ended TLS
+	if isSecure(r) || r.Header.Get("Origin") == secure { // a proxy that is not trusted ended TLS
 		return secure
 	}
 	return "http://" + r.Host
+}
+
+// isSecure reports whether the client surely sent r by TLS.
+func isSecure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }

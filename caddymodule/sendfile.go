@@ -193,6 +193,7 @@ func (h *Handler) basePath() string {
 func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, engine *offload.Engine, file *namedFile) error {
 	if rw, ok := w.(*responseWriter); ok && rw.page != nil {
 		rw.page.mediaFile = true
+		r = rw.page.withConditions(r)
 	}
 	hdr := w.Header()
 	dropFields(hdr, replacedFields[:])
@@ -310,6 +311,9 @@ func (w *sendfileWriter) WriteHeader(status int) {
 		w.file = w.sendfile.handler.namedFile(w.request, w.Header(), w.sendfile.engine)
 	}
 	w.decided = true
+	if status >= 300 && status <= 399 && len(w.Header()["Location"]) > 0 {
+		w.sendfile.handler.noteRedirect(w.request, w.Header(), w.sendfile.engine)
+	}
 	if w.file == nil {
 		w.ResponseWriter.WriteHeader(status)
 	}

@@ -39,6 +39,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	p := h.newPage(r, &q)
+	if len(r.Header["If-Match"]) > 0 {
+		r = withAppTags(r)
+	}
 	switch {
 	case h.mayWrite(r, &q):
 		return h.serveWrite(w, r, next, engine, &q, p)

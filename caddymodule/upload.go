@@ -44,7 +44,7 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	toApp = g.withHeldEnd(toApp)
 	if p != nil {
-		toApp = withoutAcceptEncoding(toApp)
+		toApp = p.toApp(toApp)
 	}
 	rw := newResponseWriter(w, int(h.HoldBuffer), p)
 	defer rw.close()

@@ -52,6 +52,7 @@ type responseWriter struct {
 	// Touched by the handler's goroutine only.
 	status   int  // final status; 0: none yet
 	decided  bool // limit, rewriter, decoder are set
+	bodyless bool // the client has the body already: that of the app is dropped
 	hijacked bool
 	decoder  *decoder
 
@@ -64,6 +65,7 @@ type responseWriter struct {
 	unread   *bytes.Buffer // what is kept from the rewriter, as the page may be a remembered one; nil: nothing is
 	buf      *bytes.Buffer // what is kept back; nil: nothing yet
 	ready    []byte        // in its place, the whole body of a remembered page
+	readySum uint64        // of that, if it is not the app's
 	sent     bool          // the header went out
 	ended    bool          // the app has ended its answer
 	closed   bool
@@ -124,6 +126,7 @@ func (w *responseWriter) decide(first []byte) {
 	hdr := w.Header()
 	held := w.limit > 0
 	if w.page != nil {
+		w.page.isolate(hdr)
 		w.page.rewriteHeader(hdr)
 	}
 	switch {
@@ -136,6 +139,9 @@ func (w *responseWriter) decide(first []byte) {
 		w.limit = 0
 	case w.page != nil && w.page.rewritable(w.status, hdr, first):
 		w.beginRewriting(hdr, held)
+	case w.page != nil:
+		status := w.page.passedOn(w.status, hdr)
+		w.bodyless, w.status = status != w.status, status
 	}
 	w.sent = w.limit == 0
 	w.publishHeader()
@@ -149,8 +155,9 @@ func (w *responseWriter) beginRewriting(hdr http.Header, held bool) {
 	if !held {
 		w.limit = pageBuffer
 	}
+	w.page.changes = w.page.validators.changes()
 	w.rewriter = w.page.newWriter((*rewriterOutput)(w))
-	if !held {
+	if !held && w.page.memory != nil {
 		w.unread = bufferPool.Get().(*bytes.Buffer)
 	}
 	if encoding := contentEncoding(hdr.Get("Content-Encoding")); encoding != "" && encoding != "identity" {
@@ -173,6 +180,8 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		w.decide(p)
 	}
 	switch {
+	case w.bodyless:
+		return len(p), nil
 	case w.limit == 0:
 		return w.ResponseWriter.Write(p)
 	case w.decoder != nil:
@@ -217,7 +226,7 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	if w.status == 0 && !w.hijacked {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.decided && w.limit == 0 && !w.hijacked {
+	if w.decided && w.limit == 0 && !w.hijacked && !w.bodyless {
 		return w.ResponseWriterWrapper.ReadFrom(r)
 	}
 	return io.Copy(struct{ io.Writer }{w}, r)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -65,8 +67,11 @@ func newTestPage(t testing.TB) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory := newPageMemory(func() uint64 { return 0 })
-	return &page{rewriter: rewriter, memory: memory, info: rewrite.Page{Scheme: "http", Host: "site.test", Path: "/"}}
+	changes := func() uint64 { return 0 }
+	return &page{
+		rewriter: rewriter, memory: newPageMemory(changes), validators: newValidators(changes),
+		info: rewrite.Page{Scheme: "http", Host: "site.test", Path: "/"}, uri: &url.URL{Path: "/"}, method: http.MethodGet,
+	}
 }
 
 // TestSmallPageInOneWrite: a page that the app writes in pieces leaves whole.
