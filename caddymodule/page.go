@@ -135,20 +135,10 @@ func (p *page) isolate(hdr http.Header) {
 		return
 	case requiresPolicy(hdr):
 		p.allowed.isolate(&p.info)
-	case isDocument(hdr) || !p.allowed.isIsolated(&p.info):
+	case isDocument(mediaType(hdr.Get("Content-Type"))) || !p.allowed.isIsolated(&p.info):
 		return
 	}
 	p.rewriter, p.memory = p.isolated, nil
-}
-
-// isDocument reports whether an answer is a page by itself: what it requires is in
-// its own header.
-func isDocument(hdr http.Header) bool {
-	switch mediaType(hdr.Get("Content-Type")) {
-	case "text/html", "application/xhtml+xml":
-		return true
-	}
-	return false
 }
 
 func (p *page) newWriter(dst io.Writer) *rewrite.Writer {
