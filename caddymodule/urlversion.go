@@ -16,8 +16,8 @@ const versionMark = "mo"
 // an old one and a new one never meet in practice.
 const versionDigits = 10
 
-// appendVersion appends the version that an object with this ETag has. A query
-// of the page's own then follows it and becomes a part of it.
+// appendVersion appends the version that an object with this ETag has. In a page
+// it comes behind a query that is there.
 func appendVersion(dst []byte, etag string) []byte {
 	if etag == "" {
 		return dst
@@ -35,13 +35,16 @@ func appendVersion(dst []byte, etag string) []byte {
 	return dst
 }
 
-// versionInBody is a version in the spellings of request bodies.
-var versionInBody = regexp.MustCompile(`(?i)(?:\?|%3f|%253f|\\u003f)v(?:=|%3d|%253d|\\u003d)` + versionMark + `[0-9a-f]{10}`)
+// ampersand is what a further parameter begins with, in the spellings of request
+// bodies.
+const ampersand = `(?:&(?:amp;|#0*38;)?|%26(?:amp%3b|%230*38%3b)?|%2526(?:amp%253b)?|\\u0026(?:amp;|#0*38;)?)`
 
-// ampersandInBody is what a further parameter begins with, in the same
-// spellings. A version before one stays: without it the parameter would become
-// a part of the path.
-var ampersandInBody = regexp.MustCompile(`(?i)^(?:&|%26|%2526|\\u0026)`)
+// versionInBody is a version, after a query or as one, in the same spellings.
+var versionInBody = regexp.MustCompile(`(?i)(?:(\?|%3f|%253f|\\u003f)|` + ampersand + `)v(?:=|%3d|%253d|\\u003d)` + versionMark + `[0-9a-f]{10}`)
+
+// furtherParameter follows a version that stays if it is the first one: without
+// it the parameter would become a part of the path.
+var furtherParameter = regexp.MustCompile(`(?i)^` + ampersand)
 
 // withoutVersions returns body without the versions in it, so that the app's
 // database does not keep them.
@@ -51,8 +54,8 @@ func withoutVersions(body []byte) []byte {
 	}
 	var out []byte
 	done := 0
-	for _, at := range versionInBody.FindAllIndex(body, -1) {
-		if ampersandInBody.Match(body[at[1]:]) {
+	for _, at := range versionInBody.FindAllSubmatchIndex(body, -1) {
+		if first := at[2] >= 0; first && furtherParameter.Match(body[at[1]:]) {
 			continue
 		}
 		out = append(out, body[done:at[0]]...)

@@ -5,6 +5,9 @@ import "bytes"
 // attributes reads those of the attributes l of a whole tag, which ends before
 // end, that hold a needle. n is the position of the first one.
 func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *finder) {
+	p := w.place(src, l, t.around, t.depth)
+	table := &placeTables[t.in]
+	element := table.elements.id(t.name)
 	for i := range l {
 		a := l[i]
 		if n >= a.end {
@@ -17,7 +20,7 @@ func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *f
 			name := src[a.name:a.nameEnd]
 			k := w.attributeKind(src, l, name, t)
 			if k != noValue && !l[:i].has(src, name) {
-				w.use = w.useOf(t)
+				w.use = table.attribute(element, name, k, p)
 				w.value(src[a.start:a.end], a.start, k, markup, t.depth)
 			} else if t.el == elMeta && t.depth == 0 {
 				w.policy(src, l, i)
@@ -30,21 +33,15 @@ func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *f
 	}
 }
 
-// tag says what is known of a tag besides its attributes.
+// tag is what is known of a tag besides its attributes.
 type tag struct {
 	el    element
 	depth int
-	// feed is for elements of feeds, in which an attribute can be a plain URL.
-	feed bool
-	// dash is for elements of a manifest of DASH.
-	dash bool
-}
-
-func (w *Writer) useOf(t tag) use {
-	if t.dash {
-		return mediaUse
-	}
-	return use{}
+	name  []byte
+	// in is the context, inMarkup, or inFeed, in which any attribute can be a URL,
+	// or inPlaylist for manifests of DASH.
+	in context
+	around
 }
 
 // baseElement takes over the href of a base element.
@@ -59,7 +56,7 @@ func (w *Writer) baseElement(src []byte, attrs attributeList) {
 		href = d.text
 	}
 	if w.found != nil {
-		w.use = use{least: AtHome}
+		w.use = baseUse
 		w.refer(trimSpace(href))
 	}
 	w.setBase(href)
@@ -84,7 +81,7 @@ func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t tag) 
 		buf[i] = lower(c)
 	}
 	name = buf[:len(name)]
-	if t.dash {
+	if t.in == inPlaylist {
 		if dashAttributes.has(name) {
 			return oneURL
 		}
@@ -97,7 +94,7 @@ func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t tag) 
 		return noValue
 	case k != noValue:
 		return k
-	case t.feed && string(name) == "url":
+	case t.in == inFeed && string(name) == "url":
 		return oneURL
 	case t.el == elMeta && string(name) == "content":
 		if w.rw.skip&ContextMeta != 0 {

@@ -332,12 +332,15 @@ func (w *Writer) outward(first int, d *decoded, src []byte, off int, c codec) {
 		}
 		e.start += off
 		e.end += off
-		if len(slash) == 1 && (e.simple || !escapable(w.repl[e.from:e.to], c)) {
+		e.further += off
+		if len(slash) == 1 && (e.simple || !escapable(w.repl[e.from:e.endTo], c)) {
 			continue
 		}
 		from := len(w.repl)
 		w.repl = encode(w.repl, e.from, e.to, c, slash)
-		e.from, e.to, e.simple = from, len(w.repl), false
+		to := len(w.repl)
+		w.repl = encode(w.repl, e.to, e.endTo, c, slash)
+		e.from, e.to, e.endTo, e.simple = from, to, len(w.repl), false
 	}
 }
 
@@ -350,7 +353,7 @@ func (d *decoded) outward(e *edit, src []byte) (slash []byte) {
 		j += e.start
 		slash = src[d.at(j):d.at(j+1)]
 	}
-	e.start, e.end = start, d.at(e.end)
+	e.start, e.end, e.further = start, d.at(e.end), d.at(e.further)
 	e.literal = false
 	return slash
 }

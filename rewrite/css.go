@@ -358,6 +358,6 @@ func (s *cssScanner) atRule(src []byte, i, pos int, final bool) (int, bool) {
 			end = gap
 		}
 	}
-	s.use, s.named = importUse, true
+	s.use, s.named = importUse, true // no other names anything that is fetched
 	return end, true
 }

@@ -47,6 +47,19 @@
 // A data attribute or a string in a script says nothing of what it is for. It
 // is taken for a URL if all of it is one, and for HTML if there is a tag in it.
 //
+// Playlists of HLS, manifests of DASH and web app manifests have URLs in places of
+// their own.
+//
+// Match.Place says of each place how a browser fetches what stands there: from
+// anywhere, only with CORS, or only from home. It comes from a table, which Places
+// returns: by the element, the attribute or property, what else the element says
+// (rel, as, type, crossorigin, integrity, download), the video or audio element
+// that a source or track is in and the img element that a source is for, and,
+// where only a script knows, the extension of the file's name. In doubt it is the
+// place that asks for more.
+//
+// References finds the URLs of a body by the same code, all of them.
+//
 // # Spellings
 //
 // Recognised are http, https and protocol-relative URLs of the page's host and

@@ -20,6 +20,8 @@ const (
 	elMeta
 	elSVG
 	elMath
+	elVideo
+	elAudio
 )
 
 var elementNames = [...]string{
@@ -36,6 +38,8 @@ var elementNames = [...]string{
 	elMeta:      "meta",
 	elSVG:       "svg",
 	elMath:      "math",
+	elVideo:     "video",
+	elAudio:     "audio",
 }
 
 func (e element) name() string { return elementNames[e] }
@@ -66,6 +70,9 @@ func elementOf(name []byte) element {
 		}
 		return either(name, elBase, elBase)
 	case 5:
+		if e := either(name, elVideo, elAudio); e != elOther {
+			return e
+		}
 		return either(name, elStyle, elTitle)
 	case 6:
 		return either(name, elScript, elIframe)

@@ -2,7 +2,7 @@ package rewrite
 
 // go test -run '^$' -fuzz '^FuzzHTML$' -fuzztime 20s ./rewrite
 //
-// and so for FuzzCSS, FuzzJSON, FuzzXML and FuzzReverse. A failure's input goes
+// and so for FuzzCSS, FuzzJSON, FuzzXML, FuzzXHTML, FuzzReferences and FuzzReverse. A failure's input goes
 // to testdata/fuzz and is kept there.
 
 import (
@@ -14,7 +14,7 @@ import (
 
 // tight is r with limits that a fuzzer's inputs reach.
 func tight(t testing.TB) *Rewriter {
-	r := newTest(t, withPolicy)
+	r := newTest(t, withPolicy, withPlaces)
 	r.maxToken, r.unread = 96, 64
 	return r
 }
@@ -30,8 +30,8 @@ func fuzzFormat(f *testing.F, contentType string, seeds []row) {
 	}
 	p := sitePage
 	p.ContentType = contentType
-	r, none, small := newTest(f, withPolicy), newTest(f, unresolved), tight(f)
-	known := newTest(f, withPolicy, withMemory)
+	r, none, small := newTest(f, withPolicy, withPlaces), newTest(f, unresolved), tight(f)
+	known := newTest(f, withPolicy, withPlaces, withMemory)
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		in := string(data)
 		if out := rewriteIn(t, none, p, in, random(seed), false); out != in {
@@ -91,11 +91,15 @@ func checkBounds(t *testing.T, r *Rewriter, p Page, data []byte) {
 	}
 }
 
-func FuzzHTML(f *testing.F) { fuzzFormat(f, "text/html", rows(htmlRows+policyRows)) }
-func FuzzCSS(f *testing.F)  { fuzzFormat(f, "text/css", rows(cssRows)) }
-func FuzzJSON(f *testing.F) { fuzzFormat(f, "application/json", rows(jsonRows)) }
+func FuzzHTML(f *testing.F) { fuzzFormat(f, "text/html", rows(htmlRows+policyRows+placeRows)) }
+func FuzzCSS(f *testing.F)  { fuzzFormat(f, "text/css", rows(cssRows+cssPlaceRows)) }
+func FuzzJSON(f *testing.F) { fuzzFormat(f, "application/json", rows(jsonRows+jsonPlaceRows)) }
 func FuzzXML(f *testing.F) {
-	fuzzFormat(f, "application/rss+xml", append(rows(feedRows), rows(svgRows)...))
+	fuzzFormat(f, "application/rss+xml", rows(feedRows+svgRows+feedPlaceRows))
+}
+
+func FuzzXHTML(f *testing.F) {
+	fuzzFormat(f, "application/xhtml+xml", rows(svgRows+svgPlaceRows+xhtmlPlaceRows))
 }
 
 func FuzzReverse(f *testing.F) {

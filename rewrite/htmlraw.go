@@ -7,7 +7,8 @@ func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 	switch el {
 	case elScript:
 		k, rel := scriptType(src, attrs)
-		h.enterScript(k, rel)
+		u := placeTables[inMarkup].use(scriptElement, textAttribute, h.w.place(src, attrs, around{}, h.depth))
+		h.enterScript(k, rel, u)
 	case elStyle:
 		h.state, h.end, h.ahead = htmlRaw, "style", 0
 		if h.w.rw.skip&ContextStyle == 0 {
@@ -18,6 +19,8 @@ func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 		h.state, h.end = htmlRaw, el.name()
 	case elPlaintext:
 		h.state = htmlPlain
+	case elVideo, elAudio:
+		h.media = crossoriginOf(src, attrs)
 	}
 }
 

@@ -36,13 +36,13 @@ func containsAny(s []byte, words ...string) bool {
 }
 
 // enterScript begins the content of a script element.
-func (h *htmlScanner) enterScript(k kind, rel relative) {
+func (h *htmlScanner) enterScript(k kind, rel relative, u use) {
 	h.state, h.escape, h.ahead = htmlScript, 0, 0
 	h.content = k
 	if h.w.rw.skip&ContextScript != 0 {
 		h.content = noValue
 	}
-	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel, use: scriptUse, fresh: true}
+	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel, use: u, fresh: true}
 }
 
 func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advance bool) (int, bool) {
@@ -53,7 +53,7 @@ func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advan
 		n := f.next(src, pos)
 		whole := found && h.script.fresh && h.w.remembers(h.depth) && n >= 0 && n < end
 		h.script.fresh = false
-		if whole && h.w.recall(src, pos, end, reading{h.content, h.script.rel}) {
+		if whole && h.w.recall(src, pos, end, reading{kind: h.content, rel: h.script.rel, use: h.script.use}) {
 			break
 		}
 		done = h.script.scan(src[:end], pos, f, found || final, advance || found)

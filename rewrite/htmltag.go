@@ -162,7 +162,8 @@ func (a *attribute) readValue(src []byte, i int) int {
 // index is the number of the first attribute called name, -1 if there is none.
 func (l attributeList) index(src []byte, name string) int {
 	for i := range l {
-		if a := &l[i]; equalFold(src[a.name:a.nameEnd], name) {
+		a := &l[i]
+		if a.nameEnd-a.name == len(name) && equalFold(src[a.name:a.nameEnd], name) {
 			return i
 		}
 	}
@@ -247,6 +248,9 @@ func (h *htmlScanner) longTag(src []byte, pos int, final bool) (int, bool) {
 				return i + 1, true
 			}
 			h.enter(src, nil, h.after)
+			if h.after == elVideo || h.after == elAudio {
+				h.media = useCredentials // it may have been
+			}
 			return i + 1, true
 		}
 		h.long = next

@@ -50,8 +50,10 @@ type piece struct {
 
 // reading is how a piece is read.
 type reading struct {
-	kind kind // noValue for a tag
-	rel  relative
+	kind   kind // noValue for a tag
+	rel    relative
+	use    use    // of a script
+	around around // of a tag
 }
 
 // site is what a piece depends on of the page that it stands in.
@@ -135,7 +137,8 @@ func (p *piece) is(text []byte, how reading, s site) bool {
 
 // moved is an edit by other positions.
 func (e edit) moved(by, replBy int) edit {
-	e.start, e.end, e.from, e.to = e.start+by, e.end+by, e.from+replBy, e.to+replBy
+	e.start, e.end, e.further = e.start+by, e.end+by, e.further+by
+	e.from, e.to, e.endTo = e.from+replBy, e.to+replBy, e.endTo+replBy
 	return e
 }
 
@@ -197,7 +200,8 @@ func (p *piece) edited() (out []byte) {
 			return nil
 		}
 		out = append(append(out, p.text[done:e.start]...), p.repl[e.from:e.to]...)
-		done = e.end
+		out = append(append(out, p.text[e.end:e.further]...), p.repl[e.to:e.endTo]...)
+		done = e.further
 	}
 	if out != nil {
 		out = append(out, p.text[done:]...)

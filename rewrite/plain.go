@@ -1,5 +1,7 @@
 package rewrite
 
+import "slices"
+
 // Most of a page is plain markup: text, and tags that neither hold a URL nor
 // change how what follows is read. plainBlocks passes over it by looking at 64
 // bytes at a time, where the scanner would look at each tag by itself. It needs
@@ -43,9 +45,9 @@ func skipPlain(src []byte, pos, stop int) (next, again int) {
 // than a plain tag.
 type nameSets [nameMargin][256]uint16
 
-// plainNames has a bit for each three letters that a special element's name
-// begins with, one for what is not a letter, and one for a slash before what is
-// not a letter.
+// plainNames has a bit for each three letters that a special element's name begins
+// with, or for two such that differ in one of them; one for what is not a letter,
+// and one for a slash before what is not a letter.
 var plainNames = func() (t nameSets) {
 	const noLetter, slash = 1 << 0, 1 << 1
 	for c := range 256 {
@@ -56,16 +58,49 @@ var plainNames = func() (t nameSets) {
 		}
 	}
 	t[0]['/'] = slash
-	bits := make(map[string]uint16)
-	for _, name := range elementNames[elScript:] {
-		start := name[:nameMargin]
-		if bits[start] == 0 {
-			bits[start] = slash << (1 + len(bits))
+	bit := uint16(slash)
+	for _, pair := range pairedStarts() {
+		if bit <<= 1; bit == 0 {
+			panic("rewrite: more special elements than bits")
 		}
-		for i := range start {
-			t[i][start[i]] |= bits[start]
-			t[i][start[i]-'a'+'A'] |= bits[start]
+		for _, start := range pair {
+			for i := range start {
+				t[i][start[i]] |= bit
+				t[i][start[i]-'a'+'A'] |= bit
+			}
 		}
 	}
 	return t
 }()
+
+// pairedStarts are the three letters that special elements' names begin with,
+// those together that differ in one of them.
+func pairedStarts() (pairs [][]string) {
+	var seen []string
+next:
+	for _, name := range elementNames[elScript:] {
+		start := name[:nameMargin]
+		if slices.Contains(seen, start) {
+			continue
+		}
+		seen = append(seen, start)
+		for i, pair := range pairs {
+			if len(pair) == 1 && differences(pair[0], start) == 1 {
+				pairs[i] = append(pair, start)
+				continue next
+			}
+		}
+		pairs = append(pairs, []string{start})
+	}
+	return pairs
+}
+
+// differences is in how many bytes a and b differ, which are of one length.
+func differences(a, b string) (n int) {
+	for i := range a {
+		if a[i] != b[i] {
+			n++
+		}
+	}
+	return n
+}

@@ -84,6 +84,6 @@ func indexFrom(s []byte, i int, c byte) int {
 }
 
 func (s *playlistScanner) url(text []byte, off int) {
-	s.w.use = mediaUse
+	s.w.use = playlistUse
 	s.w.value(text, off, oneURL, plain, 0)
 }

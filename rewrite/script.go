@@ -279,23 +279,15 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 	return end + 1, true
 }
 
-// manifestURLs are the members of a web app manifest, and of what it holds, that
-// are URLs and are fetched or visited; homeURLs those among them that must be the
-// site's own (Web App Manifest, "process the start_url member" ff).
-var (
-	manifestURLs = newNames("src start_url scope url action new_note_url")
-	homeURLs     = newNames("start_url scope url action new_note_url")
-)
-
-// member takes note of the key of a member.
+// member takes note of the key of a member. Those of a manifest that are URLs are
+// in the table of places.
 func (s *scriptScanner) member(key []byte) {
 	if !s.manifest {
 		return
 	}
-	s.isURL, s.use = manifestURLs.has(key), use{}
-	if homeURLs.has(key) {
-		s.use = use{least: AtHome}
-	}
+	t := &placeTables[inManifest]
+	id := t.attributes.id(key)
+	s.isURL, s.use = id != 0, t.use(0, id, nil)
 }
 
 // readString reads a string before next. One that is joined with others is not

@@ -17,18 +17,25 @@ func TestSplits(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	r, small, none := newTest(t, withPolicy), tight(t), newTest(t, unresolved)
-	known := newTest(t, withPolicy, withMemory)
+	r, small, none := newTest(t, withPolicy, withPlaces), tight(t), newTest(t, unresolved)
+	known := newTest(t, withPolicy, withPlaces, withMemory)
 	for _, c := range []struct {
 		contentType string
 		rows        []row
 	}{
 		{"text/html", rows(htmlRows)},
 		{"text/html", rows(policyRows)},
+		{"text/html", rows(placeRows)},
 		{"text/html", append(rows(htmlRows), append(rows(jsonRows), rows(cssRows)...)...)},
 		{"text/css", rows(cssRows)},
+		{"text/css", rows(cssPlaceRows)},
 		{"application/json", rows(jsonRows)},
 		{"application/rss+xml", append(rows(feedRows), rows(htmlRows)...)},
+		{"application/xml", rows(feedRows + feedPlaceRows)},
+		{"application/xhtml+xml", rows(xhtmlPlaceRows + placeRows)},
+		{"application/manifest+json", rows(manifestPlaceRows + jsonRows)},
+		{"application/vnd.apple.mpegurl", playlistRows},
+		{"application/dash+xml", rows(dashRows)},
 		{"image/svg+xml", append(rows(svgRows), rows(cssRows)...)},
 	} {
 		p := sitePage

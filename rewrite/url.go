@@ -10,6 +10,9 @@ import (
 type edit struct {
 	start, end int // in the coordinates of the text
 	from, to   int // the replacement in Writer.repl
+	// Writer.repl[to:endTo] is what is put in at end further on: what the
+	// replacement adds to the query that is kept.
+	further, endTo int
 	// literal says that scheme, host and prefix stood there unescaped, so that
 	// nothing that ends a head can be between the start and the needle.
 	literal bool
@@ -62,9 +65,36 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 		w.repl = escapeUnsafe(repl, from)
 		w.learnBase(w.repl[from:], rest)
 	}
-	w.edits = append(w.edits, edit{
+	e := edit{
 		start: off, end: end, from: from, to: len(w.repl), literal: literal, simple: known && bits&varies == 0,
-	})
+		further: end, endTo: len(w.repl),
+	}
+	if tail := u[end-off:]; len(tail) > 0 && tail[0] == '?' && !known {
+		w.joinQueries(&e, tail)
+	}
+	w.edits = append(w.edits, e)
+}
+
+// joinQueries puts the query of e's replacement, if it has one, behind the one
+// that tail begins with, which the page's own server and scripts know.
+func (w *Writer) joinQueries(e *edit, tail []byte) {
+	i := bytes.IndexByte(w.repl[e.from:], '?')
+	if i < 0 {
+		return
+	}
+	query := len(tail)
+	if j := bytes.IndexByte(tail, '#'); j >= 0 {
+		query = j
+	}
+	e.to = e.from + i
+	e.further = e.end + query
+	switch tail[query-1] {
+	case '?', '&':
+		w.repl = slices.Delete(w.repl, e.to, e.to+1)
+	default:
+		w.repl[e.to] = '&'
+	}
+	e.endTo = len(w.repl)
 }
 
 // learnBase takes note of what precedes rest in the URL repl, if that is the

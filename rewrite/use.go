@@ -1,6 +1,9 @@
 package rewrite
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // use is how a browser fetches what a value names: at least as carefully as the
 // place says, and more so if the name tells of more.
@@ -29,8 +32,18 @@ const (
 	elementName
 )
 
-// scriptUse is of the strings in scripts, JSON and data attributes.
-var scriptUse = use{names: scriptName}
+// text says it to people.
+func (n naming) text() string {
+	switch n {
+	case scriptName:
+		return "picture, sound, video, css: this; script or document: at home; else with CORS"
+	case frameName:
+		return "picture, sound, video, pdf: this; else at home"
+	case elementName:
+		return "with a fragment: at home"
+	}
+	return ""
+}
 
 // place is how what is at path, which tail (a query, a fragment) follows, is
 // fetched.
@@ -39,7 +52,7 @@ func (u use) place(path, tail []byte) Place {
 	case scriptName:
 		return max(u.least, scriptPlace(path))
 	case frameName:
-		if !isFlat(extension(path)) {
+		if k := fileKindOf(path); k != flatFile && k != paper {
 			return AtHome
 		}
 	case elementName:
@@ -52,27 +65,49 @@ func (u use) place(path, tail []byte) Place {
 
 // scriptPlace is how a script is expected to fetch the file at path.
 func scriptPlace(path []byte) Place {
-	ext := extension(path)
-	switch {
-	case equalFold(ext, "pdf"), equalFold(ext, "svg"):
-		return WithCORS
-	case isFlat(ext), equalFold(ext, "css"):
+	switch fileKindOf(path) {
+	case flatFile, sheet:
 		return Anywhere
-	case documents.has(ext):
+	case document:
 		return AtHome
 	}
 	return WithCORS
 }
 
-// isFlat reports whether a file of this extension is a picture, sound, a video or
-// a PDF: nothing that reaches the page it is shown in.
-func isFlat(ext []byte) bool { return flat.has(ext) }
+// fileKind is what a file is by its extension.
+type fileKind uint8
 
-var (
-	flat = newNames("apng avif bmp cur gif heic heif ico jfif jpe jpeg jpg jxl png tif tiff webp" +
-		" aac flac m4a m4v mov mp3 mp4 mpg mpeg oga ogg ogv opus wav weba webm pdf")
-	documents = newNames("htm html js mjs cjs php shtm shtml xht xhtml")
+const (
+	otherFile fileKind = iota
+	flatFile           // a picture, sound, a video: nothing that reaches the page it is shown in
+	paper              // the same, but scripts show it too
+	sheet
+	document
 )
+
+var fileKinds = [...]string{
+	flatFile: "apng avif bmp cur gif heic heif ico jfif jpe jpeg jpg jxl png tif tiff webp" +
+		" 3g2 3gp aac aif aiff amr avi flac m4a m4v mid mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus wav weba webm wma wmv",
+	paper:    "pdf",
+	sheet:    "css",
+	document: "htm html js mjs cjs php shtm shtml xht xhtml",
+}
+
+// extensions are those of all kinds, and kindOfExtension by their numbers which.
+var extensions, kindOfExtension = func() (*names, []fileKind) {
+	n, kinds := newNames(""), []fileKind{otherFile}
+	for kind, list := range fileKinds {
+		for ext := range strings.FieldsSeq(list) {
+			n.add(ext)
+			kinds = append(kinds, fileKind(kind))
+		}
+	}
+	return n, kinds
+}()
+
+func fileKindOf(path []byte) fileKind {
+	return kindOfExtension[extensions.id(extension(path))]
+}
 
 // extension is what follows the last dot of the last segment of path.
 func extension(path []byte) []byte {
@@ -94,8 +129,8 @@ type names struct {
 // newNames is the set of the names between spaces in s.
 func newNames(s string) *names {
 	n := &names{list: []string{""}}
-	for _, name := range bytes.Fields([]byte(s)) {
-		n.add(string(name))
+	for name := range strings.FieldsSeq(s) {
+		n.add(name)
 	}
 	return n
 }
@@ -121,11 +156,22 @@ func (n *names) id(name []byte) uint8 {
 		return 0
 	}
 	for h := nameHash(name); n.slots[h] != 0; h = (h + 1) % len(n.slots) {
-		if id := n.slots[h]; equalFold(name, n.list[id]) {
+		if id := n.slots[h]; string(name) == n.list[id] || equalFold(name, n.list[id]) {
 			return id
 		}
 	}
 	return 0
+}
+
+// covers reports whether the name of this number, 0 for all others, is in list, in
+// which "*" is any.
+func (n *names) covers(list string, id int) bool {
+	for name := range strings.FieldsSeq(list) {
+		if name == "*" || id > 0 && name == n.list[id] {
+			return true
+		}
+	}
+	return false
 }
 
 func (n *names) has(name []byte) bool { return n.id(name) != 0 }

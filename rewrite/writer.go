@@ -63,6 +63,7 @@ type Writer struct {
 	playlist playlistScanner
 	levels   [maxDepth]level
 	attrs    [maxDepth + 1]attributeList // of the tag in hand at each depth
+	placed   [maxDepth + 1]placed
 }
 
 var errClosed = errors.New("rewrite: write to a closed Writer")
@@ -295,6 +296,10 @@ func (w *Writer) apply() {
 			continue
 		}
 		w.out = append(w.out, w.repl[e.from:e.to]...)
+		if e.further > e.end {
+			w.emit(e.further)
+		}
+		w.out = append(w.out, w.repl[e.to:e.endTo]...)
 		w.replaced++
 	}
 	w.edits, w.repl = w.edits[:0], w.repl[:0]

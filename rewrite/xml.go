@@ -10,6 +10,7 @@ type xmlScanner struct {
 	// feed is false for XHTML and SVG, whose text is for people.
 	feed  bool
 	dash  bool
+	media crossoriginState // of the last video or audio element
 	state xmlState
 	// content is as what the text that follows is read, use how what it names is
 	// fetched.
@@ -145,9 +146,16 @@ func (x *xmlScanner) tag(src []byte, pos, n int, f *finder, final bool) (int, bo
 		x.state, x.long, x.content = xmlLongTag, inTagName, noValue
 		return pos + 1, true
 	}
+	var around around
+	if maybeSourced(rest[1], name-pos-1) {
+		var ok bool
+		if around, ok = x.w.aroundOf(src, pos, name, n, x.media, final, 0); !ok {
+			return pos, false
+		}
+	}
 	x.content = noValue
 	if rest[1] != '/' {
-		x.startTag(src, pos, name, end, n, f)
+		x.startTag(src, pos, name, end, n, f, around)
 	}
 	return end, true
 }
@@ -188,7 +196,7 @@ func (x *xmlScanner) doctype(src []byte, pos int) (int, bool) {
 	return len(src), true
 }
 
-func (x *xmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder) {
+func (x *xmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder, around around) {
 	name := src[pos+1 : nameEnd]
 	if is(src[pos+1], endsTag) { // no name
 		name, nameEnd = nil, end-1
@@ -199,26 +207,45 @@ func (x *xmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder) {
 		// The scope of xml:base is not followed: relative URLs stay.
 		x.w.base.dir = x.w.base.dir[:0]
 	}
-	switch el := elementOf(name); {
+	el, local := elementOf(name), name
+	if i := bytes.LastIndexByte(name, ':'); !x.feed && i >= 0 {
+		local = name[i+1:]
+	}
+	switch {
 	case el == elBase && !x.feed:
 		x.w.baseElement(src, attrs)
 	case n < end:
-		x.w.attributes(src, attrs, end, n, tag{el: el, feed: x.feed, dash: x.dash}, f)
+		x.w.attributes(src, attrs, end, n, tag{el: el, name: local, in: x.in(), around: around}, f)
+	}
+	if el == elVideo || el == elAudio {
+		x.media = crossoriginOf(src, attrs)
 	}
 	if src[end-2] != '/' {
-		x.content, x.use = x.contentOf(name)
+		x.content, x.use = x.contentOf(src, name, attrs)
 	}
+}
+
+// in is the context that attributes are read in.
+func (x *xmlScanner) in() context {
+	switch {
+	case x.feed:
+		return inFeed
+	case x.dash:
+		return inPlaylist
+	}
+	return inMarkup
 }
 
 // contentOf is as what the text of the element called name is read. Of a feed
 // the identifiers and titles keep their bytes.
-func (x *xmlScanner) contentOf(name []byte) (kind, use) {
+func (x *xmlScanner) contentOf(src, name []byte, attrs attributeList) (kind, use) {
+	full := name
 	if i := bytes.LastIndexByte(name, ':'); i >= 0 {
 		name = name[i+1:]
 	}
 	if x.dash {
 		if dashText.has(name) {
-			return oneURL, mediaUse
+			return oneURL, playlistUse
 		}
 		return noValue, use{}
 	}
@@ -227,7 +254,12 @@ func (x *xmlScanner) contentOf(name []byte) (kind, use) {
 		return noValue, use{}
 	}
 	if x.feed {
-		return anyText, use{}
+		t := &placeTables[inFeed]
+		e := t.elements.id(full)
+		if e == 0 {
+			e = t.elements.id(name)
+		}
+		return anyText, t.use(e, t.attributes.id(textName), nil)
 	}
 	switch string(name) {
 	case "style":
@@ -236,14 +268,14 @@ func (x *xmlScanner) contentOf(name []byte) (kind, use) {
 		}
 	case "script":
 		if x.w.rw.skip&ContextScript == 0 {
-			return scriptText, scriptUse
+			return scriptText, placeTables[inMarkup].use(scriptElement, textAttribute, x.w.place(src, attrs, around{}, 0))
 		}
 	}
 	return noValue, use{}
 }
 
-// mediaUse is of what playlists name: players that are scripts fetch it.
-var mediaUse = use{least: WithCORS}
+// textName is what the table of places calls the text of an element.
+var textName = []byte("text")
 
 // Where a manifest of DASH has URLs (ISO/IEC 23009-1): the text of these elements
 // and these attributes.

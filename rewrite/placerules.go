@@ -1,0 +1,162 @@
+package rewrite
+
+// The table of places. To add one is to add a line.
+
+// context is the language that a place is part of.
+type context uint8
+
+const (
+	inMarkup context = iota // HTML, XHTML, SVG
+	inCSS
+	inScript // scripts and JSON
+	inFeed   // feeds, sitemaps and other XML
+	inManifest
+	inPlaylist
+	inHeader
+	numContexts
+)
+
+var contextNames = [numContexts]string{"HTML and SVG", "CSS", "scripts and JSON", "feeds and sitemaps", "web app manifests", "playlists", "headers"}
+
+// placeRule is a row of the table: names between spaces ("*" is any), and how
+// what stands there is fetched. Of the rows for an element and an attribute the
+// first whose condition holds counts.
+type placeRule struct {
+	in                   context
+	elements, attributes string
+	when                 *condition // nil: always
+	use                  use
+	spec                 string
+}
+
+var (
+	anywhere = use{}
+	withCORS = use{least: WithCORS}
+	atHome   = use{least: AtHome}
+	byScript = use{names: scriptName}
+	framed   = use{names: frameName}
+	referred = use{names: elementName}
+)
+
+// In markup an attribute of a lazy loader counts as what it will become (data-src
+// as src), and as something that a script takes up.
+var placeRules = []placeRule{
+	// The text of scripts.
+	{inMarkup, "script", "text", typed("importmap"), withCORS, "HTML: import maps, fetch a single module script"},
+	{inMarkup, "script", "text", typed("speculationrules"), atHome, "Speculation Rules: prerendering is same-origin"},
+	{inMarkup, "script", "text", typed("application/ld+json"), anywhere, "JSON-LD; search engines read it"},
+	{inMarkup, "script", "text", nil, byScript, "HTML: workers and service workers are same-origin; Fetch: request mode"},
+
+	// Only at home, with or without crossorigin.
+	{inMarkup, "link", "*", rel("manifest"), atHome, "Web App Manifest: processing; start_url and scope are relative to it"},
+	{inMarkup, "link", "*", rel("serviceworker"), atHome, "Service Workers: Start Register"},
+	{inMarkup, "link", "*", preloads("worker", "sharedworker", "serviceworker", "document", "frame", "iframe", "embed", "object"), atHome, "HTML: link type preload"},
+	// A crossorigin attribute. What is to be fetched with credentials needs more
+	// than a public host can say to all.
+	{inMarkup, "img video audio link script image feimage", "*", credentials, atHome, "HTML: CORS settings attributes; Fetch: CORS protocol and credentials"},
+	{inMarkup, "script", "src href xlink:href", typed("module"), withCORS, "HTML: fetch a single module script"},
+	{inMarkup, "link", "*", rel("modulepreload"), withCORS, "HTML: link type modulepreload"},
+	{inMarkup, "link script", "*", unreadable, atHome, "Subresource Integrity: is response eligible for integrity validation"},
+	{inMarkup, "img video audio link script image feimage", "*", crossorigin, withCORS, "HTML: CORS settings attributes; SVG 2: crossorigin"},
+
+	// Links and scripts.
+	{inMarkup, "link", "*", preloads("font", "fetch", "json"), withCORS, "HTML: link type preload; CSS Fonts: font fetching requirements"},
+	{inMarkup, "link", "*", preloads("track"), atHome, "HTML: start the track processing model"},
+	{inMarkup, "link", "*", rel("compression-dictionary"), withCORS, "Compression Dictionary Transport: link type"},
+	{inMarkup, "link", "*", nil, anywhere, "HTML: link types stylesheet, icon, preload, alternate, …"},
+	{inMarkup, "script", "src href xlink:href", classic, anywhere, "HTML: fetch a classic script"},
+	{inMarkup, "script", "src href xlink:href", nil, withCORS, "HTML: script, data blocks; a script fetches it"},
+	{inMarkup, "a area", "href xlink:href", has("download"), atHome, "HTML: downloading resources"},
+	{inMarkup, "a area", "href xlink:href", nil, anywhere, "HTML: following hyperlinks; the visitor goes there"},
+	{inMarkup, "base", "href", nil, atHome, "HTML: base; it is never replaced"},
+
+	// Pictures, sound and video.
+	{inMarkup, "img input bgsound", "src srcset", nil, anywhere, "HTML: updating the image data"},
+	{inMarkup, "source", "srcset", imgCredentials, atHome, "HTML: updating the image data, CORS settings attributes"},
+	{inMarkup, "source", "srcset", imgCrossorigin, withCORS, "HTML: updating the image data, CORS settings attributes"},
+	{inMarkup, "source", "srcset", nil, anywhere, "HTML: updating the image data"},
+	{inMarkup, "video", "poster", nil, anywhere, "HTML: poster frame"},
+	{inMarkup, "source track", "*", mediaCredentials, atHome, "HTML: CORS settings attributes; Fetch: CORS protocol and credentials"},
+	{inMarkup, "source track", "*", mediaCrossorigin, withCORS, "HTML: resource fetch algorithm, start the track processing model"},
+	{inMarkup, "track", "*", nil, atHome, "HTML: start the track processing model, same-origin fallback"},
+	{inMarkup, "video audio source", "src", nil, byScript, "HTML: resource fetch algorithm; a playlist is fetched by a script"},
+
+	// What is embedded as a document, and what submits or reports to a URL.
+	{inMarkup, "*", "cite longdesc profile", nil, anywhere, "HTML: following hyperlinks; the visitor goes there"},
+	{inMarkup, "*", "action formaction ping attributionsrc", nil, atHome, "HTML: form submission, hyperlink auditing"},
+	{inMarkup, "*", "manifest codebase classid archive", nil, atHome, "HTML: obsolete features"},
+	{inMarkup, "fencedframe portal", "src", nil, atHome, "Fenced Frame, Portals"},
+	{inMarkup, "iframe frame object embed", "*", nil, framed, "HTML: iframe, embed, object; same origin"},
+
+	// SVG.
+	{inMarkup, "image", "href xlink:href src", nil, anywhere, "SVG 2: image"},
+	{inMarkup, "feimage", "href xlink:href", nil, referred, "Filter Effects: feImage"},
+	{inMarkup, "font-face-uri", "href xlink:href", nil, withCORS, "CSS Fonts: font fetching requirements"},
+	{inMarkup, "use lineargradient radialgradient pattern filter textpath mpath tref glyphref altglyph cursor" +
+		" set animate animatecolor animatemotion animatetransform discard", "href xlink:href", nil, atHome, "SVG 2: fetching the document of a URL reference"},
+
+	// The rest.
+	{inMarkup, "*", "background lowsrc dynsrc icon", nil, anywhere, "HTML: rendering, obsolete features"},
+	{inMarkup, "meta", "content", nil, anywhere, "Open Graph, Twitter cards, shared declarative refresh steps"},
+	{inMarkup, "*", "*", nil, byScript, "data attributes, custom elements and frameworks: a script takes it up"},
+
+	{inCSS, "@import", "*", nil, anywhere, "CSS Cascade: @import; CSS Values: fetch a style resource"},
+	{inCSS, "@font-face", "*", nil, withCORS, "CSS Fonts: font fetching requirements"},
+	{inCSS, "*", "mask mask-image mask-border mask-border-source -webkit-mask -webkit-mask-image" +
+		" -webkit-mask-box-image -webkit-mask-box-image-source", nil, use{WithCORS, elementName}, "CSS Masking: mask-image, mask-border-source"},
+	{inCSS, "*", "shape-outside -webkit-shape-outside", nil, withCORS, "CSS Shapes: shapes from image"},
+	{inCSS, "*", "fill stroke marker marker-start marker-mid marker-end", nil, atHome, "SVG 2: fetching the document of a URL reference"},
+	{inCSS, "*", "filter backdrop-filter -webkit-filter -webkit-backdrop-filter", nil, atHome, "Filter Effects: filter"},
+	{inCSS, "*", "clip-path -webkit-clip-path", nil, atHome, "CSS Masking: clip-path"},
+	{inCSS, "*", "offset-path offset", nil, atHome, "Motion Path: offset-path"},
+	{inCSS, "*", "behavior -moz-binding", nil, atHome, "of old browsers"},
+	{inCSS, "*", "--*", nil, use{WithCORS, elementName}, "CSS Variables; nobody knows where it is used"},
+	{inCSS, "*", "*", nil, anywhere, "CSS Images: image values; CSS Values: fetch a style resource"},
+
+	{inScript, "*", "*", nil, byScript, "HTML: workers and service workers are same-origin; Fetch: request mode"},
+
+	{inFeed, "loc", "text", nil, atHome, "Sitemaps: loc is below the sitemap's own place"},
+	{inFeed, "image:loc video:loc", "text", nil, anywhere, "Sitemaps: extensions for images and video"},
+	{inFeed, "xhtml:link", "href", nil, atHome, "Sitemaps: the page's other languages"},
+	{inFeed, "*", "*", nil, anywhere, "RSS, Atom, oEmbed; a reader fetches it"},
+
+	{inManifest, "*", "start_url scope url action new_note_url", nil, atHome, "Web App Manifest: start_url, scope, shortcuts, share_target"},
+	{inManifest, "*", "src", nil, anywhere, "Image Resource: fetching image resources"},
+
+	{inPlaylist, "*", "*", nil, withCORS, "RFC 8216, ISO/IEC 23009-1; players that are scripts fetch it"},
+
+	{inHeader, "location content-location refresh", "*", nil, anywhere, "RFC 9110; the visitor goes there"},
+}
+
+// PlaceRule is a row of the table of places, for people.
+type PlaceRule struct {
+	// Context is the language: "HTML and SVG", "CSS", "scripts and JSON", "feeds
+	// and sitemaps", "web app manifests", "playlists", "headers". A Link header
+	// counts as a link element.
+	Context string
+	// Elements and Attributes are names between spaces, "*" for all others. In CSS
+	// they are at-rules and properties; "text" is what an element holds.
+	Elements, Attributes string
+	// When is a condition in words, empty for always.
+	When string
+	// Place is how what stands there is fetched, and Name, if not empty, says in
+	// words when the name of the file makes that a greater one.
+	Place Place
+	Name  string
+	// Spec names the standards that say so, with the titles of their sections.
+	Spec string
+}
+
+// Places is the table of places. Of the rows for an element and an attribute the
+// first one whose condition holds counts.
+func Places() []PlaceRule {
+	rules := make([]PlaceRule, 0, len(placeRules))
+	for _, r := range placeRules {
+		row := PlaceRule{contextNames[r.in], r.elements, r.attributes, "", r.use.least, r.use.names.text(), r.spec}
+		if r.when != nil {
+			row.When = r.when.text
+		}
+		rules = append(rules, row)
+	}
+	return rules
+}

@@ -1,0 +1,341 @@
+package rewrite
+
+import (
+	"bytes"
+	"strings"
+)
+
+// placed is what a condition of the table of places is about: an element's
+// attributes and what is around it.
+type placed struct {
+	src   []byte
+	attrs attributeList
+	around
+	// cors is the state of the element's own crossorigin attribute, plus one; 0 if
+	// it was not asked for yet.
+	cors crossoriginState
+}
+
+// crossorigin is the state of the element's own crossorigin attribute.
+func (p *placed) crossorigin() crossoriginState {
+	if p.cors == 0 {
+		p.cors = crossoriginOf(p.src, p.attrs) + 1
+	}
+	return p.cors - 1
+}
+
+// place notes at a depth what conditions are about. (What is given to a condition
+// would be allocated otherwise.)
+func (w *Writer) place(src []byte, l attributeList, a around, depth int) *placed {
+	p := &w.placed[depth]
+	*p = placed{src: src, attrs: l, around: a}
+	return p
+}
+
+// around is what the place of an element's URLs depends on besides the element.
+type around struct {
+	media crossoriginState // of the video or audio element before
+	img   crossoriginState // of the img element that a source element is for
+}
+
+// crossoriginState is the state of a crossorigin attribute (HTML standard, "CORS
+// settings attributes").
+type crossoriginState uint8
+
+const (
+	noCORS crossoriginState = iota
+	anonymous
+	useCredentials
+)
+
+func crossoriginOf(src []byte, l attributeList) crossoriginState {
+	i := l.index(src, "crossorigin")
+	switch {
+	case i < 0:
+		return noCORS
+	case equalFold(src[l[i].start:l[i].end], "use-credentials"):
+		return useCredentials
+	}
+	return anonymous
+}
+
+// condition says on which elements a rule of the table of places is for.
+type condition struct {
+	text  string
+	holds func(p *placed) bool
+}
+
+var (
+	crossorigin = &condition{"crossorigin", func(p *placed) bool {
+		return p.crossorigin() != noCORS
+	}}
+	credentials = &condition{"crossorigin=use-credentials", func(p *placed) bool {
+		return p.crossorigin() == useCredentials
+	}}
+	// unreadable is a response of which the digest cannot be taken if it is from
+	// elsewhere.
+	unreadable = &condition{"integrity without crossorigin", func(p *placed) bool {
+		return len(trimSpace(p.attrs.value(p.src, "integrity"))) > 0 && p.crossorigin() == noCORS
+	}}
+	mediaCrossorigin = &condition{"its video or audio has crossorigin", func(p *placed) bool {
+		return p.media != noCORS
+	}}
+	mediaCredentials = &condition{"its video or audio has crossorigin=use-credentials", func(p *placed) bool {
+		return p.media == useCredentials
+	}}
+	imgCrossorigin = &condition{"its img has crossorigin", func(p *placed) bool {
+		return p.img != noCORS
+	}}
+	imgCredentials = &condition{"its img has crossorigin=use-credentials", func(p *placed) bool {
+		return p.img == useCredentials
+	}}
+	// classic is a script element's type that makes it a classic script (HTML
+	// standard, "prepare the script element").
+	classic = &condition{"a classic script", func(p *placed) bool {
+		t := trimSpace(p.attrs.value(p.src, "type"))
+		return len(t) == 0 || scriptTypes.has(t)
+	}}
+)
+
+// scriptTypes are the JavaScript MIME type essence strings (MIME Sniffing, 4.6).
+var scriptTypes = newNames("application/ecmascript application/javascript application/x-ecmascript" +
+	" application/x-javascript text/ecmascript text/javascript text/javascript1.0 text/javascript1.1" +
+	" text/javascript1.2 text/javascript1.3 text/javascript1.4 text/javascript1.5 text/jscript" +
+	" text/livescript text/x-ecmascript text/x-javascript")
+
+// has is for elements that have the attribute, whatever its value.
+func has(attribute string) *condition {
+	return &condition{attribute, func(p *placed) bool { return p.attrs.index(p.src, attribute) >= 0 }}
+}
+
+// typed is for elements of this type.
+func typed(is string) *condition {
+	return &condition{"type=" + is, func(p *placed) bool {
+		return equalFold(trimSpace(p.attrs.value(p.src, "type")), is)
+	}}
+}
+
+// rel is for links of this type.
+func rel(is string) *condition {
+	return &condition{"rel=" + is, func(p *placed) bool { return p.hasRel(is) }}
+}
+
+// preloads is for links that fetch ahead what will be one of these.
+func preloads(destinations ...string) *condition {
+	return &condition{"rel=preload or prefetch, as=" + strings.Join(destinations, ", "), func(p *placed) bool {
+		as := trimSpace(p.attrs.value(p.src, "as"))
+		for _, d := range destinations {
+			if equalFold(as, d) {
+				return p.hasRel("preload") || p.hasRel("prefetch")
+			}
+		}
+		return false
+	}}
+}
+
+// hasRel reports whether a link is of this type, perhaps among others.
+func (p *placed) hasRel(is string) bool {
+	list := p.attrs.value(p.src, "rel")
+	for i := skipSpace(list, 0); i < len(list); i = skipSpace(list, i) {
+		start := i
+		i = indexSpace(list, i)
+		if equalFold(list[start:i], is) {
+			return true
+		}
+	}
+	return false
+}
+
+// placeTable is the rules of a context, by the numbers of elements and attributes;
+// 0 is for all others.
+type placeTable struct {
+	elements, attributes *names
+	rules                [][][]*placeRule
+}
+
+var placeTables = func() (tables [numContexts]placeTable) {
+	for c := range tables {
+		tables[c] = newPlaceTable(context(c))
+	}
+	return tables
+}()
+
+func newPlaceTable(c context) placeTable {
+	t := placeTable{elements: newNames(""), attributes: newNames("")}
+	each := func(list string, set *names) {
+		for name := range strings.FieldsSeq(list) {
+			if name != "*" {
+				set.add(name)
+			}
+		}
+	}
+	for i := range placeRules {
+		if r := &placeRules[i]; r.in == c {
+			each(r.elements, t.elements)
+			each(r.attributes, t.attributes)
+		}
+	}
+	t.rules = make([][][]*placeRule, len(t.elements.list))
+	for e := range t.rules {
+		t.rules[e] = make([][]*placeRule, len(t.attributes.list))
+		for a := range t.rules[e] {
+			for i := range placeRules {
+				if r := &placeRules[i]; r.in == c && t.elements.covers(r.elements, e) && t.attributes.covers(r.attributes, a) {
+					t.rules[e][a] = append(t.rules[e][a], r)
+				}
+			}
+		}
+	}
+	return t
+}
+
+// use is how what stands in an attribute of an element is fetched, by their
+// numbers.
+func (t *placeTable) use(element, attribute uint8, p *placed) use {
+	for _, r := range t.rules[element][attribute] {
+		if r.when == nil || r.when.holds(p) {
+			return r.use
+		}
+	}
+	return use{}
+}
+
+// attribute is how what the attribute called name, which is read as k, of an
+// element of this number is fetched.
+func (t *placeTable) attribute(element uint8, name []byte, k kind, p *placed) use {
+	if k == styleText {
+		return propertyUse(name) // but for style, which names properties itself
+	}
+	if a := t.attributes.id(name); a != 0 {
+		return t.use(element, a, p)
+	}
+	last := max(bytes.LastIndexByte(name, '-'), bytes.LastIndexByte(name, '_')) + 1
+	u := t.use(element, t.attributes.id(name[last:]), p)
+	if last > 0 && u.names == anyName {
+		u.names = scriptName
+	}
+	return u
+}
+
+// propertyUse is how what a declaration of this property names is fetched.
+func propertyUse(name []byte) use {
+	t := &placeTables[inCSS]
+	if len(name) > 1 && name[0] == '-' && name[1] == '-' {
+		return t.use(0, customProperty, nil)
+	}
+	return t.use(0, t.attributes.id(name), nil)
+}
+
+// ruleUse is how what stands in an at-rule is fetched.
+func ruleUse(name []byte) use {
+	t := &placeTables[inCSS]
+	return t.use(t.elements.id(name), 0, nil)
+}
+
+// useIn is how what stands in the attribute of the element is fetched, where that
+// depends on nothing else.
+func useIn(c context, element, attribute string) use {
+	t := &placeTables[c]
+	return t.use(t.elements.id([]byte(element)), t.attributes.id([]byte(attribute)), &placed{})
+}
+
+var (
+	// customProperty is the number of all custom properties.
+	customProperty = placeTables[inCSS].attributes.id([]byte("--*"))
+	// unknownUse is of properties with an escape in their name.
+	unknownUse  = placeTables[inCSS].use(0, customProperty, nil)
+	fontUse     = ruleUse([]byte("@font-face"))
+	importUse   = ruleUse([]byte("@import"))
+	scriptUse   = useIn(inScript, "", "")
+	playlistUse = useIn(inPlaylist, "", "")
+	baseUse     = useIn(inMarkup, "base", "href")
+	visited     = useIn(inHeader, "location", "")
+
+	// The numbers of elements and attributes.
+	linkElement   = placeTables[inMarkup].elements.id([]byte("link"))
+	scriptElement = placeTables[inMarkup].elements.id([]byte("script"))
+	textAttribute = placeTables[inMarkup].attributes.id([]byte("text"))
+)
+
+// maxAhead is how many tags are looked at for the img element that a source
+// element is for.
+const maxAhead = 16
+
+// maybeSourced is false if a name that begins with the letter c and is that long
+// is neither source nor track.
+func maybeSourced(c byte, length int) bool {
+	return length == len("source") && c|0x20 == 's' || length == len("track") && c|0x20 == 't'
+}
+
+// aroundOf is what is around the source or track element at pos, whose name ends
+// at nameEnd, media being the state of the last video or audio element. It
+// reports false if more input is needed to know.
+//
+// The img element of a picture comes after the source elements that are for it. As
+// much as may be held back of a tag is looked at; what is not known then is taken
+// to have crossorigin.
+func (w *Writer) aroundOf(src []byte, pos, nameEnd, n int, media crossoriginState, final bool, depth int) (a around, ok bool) {
+	name := src[pos+1 : nameEnd]
+	if equalFold(name, "track") {
+		return around{media: media}, true
+	}
+	if !equalFold(name, "source") {
+		return around{}, true
+	}
+	a.media = media
+	end := skipAttributes(src, nameEnd)
+	if end <= n || end-pos > w.rw.maxToken {
+		return a, true
+	}
+	stop := min(len(src), pos+w.rw.maxToken)
+	img, known := w.imgAhead(src[:stop], end, depth)
+	switch {
+	case known:
+		a.img = img
+	case final || stop < len(src):
+		a.img = anonymous
+	default:
+		return a, false
+	}
+	return a, true
+}
+
+// imgAhead is the state of the img element that follows at i after nothing but
+// text, comments and source elements, if it is known.
+func (w *Writer) imgAhead(src []byte, i, depth int) (state crossoriginState, known bool) {
+	for range maxAhead {
+		j := bytes.IndexByte(src[i:], '<')
+		if j < 0 || i+j+len("<!--") > len(src) {
+			return noCORS, false
+		}
+		i += j
+		if bytes.HasPrefix(src[i:], []byte("<!--")) {
+			end, ok := commentEnd(src, i+2)
+			if !ok {
+				return noCORS, false
+			}
+			i = end
+			continue
+		}
+		name := i + 1
+		if src[name] == '/' {
+			name++
+		}
+		nameEnd := tagNameEnd(src, name)
+		if nameEnd == len(src) {
+			return noCORS, false
+		}
+		switch {
+		case src[i+1] != '/' && equalFold(src[name:nameEnd], "img"):
+			attrs, end := readAttributes(w.attrs[depth][:0], src, nameEnd)
+			w.attrs[depth] = attrs
+			return crossoriginOf(src, attrs), end > 0
+		case !equalFold(src[name:nameEnd], "source"):
+			return noCORS, true
+		}
+		if i = skipAttributes(src, nameEnd); i < 0 {
+			return noCORS, false
+		}
+	}
+	return anonymous, true
+}

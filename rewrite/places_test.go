@@ -1,0 +1,276 @@
+package rewrite
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// resolvePlaced is resolveTest that names the place in the URL, and adds a query.
+func resolvePlaced(dst []byte, m Match) ([]byte, bool) {
+	at := len(dst)
+	dst, ok := resolveTest(dst, m)
+	if !ok {
+		return dst, false
+	}
+	path := string(dst[at+len(cdn)+1:])
+	return append(append(append(dst[:at], cdn...), "ach"[m.Place]), path+"?v="+"ach"[m.Place:m.Place+1]...), true
+}
+
+func withPlaces(c *Config) { c.Resolve = resolvePlaced }
+
+var placeOfURL = regexp.MustCompile(`cdn\.test\\?/m([ach])`)
+
+// placesIn are the places that URLs in the body stand in, each by a letter.
+func placesIn(t *testing.T, r *Rewriter, contentType, in string) string {
+	t.Helper()
+	p := sitePage
+	p.ContentType = contentType
+	var letters strings.Builder
+	for _, m := range placeOfURL.FindAllStringSubmatch(rewriteAll(t, r, p, in), -1) {
+		letters.WriteString(m[1])
+	}
+	return letters.String()
+}
+
+// Promise 4: "A page works as it did before". The places of a page's URLs: a is
+// anywhere, c with CORS, h at home.
+func TestPlaces(t *testing.T) {
+	r, known := newTest(t, withPlaces), newTest(t, withPlaces, withMemory)
+	for contentType, table := range map[string]string{
+		"text/html": placeRows, "text/css": cssPlaceRows, "application/json": jsonPlaceRows, "application/xml": feedPlaceRows,
+		"image/svg+xml": svgPlaceRows, "application/xhtml+xml": xhtmlPlaceRows, "application/manifest+json": manifestPlaceRows,
+		"application/dash+xml": dashRows,
+	} {
+		for _, c := range rows(table) {
+			for _, r := range []*Rewriter{r, known, known, known} {
+				if got := placesIn(t, r, contentType, c.in); got != c.out {
+					t.Errorf("%s %s: %q, want %q", contentType, c.in, got, c.out)
+				}
+			}
+		}
+	}
+}
+
+// playlistRows are of whole playlists, for a URL is a line of its own.
+var playlistRows = []row{
+	{expand.Replace("#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI=\"{U}k\"\r\n{U}a.ts\r\n# {U}a.ts\n../../../images/b.ts"), "ccc"},
+	{expand.Replace("\n{U}a.ts \n\n#EXT-X-MEDIA:NAME=\"URI={U}a\",URI=\"{U}a.m3u8?x#y\",X=URI={U}b\n"), "cc"},
+}
+
+func TestPlaylistPlaces(t *testing.T) {
+	r := newTest(t, withPlaces)
+	for _, c := range playlistRows {
+		if got := placesIn(t, r, "audio/mpegurl", c.in); got != c.out {
+			t.Errorf("%q: %q, want %q", c.in, got, c.out)
+		}
+	}
+}
+
+const dashRows = `
+<BaseURL>{U}a/b</BaseURL><x media="{U}$N$.m4s" y="{U}b"/> ==> cc
+<MPD xlink:href="{U}a?x=1&amp;y"><Title>{U}a</Title><Location> {U}a.mpd </Location></MPD> ==> cc
+`
+
+const placeRows = `
+// pictures
+<img src="{U}a.jpg" srcset="{U}a.jpg 1x, {U}b.svg 2x"> ==> aaa
+<img crossorigin src="{U}a.jpg" srcset="{U}a.jpg 1x"> ==> cc
+<img src="{U}a.jpg" CrossOrigin=Anonymous> ==> c
+<img src="{U}a.jpg" crossorigin=use-credentials data-src="{U}a.jpg"> ==> hh
+<input type=image src="{U}a.jpg"> ==> a
+<picture><source srcset="{U}a.webp"><img src="{U}a.jpg"></picture> ==> aa
+<picture><source srcset="{U}a.webp"><source srcset="{U}b.webp"> x <!-- <p> --><IMG src="{U}a.jpg" crossorigin></picture> ==> ccc
+<picture><source srcset="{U}a.webp"></source><img src="{U}a.jpg" crossorigin="use-credentials"></picture> ==> hh
+<picture><source srcset="{U}a.webp"></picture><img src="{U}a.jpg" crossorigin> ==> ac
+<video crossorigin></video><picture><source srcset="{U}a.webp"><img src="{U}a.jpg"></picture> ==> aa
+// sound and video
+<video src="{U}a.mp4" poster="{U}a.jpg"></video><audio src="{U}a.mp3"></audio> ==> aaa
+<video src="{U}a.mp4" poster="{U}a.jpg" crossorigin></video> ==> cc
+<video><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> ah
+<video crossorigin="anonymous"><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> cc
+<video crossorigin=use-credentials><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> hh
+<AUDIO CROSSORIGIN><SOURCE SRC="{U}a.mp3"></AUDIO><video><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> cah
+<video crossorigin><p>a plain paragraph of some length, so that whole blocks of text are passed over, as they are</p><source src="{U}a.mp4"></video> ==> c
+<video src="{U}a.m3u8"></video><video><source data-src="{U}a.mpd"></video><audio data-src="{U}a.mp3"> ==> cca
+<track src="{U}a.vtt"> ==> h
+// links
+<a href="{U}a.pdf">x</a><area href="{U}a.jpg"><a href="{U}a.zip"> ==> aaa
+<a href="{U}a.pdf" download="n.pdf">x</a><a download href="{U}a.jpg"><area download="" href="{U}a.jpg"> ==> hhh
+<a ping="{U}a" href="{U}a.jpg"> ==> ha
+<q cite="{U}a.html"></q><img longdesc="{U}a.html"> ==> aa
+// link elements
+<link rel=stylesheet href="{U}a.css"><link rel="shortcut icon" href="{U}a.svg"><link rel=apple-touch-icon href="{U}a.png"> ==> aaa
+<link rel=stylesheet href="{U}a.css" crossorigin> ==> c
+<link rel=stylesheet href="{U}a.css" integrity="sha384-x"> ==> h
+<link rel=stylesheet href="{U}a.css" integrity="sha384-x" crossorigin=anonymous><link rel=stylesheet href="{U}a.css" integrity=" "> ==> ca
+<link rel=manifest href="{U}a.webmanifest"><link rel="x MANIFEST" crossorigin href="{U}a.json"> ==> hh
+<link rel=modulepreload href="{U}a.js"><link rel=modulepreload integrity=x href="{U}a.js"> ==> cc
+<link rel=preload as=font href="{U}a.woff2" crossorigin><link rel=preload as=font href="{U}a.woff2"><link rel=prefetch as=fetch href="{U}a.json"> ==> ccc
+<link rel=preload as=image href="{U}a.jpg" imagesrcset="{U}a.jpg 1x"><link rel=preload as=script href="{U}a.js"><link rel=preload as=style href="{U}a.css"> ==> aaaa
+<link rel=preload as=track href="{U}a.vtt"><link rel=preload as=track href="{U}a.vtt" crossorigin><link rel=preload as=worker href="{U}a.js"> ==> hch
+<link rel=alternate href="{U}a.xml"><link rel=canonical href="{U}a.html"> ==> aa
+// scripts
+<script src="{U}a.js"></script><script src="{U}a.js" type="text/JavaScript"></script> ==> aa
+<script src="{U}a.js" type=module></script><script src="{U}a.js" crossorigin></script><script src="{U}a.js" type="text/babel"></script> ==> ccc
+<script src="{U}a.js" integrity=x></script><script src="{U}a.js" integrity=x crossorigin></script><script type=module src="{U}a.js" integrity=x></script> ==> hcc
+<script>new Worker("{U}w.js"); new SharedWorker("{U}w.js"); navigator.serviceWorker.register('{U}w.mjs'); location = "{U}x.html"</script> ==> hhhh
+<script>f("{U}a.jpg", "{U}a.JPG", "{U}a.mp4", "{U}a.css", "{U}a.svg", "{U}a.json", "{U}a.vtt", "{U}a.glb", "{U}a", "{U}a.pdf", "{U}a.m3u8", "{U}a.woff2")</script> ==> aaaacccccccc
+<script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=speculationrules>{"prefetch":[{"urls":["{U}a.jpg"]}]}</script> ==> ch
+<script type="application/ld+json">{"@id":"{U}a.pdf","image":"{U}a.jpg"}</script><script type="application/json">{"a":"{U}a.pdf"}</script> ==> aac
+<script>x = '<img src="{U}a.svg">'; y = "<track src='{U}a.vtt'>"; z = "a{mask:url({U}a.png)}"; v = "url({U}a.svg)"</script> ==> ahcc
+<a onclick="x('{U}a.js')"><p :src="'{U}a.json'"> ==> hc
+// data attributes, custom elements
+<div data-bg="{U}a.jpg" data-x="{U}a.json" data-lottie="{U}a.svg" data-y="{&quot;a&quot;:&quot;{U}a.js&quot;}" data-z="url({U}a.jpg)"> ==> accha
+<img data-src="{U}a.jpg" data-src="{U}a.svg"><img data-src="{U}a.svg" data-srcset="{U}a.webp 1x"><iframe data-src="{U}a.html"></iframe> ==> acah
+<img crossorigin data-src="{U}a.jpg"><model-viewer src="{U}a.glb" poster="{U}a.jpg"></model-viewer> ==> cca
+// documents
+<iframe src="{U}story.html"></iframe><iframe src="{U}x/story"></iframe><iframe src="{U}a.pdf"></iframe><iframe src="{U}a.svg"></iframe> ==> hhah
+<object data="{U}x.svg"></object><object data="{U}x.jpg"></object><embed src="{U}a.pdf"><embed src="{U}a.swf"><frame src="{U}a.htm"> ==> haahh
+<iframe srcdoc="<track src='{U}a.vtt'><img src='{U}a.jpg'>"></iframe> ==> ha
+<form action="{U}a"><button formaction="{U}a"><body background="{U}a.jpg"> ==> hha
+// SVG
+<svg><use href="{U}sprite.svg#i"/><use xlink:href="{U}sprite.svg#i"/><image href="{U}a.svg"/><image crossorigin href="{U}a.png"/></svg> ==> hhac
+<svg><linearGradient href="{U}a.svg#g"/><textPath href="{U}a.svg#g"/><mpath xlink:href="{U}a.svg#g"/><feImage href="{U}a.png"/><feImage href="{U}a.svg#e"/></svg> ==> hhhah
+<svg><a href="{U}a.pdf"/><a download href="{U}a.pdf"/><script href="{U}a.js"></script></svg> ==> aha
+<rect fill="url({U}a.svg#x)" filter="url({U}a.svg#f)" clip-path="url({U}a.svg#c)" mask="url({U}a.svg#m)" cursor="url({U}a.cur)"/> ==> hhhha
+// CSS
+<div style="filter:url({U}sprite.svg#f)"><div style="background:url({U}a.jpg);mask-image:url({U}a.png);--x:url({U}a.png)"> ==> hacc
+<style>@font-face{src:url({U}a.woff2)}a{background:url({U}a.png)}</style> ==> ca
+// meta
+<meta property="og:image" content="{U}a.jpg"><meta property="og:video" content="{U}a.m3u8"><meta http-equiv=refresh content="0; url={U}a.html"> ==> aaa
+`
+
+const cssPlaceRows = `
+@font-face{font-family:x;src:url({U}a.woff2) format("woff2"),url("{U}a.svg#f")} a{background:url({U}a.svg)} ==> cca
+@FONT-FACE /* x */ {SRC:url({U}a.woff2)}@media print{a{background:url({U}a.svg)}} ==> ca
+@font-face;a{background:url({U}a.svg)} ==> a
+@import "{U}a.css";@import url({U}a.css) screen;a{cursor:url({U}a.cur),auto;content:url({U}a.png);list-style:url({U}a.png);border-image:url({U}a.png)} ==> aaaaaa
+a{mask:url({U}a.svg);MASK-IMAGE:url({U}a.png);-webkit-mask:url({U}a.svg#m);-webkit-mask-box-image:url({U}a.png);shape-outside:url({U}a.png)} ==> cchcc
+a{mask-image:image-set("{U}a.png" 1x);background:image-set("{U}a.png" 1x)} ==> ca
+a{filter:url({U}a.svg#f) blur(1px);clip-path:url({U}a.svg#c);fill:url({U}a.svg#p);marker-end:url({U}a.svg#m);backdrop-filter:url({U}a.svg);offset-path:url({U}a.svg#o)} ==> hhhhhh
+:root{--a:url({U}a.png);--b:url({U}a.svg#m)} ==> ch
+a:hover{mask/**/:url({U}a.png)} .mask{background:url({U}a.png)} #filter a{background:url({U}a.png)} ==> caa
+a{m\61sk:url({U}a.png);b\61 ckground:url({U}a.png);color:red;background:url({U}a.png)} ==> cca
+a{mask:none;b{background:url({U}a.png)}} @supports (mask:url(x)){a{background:url({U}a.png)}} ==> aa
+a{color:red;mask:url({U}a.png} ==>
+`
+
+const jsonPlaceRows = `
+{"a":"{UJ}a.jpg","b":"{UJ}a.svg","c":"{UJ}a.vtt","d":"{UJ}a.html","e":"{UJ}a.mp3?x=.js","f":"{UJ}b.js#.jpg"} ==> acchah
+{"rendered":"<video><track src=\"{UJ}a.vtt\"><\/video><a href=\"{UJ}a.pdf\" download>x<\/a><img src=\"{UJ}a.svg\">"} ==> hha
+`
+
+const feedPlaceRows = `
+<urlset><url><loc>{U}doc.pdf</loc><image:image><image:loc>{U}a.jpg</image:loc></image:image><video:video><video:content_loc>{U}a.mp4</video:content_loc></video:video></url></urlset> ==> haa
+<sm:loc>{U}doc.pdf</sm:loc><xhtml:link rel="alternate" href="{U}doc.pdf"/> ==> hh
+<enclosure url="{U}a.pdf"/><link>{U}a.html</link><atom:link href="{U}a"/><media:content url="{U}a.m3u8"/> ==> aaaa
+<description><![CDATA[<img src="{U}a.jpg"><iframe src="{U}a.html"></iframe>]]></description> ==> ah
+`
+
+const svgPlaceRows = `
+<svg><use href="{U}a.svg#x"/><svg:use xlink:href="{U}a.svg#x"/><image href="{U}a.jpg"/><style>@font-face{src:url({U}a.woff)}a{filter:url({U}a.svg#f)}</style><script>"{U}a.js"</script></svg> ==> hhachh
+`
+
+const xhtmlPlaceRows = `
+<html><video crossorigin=""><source src="{U}a.mp4"/><track src="{U}a.vtt"/></video><picture><source srcset="{U}a.webp"/><img src="{U}a.jpg"/></picture></html> ==> ccaa
+<html><picture><source srcset="{U}a.webp"/><img src="{U}a.jpg" crossorigin=""/></picture><xhtml:a href="{U}a.pdf" download=""/></html> ==> cch
+`
+
+const manifestPlaceRows = `
+{"start_url":"/images/x","icons":[{"src":"../../../images/a.png"}],"name":"/images/a","screenshots":[{"src":"{UJ}a.png"}],"shortcuts":[{"url":"{UJ}a"}]} ==> haah
+`
+
+// A Link header says of its target what a link element does.
+func TestHeaderPlaces(t *testing.T) {
+	r := newTest(t, withPlaces)
+	for _, c := range rows(`
+<{U}a.jpg>; rel=preload; as=image; imagesrcset="{U}a.jpg 1x, {U}b.jpg 2x" ==> aaa
+<{U}a.woff2>; rel="preload"; as="font"; crossorigin, <{U}a.css>; rel=stylesheet ==> ca
+<{U}a.jpg>; crossorigin="use-credentials"; rel=x,<{U}a.js>;rel=modulepreload, <{U}a>; rel="x manifest" ==> hch
+<{U}a,b;c.jpg> ; rel=preload ; as=image ; nopush ; = ; x="\"," ; crossorigin ==> c
+`) {
+		got := ""
+		for _, m := range placeOfURL.FindAllStringSubmatch(r.HeaderLink(c.in, sitePage), -1) {
+			got += m[1]
+		}
+		if got != c.out {
+			t.Errorf("%s: %q, want %q", c.in, got, c.out)
+		}
+	}
+	for _, out := range []string{r.HeaderLocation("/images/a.html", sitePage), r.HeaderRefresh("0;url=/images/a.html", sitePage)} {
+		if !strings.Contains(out, cdn+"a") {
+			t.Errorf("a visitor does not follow to %s", out)
+		}
+	}
+}
+
+// The table says something of each of its rows, and each is reached.
+func TestPlacesTable(t *testing.T) {
+	rules := Places()
+	if len(rules) != len(placeRules) {
+		t.Fatalf("%d rules of %d", len(rules), len(placeRules))
+	}
+	for i, r := range rules {
+		switch {
+		case r.Context == "", r.Elements == "", r.Attributes == "", r.Spec == "":
+			t.Errorf("%+v is not whole", r)
+		case r.When != "" && placeRules[i].when == nil:
+			t.Errorf("%+v", r)
+		}
+		used := 0
+		for _, byElement := range placeTables[placeRules[i].in].rules {
+			for _, rules := range byElement {
+				at := slices.Index(rules, &placeRules[i])
+				if at >= 0 && !slices.ContainsFunc(rules[:at], func(r *placeRule) bool { return r.when == nil }) {
+					used++
+				}
+			}
+		}
+		if used == 0 {
+			t.Errorf("%+v is never reached", r)
+		}
+	}
+}
+
+// "The original query stays first": a query of the replacement goes behind one
+// that is there, before a fragment, in each spelling.
+func TestQueries(t *testing.T) {
+	r := newTest(t, func(c *Config) {
+		c.Resolve = func(dst []byte, m Match) ([]byte, bool) {
+			dst, ok := resolveTest(dst, m)
+			return append(dst, "?v=1/2"...), ok
+		}
+	})
+	known := newTest(t, func(c *Config) { c.Resolve = r.resolve }, withMemory)
+	for contentType, table := range map[string]string{
+		"text/html": `
+<img src="{U}a.jpg"> ==> <img src="{C}a.jpg?v=1/2">
+<img src="{U}a.jpg?ver=3"> ==> <img src="{C}a.jpg?ver=3&amp;v=1/2">
+<img src={U}a.jpg?ver=3> ==> <img src={C}a.jpg?ver=3&amp;v=1/2>
+<img src="{U}a.jpg?"> ==> <img src="{C}a.jpg?v=1/2">
+<img src=" {U}a.jpg?a=b&amp;c&#038;d&e=?&quot;#x?y "> ==> <img src=" {C}a.jpg?a=b&amp;c&#038;d&e=?&quot;&amp;v=1/2#x?y ">
+<img src="{U}a.jpg?a&amp;#x"> ==> <img src="{C}a.jpg?a&amp;v=1/2#x">
+<img src="{U}a.jpg#x?y"> ==> <img src="{C}a.jpg?v=1/2#x?y">
+<img src="{UE}a.jpg?x"> ==> <img src="{CE}a.jpg?x&amp;v=1&#x2F;2">
+<img srcset="{U}a.jpg?ver=3 1x, {U}b.jpg?x,y#z 2x, {U}c.jpg?"> ==> <img srcset="{C}a.jpg?ver=3&amp;v=1/2 1x, {C}b.jpg?x,y&amp;v=1/2#z 2x, {C}c.jpg?v=1/2">
+<p style="background:url({U}a.jpg?ver=3), url(&quot;{U}b.jpg?#x&quot;)"> ==> <p style="background:url({C}a.jpg?ver=3&amp;v=1/2), url(&quot;{C}b.jpg?v=1/2#x&quot;)">
+<div data-x="{&quot;u&quot;:&quot;{UJ}a.jpg?a\u0026b&quot;}"> ==> <div data-x="{&quot;u&quot;:&quot;{CJ}a.jpg?a\u0026b&amp;v=1\/2&quot;}">
+<script>a = "{UJ}a.jpg?ver=3"; b = '<img src="{U}a.jpg?ver=3">'</script> ==> <script>a = "{CJ}a.jpg?ver=3&v=1\/2"; b = '<img src="{C}a.jpg?ver=3&amp;v=1/2">'</script>
+`,
+		"application/json": `{"a":"{UJ}a.jpg?x\u0026y#z","b":"<img src=\"{UJ}a.jpg?x\">"} ==> {"a":"{CJ}a.jpg?x\u0026y&v=1\/2#z","b":"<img src=\"{CJ}a.jpg?x&amp;v=1\/2\">"}`,
+		"text/css":         `a{background:url({U}a.jpg?x)}b{background:url("{U}a.jpg?\28#x")} ==> a{background:url({C}a.jpg?x&v=1/2)}b{background:url("{C}a.jpg?\28&v=1/2#x")}`,
+		"application/xml":  `<url>{U}a.jpg?x</url><url><![CDATA[{U}a.jpg?x]]></url><x url='{U}a.jpg?x&amp;y'/> ==> <url>{C}a.jpg?x&amp;v=1/2</url><url><![CDATA[{C}a.jpg?x&v=1/2]]></url><x url='{C}a.jpg?x&amp;y&amp;v=1/2'/>`,
+	} {
+		p := sitePage
+		p.ContentType = contentType
+		runRows(t, r, p, rows(table))
+		for range 3 {
+			runRows(t, known, p, rows(table))
+		}
+	}
+	if got, want := r.HeaderLocation("/images/a.jpg?x#y", sitePage), "https://cdn.test/m1/a.jpg?x&v=1/2#y"; got != want {
+		t.Errorf("a header becomes %s, want %s", got, want)
+	}
+}
