@@ -72,7 +72,7 @@ func (e *Engine) trashDeparted(all []departed) error {
 func (e *Engine) withoutWithheld(all []departed) []departed {
 	outside := 0
 	for _, d := range all {
-		if !d.s.inRequest {
+		if !d.s.meant() {
 			outside++
 		}
 	}
@@ -81,7 +81,7 @@ func (e *Engine) withoutWithheld(all []departed) []departed {
 	}
 	passed := all[:0]
 	for _, d := range all {
-		if d.s.inRequest {
+		if d.s.meant() {
 			passed = append(passed, d)
 			continue
 		}
@@ -165,6 +165,9 @@ func (e *Engine) deleteNames(names []string) error {
 // deleteDir deletes what the bucket holds below a directory that is gone,
 // except files that are there (again).
 func (e *Engine) deleteDir(s snapshot) {
+	if len(e.followed([]snapshot{s})) == 0 {
+		return
+	}
 	if !e.passOn(s) {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))
 		e.queue.settled(s, time.Now(), func(bool) {})
@@ -188,7 +191,7 @@ func (e *Engine) deleteDir(s snapshot) {
 // withholdsBelow withholds the deletes of what was below a directory that went
 // outside a request, if that is too much, and reports whether it did.
 func (e *Engine) withholdsBelow(s snapshot) (bool, error) {
-	if s.inRequest {
+	if s.meant() {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)

@@ -58,6 +58,16 @@ type item struct {
 	wrote      bool      // content may have changed (else only times, mode or marks)
 	inRequest  bool      // it changed while a request ran that may write
 
+	// movedTo is the key that the file or directory was renamed to, seen with
+	// change movedAt, 0 if it was not. While move is set the item waits for
+	// others, followed says that it need not do so again; arrivals are of those
+	// that wait for this one.
+	movedTo  string
+	movedAt  uint64
+	followed bool
+	move     *move
+	arrivals []arrival
+
 	// listed is the object that a reconcile found; misplaced names an object
 	// of the other class that must go once this one is committed.
 	listed    *bucket.Info
@@ -119,6 +129,7 @@ type snapshot struct {
 	*item
 	gen                     uint64
 	fresh, wrote, inRequest bool
+	moved                   bool
 	rewritten               bool
 	gone, told              bool
 	background, elsewhere   bool
@@ -130,7 +141,7 @@ type snapshot struct {
 func (it *item) snapshot() snapshot {
 	return snapshot{
 		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
-		rewritten: it.rewritten, gone: it.gone, told: it.told, background: it.background,
+		moved: it.movedAt != 0, rewritten: it.rewritten, gone: it.gone, told: it.told, background: it.background,
 		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version,
 	}
 }

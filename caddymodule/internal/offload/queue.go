@@ -131,9 +131,12 @@ func (q *queue) freeBackground() {
 }
 
 // schedule sets when an item is due, unless it is being worked on: then that
-// work looks again when it ends.
+// work looks again when it ends; or it waits for the end of a move.
 func (q *queue) schedule(it *item, due time.Time) {
 	it.due = due
+	if it.move != nil {
+		return // endMove comes
+	}
 	h := q.heapOf(it)
 	switch {
 	case it.heapIndex >= 0:
@@ -190,6 +193,10 @@ func (q *queue) settled(s snapshot, now time.Time, note func(latest bool)) {
 	it.unannounced = false
 	q.unhear(it, s.gen)
 	q.satisfy(it, s.gen, nil)
+	q.arrived(it, s.gen, now)
+	if it.movedAt <= s.gen {
+		it.movedTo, it.movedAt = "", 0
+	}
 	if it.gen == s.gen {
 		q.remove(it)
 		return
@@ -232,6 +239,7 @@ func (q *queue) refused(s snapshot, err error, now time.Time) {
 	longest := retryMax
 	if s.item.attempts+1 >= refusals {
 		q.satisfy(s.item, s.item.gen, nil)
+		q.arrived(s.item, s.item.gen, now) // it stays on disk, as it would without the bucket
 		longest = refusedMax
 	}
 	q.retryLater(s.item, err, longest, now)

@@ -52,7 +52,7 @@ func (e *Engine) disposal(s snapshot) disposal {
 	switch {
 	case e.cfg.Deletes == DeletesNever:
 		return keepIt
-	case s.inRequest:
+	case s.meant():
 		return deleteIt
 	case e.cfg.Deletes == DeletesDuringRequests || (s.kind == aFile && !s.told):
 		return keepIt
@@ -127,7 +127,7 @@ func (q *queue) unattendedLen() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if it.kind == aFile && it.told && !it.inRequest && it.scheduled() {
+		if it.kind == aFile && it.told && !it.inRequest && it.movedAt == 0 && it.scheduled() {
 			n++
 		}
 	}

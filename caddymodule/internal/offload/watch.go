@@ -69,6 +69,7 @@ func (e *Engine) handle(events []watch.Event) {
 	for _, ev := range events {
 		e.change(ev, during, now)
 	}
+	e.followMoves(events)
 }
 
 // htaccess is the file that makes what lies below it private.
@@ -134,9 +135,9 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	due := now.Add(settle)
 	switch ev.Op {
 	case watch.Wrote:
-		it.closed, it.gone, it.told, it.wrote = true, false, false, true
+		it.closed, it.gone, it.told, it.wrote, it.move = true, false, false, true, nil
 	case watch.Writing:
-		it.gone, it.told, it.wrote = false, false, true
+		it.gone, it.told, it.wrote, it.move = false, false, true, nil
 		due = now.Add(writingFor)
 		if !isNew && it.scheduled() {
 			// A large file comes in thousands of writes: none of them is worth

@@ -53,6 +53,23 @@ func (b *batch) file(root int, path []byte, op Op, created bool) {
 	b.events = append(b.events, Event{Root: root, Path: p, Op: op, Created: created})
 }
 
+// fileMoved adds that a file was renamed to another path; to "" is unknown.
+func (b *batch) fileMoved(root int, path string, toRoot int, to string) {
+	b.file(root, []byte(path), Gone, false)
+	if to == "" {
+		return
+	}
+	ev := &b.events[b.index[root][path]]
+	ev.ToRoot, ev.To = toRoot, to
+}
+
+// dirMoved adds that a directory was renamed to another path; to "" is unknown.
+func (b *batch) dirMoved(root int, path string, toRoot int, to string) {
+	b.dir(root, path, DirGone)
+	ev := &b.events[len(b.events)-1]
+	ev.ToRoot, ev.To = toRoot, to
+}
+
 // dir adds a DirGone or Rescan.
 func (b *batch) dir(root int, path string, op Op) {
 	b.makeRoom()

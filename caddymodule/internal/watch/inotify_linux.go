@@ -172,6 +172,7 @@ func (s *inotifySource) collect(ctx context.Context, out *batch) error {
 		}
 		remaining -= n
 	}
+	s.tree.left(out)
 	if s.tree.overflowed || s.tree.incomplete {
 		if err := s.rewalk(ctx, out); err != nil {
 			return err

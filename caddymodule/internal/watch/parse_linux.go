@@ -12,7 +12,9 @@ import (
 type rawEvent struct {
 	wd   int32
 	mask uint32
-	name []byte
+	// cookie is the same in both events of a rename, and in no other.
+	cookie uint32
+	name   []byte
 }
 
 func (e rawEvent) has(mask uint32) bool { return e.mask&mask != 0 }
@@ -25,6 +27,7 @@ func nextEvent(buf []byte) (ev rawEvent, rest []byte, ok bool) {
 	}
 	ev.wd = int32(binary.NativeEndian.Uint32(buf))
 	ev.mask = binary.NativeEndian.Uint32(buf[4:])
+	ev.cookie = binary.NativeEndian.Uint32(buf[8:])
 	nameLen := uint64(binary.NativeEndian.Uint32(buf[12:]))
 	buf = buf[unix.SizeofInotifyEvent:]
 	if nameLen > uint64(len(buf)) {

@@ -62,6 +62,7 @@ type tree struct {
 	overflowed bool
 	// incomplete: for lack of something some directory was not looked at.
 	incomplete bool
+	leaving    []leaving
 
 	stack   []visit
 	subdirs []string
@@ -126,6 +127,9 @@ func (t *tree) apply(ctx context.Context, ev rawEvent, out *batch) error {
 		t.overflowed = true
 		return nil
 	}
+	if len(t.leaving) > 0 && len(ev.name) > 0 {
+		t.reused(ev, out)
+	}
 	n := t.byWD[ev.wd]
 	switch {
 	case n == nil:
@@ -139,10 +143,13 @@ func (t *tree) apply(ctx context.Context, ev rawEvent, out *batch) error {
 		return nil
 	case ev.has(unix.IN_ISDIR):
 		return t.applyDir(ctx, n, string(ev.name), ev, out)
-	case ev.has(unix.IN_DELETE | unix.IN_MOVED_FROM):
+	case ev.has(unix.IN_MOVED_FROM):
+		t.leaves(ev, n.root, string(appendPath(t.pathBuf[:0], n, string(ev.name))), Gone, out)
+	case ev.has(unix.IN_DELETE):
 		t.file(n, ev.name, Gone, false, out)
 	case ev.has(unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO):
 		t.file(n, ev.name, Wrote, false, out)
+		t.arrives(ev, n.root, t.pathBuf, out)
 	case ev.has(unix.IN_CREATE):
 		t.file(n, ev.name, Writing, true, out)
 	case ev.has(unix.IN_MODIFY):
@@ -160,15 +167,22 @@ func (t *tree) applyDir(ctx context.Context, n *node, name string, ev rawEvent, 
 		return nil
 	}
 	child := n.children[name]
-	if ev.has(unix.IN_DELETE | unix.IN_MOVED_FROM) {
+	switch {
+	case ev.has(unix.IN_DELETE):
 		t.detach(child)
 		child = nil
 		out.dir(n.root, path, DirGone)
+	case ev.has(unix.IN_MOVED_FROM):
+		t.detach(child)
+		child = nil
+		t.leaves(ev, n.root, path, DirGone, out)
 	}
 	if child != nil && ev.has(unix.IN_ATTRIB) {
 		return nil // without a child, its mode may have kept us out until now
 	}
-	return t.walk(ctx, visit{root: n.root, parent: n, name: name, ifNew: true}, out)
+	err := t.walk(ctx, visit{root: n.root, parent: n, name: name, ifNew: true}, out)
+	t.arrives(ev, n.root, []byte(path), out)
+	return err
 }
 
 // unwatched: the kernel dropped the watch of n. If the directory was removed,

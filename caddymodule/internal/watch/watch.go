@@ -61,7 +61,7 @@ func (op Op) String() string {
 //
 // Within a batch there is one event per path: Op is that of the last change,
 // except that Touched never replaces another Op, and Created is that of the
-// first. DirGone and Rescan are never merged, nor is anything merged across
+// first, To that of the last rename. DirGone and Rescan are never merged, nor is anything merged across
 // them.
 type Event struct {
 	// Root is the index of the root in Config.Roots.
@@ -76,6 +76,13 @@ type Event struct {
 	// because that may have replaced a file. With Gone it means that the file
 	// came and went within the batch: who never heard of it can forget it.
 	Created bool
+	// To, with Gone and DirGone, is the path below the root ToRoot to which it
+	// was renamed last: it was moved, not removed. Of a file To has its event in
+	// this batch or the one before; of a directory, all that is in it has. "": it
+	// was removed, or it is not known where it went (out of the roots, to a
+	// directory so new that it is not watched yet, or when scanning).
+	To     string
+	ToRoot int
 }
 
 // Watcher delivers changes until it is closed.
