@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
@@ -50,10 +51,12 @@ func inspect(site *media.Site, key string, body io.Reader, class func(key string
 		// Its scripts and frames are of its own origin, whatever it names.
 		return media.PlaceAtHome
 	}
-	place := media.PlaceAnywhere
+	place, left := media.PlaceAnywhere, maxNamedParts
 	err := rewrite.References(contentType, body, func(url []byte, stands rewrite.Place) bool {
-		switch named, file := site.Names(key, url); {
-		case named == media.NamedAtHome, named == media.NamedFile && !followsFrom(file, class):
+		named, file := site.Names(key, url)
+		left -= 1 + strings.Count(file, "/")
+		switch {
+		case named == media.NamedAtHome, left < 0, named == media.NamedFile && !mayBeNamed(file, class):
 			place = media.PlaceAtHome
 		case named == media.NamedFile:
 			place = max(place, media.Place(stands))
@@ -66,12 +69,16 @@ func inspect(site *media.Site, key string, body io.Reader, class func(key string
 	return place
 }
 
-// followsFrom reports whether a file may be named by one that is used from the
+// maxNamedParts is how many parts the keys may have together that a file names: for
+// the class of each one the directories on the way to it are looked at.
+const maxNamedParts = 1 << 17
+
+// mayBeNamed reports whether a file may be named by one that is used from the
 // public URL: it is there too, and none of those that are looked through
 // themselves, or what they name would have to be looked for here as well. (An SVG
 // picture names nothing that is loaded where it stands as a picture, and in other
 // places it is to be used at home.)
-func followsFrom(key string, class func(key string) media.Class) bool {
+func mayBeNamed(key string, class func(key string) media.Class) bool {
 	t := media.NamingType(key)
 	return (t == "" || t == svgType) && class(key) == media.Public
 }

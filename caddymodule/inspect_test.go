@@ -64,6 +64,11 @@ func TestInspect(t *testing.T) {
 			}
 		})
 	}
+	looks := 0
+	counted := func(string) media.Class { looks++; return media.Public }
+	if got := inspect(site, "x.m3u8", strings.NewReader(strings.Repeat("a/b/c/d.ts\n", maxNamedParts)), counted); got != atHome || looks > maxNamedParts/4 {
+		t.Errorf("a file with too many names: %s after %d looks", got, looks)
+	}
 	if got := inspect(site, "x.css", iotest.ErrReader(errors.New("broken")), class); got != atHome {
 		t.Errorf("a file that cannot be read: %s", got)
 	}

@@ -70,7 +70,9 @@ type Handler struct {
 
 	// How a media file is served that is in the bucket but not on disk:
 	// `proxy` streams it, `redirect` sends the client to the public URL,
-	// `presign` sends it to a URL that expires. Default: `proxy`.
+	// `presign` sends it to a URL that expires. A file that names others, as a
+	// style sheet, is streamed where its URLs would lead elsewhere from there.
+	// Default: `proxy`.
 	Serve string `json:"serve,omitempty"`
 
 	// How long a presigned URL is valid, at most 7 days. Default: `15m`.
