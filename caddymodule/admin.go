@@ -37,6 +37,7 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return append(a.trashRoutes(),
 		caddy.AdminRoute{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)},
 		caddy.AdminRoute{Pattern: restorePath, Handler: caddy.AdminHandlerFunc(a.restore)},
+		caddy.AdminRoute{Pattern: adoptPath, Handler: caddy.AdminHandlerFunc(a.adopt)},
 	)
 }
 

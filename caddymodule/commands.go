@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -17,7 +18,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "media-offload",
-		Usage: "status|restore|trash [--address <interface>] [--config <path>] [--adapter <name>]",
+		Usage: "status|restore|trash|adopt [--address <interface>] [--config <path>] [--adapter <name>]",
 		Short: "Tells about the media offload of a running Caddy, and brings files back",
 		Long: `
 Speaks to a running Caddy through its admin API.
@@ -35,7 +36,7 @@ since the start, for each site. The exit code is 1 if a bucket does not answer.
 			}
 			status.Flags().Bool("json", false, "Print what the admin API says")
 			adminFlags(status)
-			cmd.AddCommand(status, restoreCommand(), trashCommand())
+			cmd.AddCommand(status, restoreCommand(), trashCommand(), adoptCommand())
 		},
 	})
 }
@@ -45,6 +46,19 @@ func adminFlags(command *cobra.Command) {
 	command.Flags().StringP("address", "", "", "The address of the admin API, if it is not in the config")
 	command.Flags().StringP("config", "c", "", "The config file, to find the admin API by")
 	command.Flags().StringP("adapter", "a", "", "The config adapter of that file")
+}
+
+// siteFlag adds the flag that names one site.
+func siteFlag(command *cobra.Command) {
+	command.Flags().StringP("site", "", "", "Only this site, as `media-offload status` names it")
+}
+
+// siteQuery returns the query that names it.
+func siteQuery(flags caddycmd.Flags) string {
+	if site := flags.String("site"); site != "" {
+		return "?site=" + url.QueryEscape(site)
+	}
+	return ""
 }
 
 // askAdmin sends a request to the admin API of the running Caddy.

@@ -118,6 +118,10 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 		log: log, bucket: store.String(), dir: bucket.Dir(s.Bucket.URL), idle: make(chan struct{}),
 		prefixes: []string{prefix + s.Bucket.PublicPrefix, prefix + s.Bucket.PrivatePrefix, prefix + s.Bucket.ControlPrefix},
 	}
+	look := time.Minute
+	if e.dir != "" {
+		look = time.Second // that costs a directory nothing, and mounts come and go
+	}
 	e.engine, err = offload.New(offload.Config{
 		Site:          site,
 		Store:         store,
@@ -129,6 +133,7 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 		Deletes:       offload.DeletePolicy(s.Deletes),
 		Trash:         time.Duration(s.Trash),
 		IndexSize:     s.IndexSize,
+		Look:          look,
 		CacheControl:  cache.value,
 		Inspector:     inspector,
 		Logger:        logger,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -80,17 +79,13 @@ already is not copied again.
 		Args: cobra.NoArgs,
 		RunE: caddycmd.WrapCommandFuncForCobra(cmdRestore),
 	}
-	command.Flags().StringP("site", "", "", "Only this site, as `media-offload status` names it")
+	siteFlag(command)
 	adminFlags(command)
 	return command
 }
 
 func cmdRestore(flags caddycmd.Flags) (int, error) {
-	uri := restorePath
-	if site := flags.String("site"); site != "" {
-		uri += "?site=" + url.QueryEscape(site)
-	}
-	response, err := askAdmin(flags, http.MethodPost, uri)
+	response, err := askAdmin(flags, http.MethodPost, restorePath+siteQuery(flags))
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -38,6 +39,8 @@ type dirStore struct {
 	dir string
 	log *slog.Logger
 
+	admit Admission // nil: any place will do
+
 	// current is the directory as last opened; nil before the first use.
 	current atomic.Pointer[openedDir]
 	// opening lets one caller at a time open it. A channel, not a mutex,
@@ -63,7 +66,7 @@ type openedDir struct {
 // 0755) if its parent exists. A directory that has files but no mark of ours
 // (a file named .media-offload, which may be empty) is not used: all methods
 // return [ErrNoBucket] with advice. When another file system is mounted over
-// the directory later, the next call uses that one.
+// the directory later, the next call uses that one, if Admit lets it.
 //
 // Several processes may share the directory, also over NFS with working locks
 // (NFSv4, EFS), if they run as the same user. A call waits as long as the
@@ -105,6 +108,9 @@ func (d *dirStore) Close() error {
 	return nil
 }
 
+// Admit implements Store.
+func (d *dirStore) Admit(check Admission) { d.admit = check }
+
 // PresignGet implements Store: files have no such thing.
 func (d *dirStore) PresignGet(context.Context, string, time.Duration) (string, error) {
 	return "", fmt.Errorf("presigning a URL of %s: %w", d, ErrUnsupported)
@@ -129,7 +135,7 @@ func (d *dirStore) open(ctx context.Context) (*os.Root, error) {
 	if opened := d.stillThere(); opened != nil {
 		return opened.root, nil
 	}
-	opened, err := openBucketDir(d.dir)
+	opened, err := d.openAdmitted()
 	if err != nil {
 		return nil, err
 	}
@@ -153,23 +159,58 @@ func (d *dirStore) stillThere() *openedDir {
 	return opened
 }
 
-func openBucketDir(dir string) (*openedDir, error) {
-	if err := makeBucketDir(dir); err != nil {
-		return nil, err
+// openAdmitted opens the directory, makes it if there is none, and has it
+// admitted before anything is written.
+func (d *dirStore) openAdmitted() (*openedDir, error) {
+	root, err := os.OpenRoot(d.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := d.admitFresh(); err != nil {
+			return nil, err
+		}
+		if err := makeBucketDir(d.dir); err != nil {
+			return nil, err
+		}
+		root, err = os.OpenRoot(d.dir)
 	}
-	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, dirError("opening", dir, err)
+		return nil, dirError("opening", d.dir, err)
 	}
 	info, err := root.Stat(".")
 	if err == nil {
-		err = markBucketDir(root, dir)
+		err = d.enter(root)
 	}
 	if err != nil {
 		_ = root.Close()
-		return nil, dirError("opening", dir, err)
+		return nil, dirError("opening", d.dir, err)
 	}
 	return &openedDir{root: root, info: info}, nil
+}
+
+func (d *dirStore) admitFresh() error {
+	if d.admit == nil {
+		return nil
+	}
+	return d.admit(true, nil)
+}
+
+// admitUsed has a directory admitted that is a bucket.
+func (d *dirStore) admitUsed(root *os.Root) error {
+	if d.admit == nil {
+		return nil
+	}
+	return d.admit(false, func(key string, limit int64) ([]byte, error) { return readSmall(root, key, limit) })
+}
+
+func readSmall(root *os.Root, key string, limit int64) ([]byte, error) {
+	f, info, err := openRegular(root, key)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", key, info.Size(), limit)
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // makeBucketDir creates dir, but never its parents: a wrong path or a disk
@@ -188,11 +229,14 @@ func makeBucketDir(dir string) error {
 	return dirError("creating", dir, err)
 }
 
-// markBucketDir makes sure that root is a bucket: it has the mark, or is empty
-// and gets it.
-func markBucketDir(root *os.Root, dir string) error {
+// enter makes sure that root is a bucket that may be used: it has the mark, or is
+// empty and gets it.
+func (d *dirStore) enter(root *os.Root) error {
 	_, err := root.Lstat(dirMark)
 	if err == nil {
+		if err := d.admitUsed(root); err != nil {
+			return err
+		}
 		return makeLayout(root)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -202,8 +246,11 @@ func markBucketDir(root *os.Root, dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := d.admitFresh(); err != nil {
+		return err
+	}
 	if !empty {
-		return fmt.Errorf("%w: %s has files but is not marked as a bucket: if its files are to be the bucket's objects, create an empty file %s in it, else choose an empty directory", ErrNoBucket, dir, dirMark)
+		return fmt.Errorf("%w: %s has files but is not marked as a bucket: if its files are to be the bucket's objects, create an empty file %s in it, else choose an empty directory", ErrNoBucket, d.dir, dirMark)
 	}
 	if err := makeLayout(root); err != nil {
 		return err

@@ -345,6 +345,9 @@ func (f *Faulty) Probe(ctx context.Context, prefix string, closed ...string) (Ca
 	return caps, fault.or(err)
 }
 
+// Admit implements Store. The check is no call of it: it has no faults.
+func (f *Faulty) Admit(check Admission) { f.inner.Admit(check) }
+
 // String implements Store.
 func (f *Faulty) String() string { return f.inner.String() }
 

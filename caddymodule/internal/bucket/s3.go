@@ -289,6 +289,9 @@ func (e *credentialsError) Unwrap() []error { return []error{ErrDenied, e.cause}
 // String implements Store.
 func (s *s3Store) String() string { return "s3://" + s.cfg.Bucket + " at " + s.where }
 
+// Admit implements Store: a name leads to one bucket.
+func (s *s3Store) Admit(Admission) {}
+
 // Close implements Store.
 func (s *s3Store) Close() error {
 	s.http.transport.CloseIdleConnections()

@@ -84,6 +84,12 @@ type Store interface {
 	// what to do.
 	Probe(ctx context.Context, prefix string, closed ...string) (Capabilities, error)
 
+	// Admit has check asked before a place is used as the bucket: a directory the
+	// first time, and whenever another one has taken its place, because something
+	// was mounted or unmounted there. An S3 bucket does not change so. It is to be
+	// called once, before anything else.
+	Admit(check Admission)
+
 	// String names the store for people, without secrets: "s3://photos at
 	// https://s3.example.com".
 	String() string
@@ -91,6 +97,12 @@ type Store interface {
 	// Close releases connections. No method may be called after it.
 	Close() error
 }
+
+// Admission decides whether a place may be used as the bucket; an error of its own
+// is what the call that needed the place returns. fresh: there is no bucket yet,
+// and one would be made. Otherwise read returns the content of a small object, or
+// ErrNotFound. It must not call the store.
+type Admission func(fresh bool, read func(key string, limit int64) ([]byte, error)) error
 
 // PutOptions says how an object is stored.
 type PutOptions struct {

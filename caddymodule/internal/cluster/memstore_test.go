@@ -308,6 +308,8 @@ func (l *link) PresignGet(context.Context, string, time.Duration) (string, error
 	return "", bucket.ErrUnsupported
 }
 
+func (l *link) Admit(bucket.Admission) {}
+
 func (l *link) AbortUploads(context.Context, string, time.Duration) (int, error) { return 0, nil }
 
 func (l *link) Probe(context.Context, string, ...string) (bucket.Capabilities, error) {

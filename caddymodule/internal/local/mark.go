@@ -26,6 +26,8 @@ const (
 	// AttrWithheld on a directory says that files went from it in numbers, and until
 	// when (Unix nanoseconds): their objects are kept until the admin decides.
 	AttrWithheld = "user.media_offload.withheld"
+	// AttrBucket on a root says which bucket its files are in.
+	AttrBucket = "user.media_offload.bucket"
 	// AttrPrivate on a directory says that another node, whose disk has the
 	// .htaccess for it, keeps what is in it private.
 	AttrPrivate = "user.media_offload.private"

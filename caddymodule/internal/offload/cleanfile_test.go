@@ -23,7 +23,7 @@ func TestCommittedFileWithoutObject(t *testing.T) {
 		"just seen":     {look(ownLook), "content", ""},
 		"found so by a comparison": {func(e *Engine) {
 			root, rel, _ := e.site.Locate(key)
-			if err := e.enqueue(e.ctx, key, root, rel, nil, ""); err != nil {
+			if err := (&pass{e: e, ctx: e.ctx}).enqueue(key, root, rel, nil, ""); err != nil {
 				t.Error(err)
 			}
 		}, "content", ""},

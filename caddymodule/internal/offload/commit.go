@@ -62,6 +62,9 @@ func (e *Engine) commit(s snapshot) {
 // f under its class already; else an entry of another state.
 func (e *Engine) same(s snapshot, f *os.File, info fs.FileInfo, class media.Class) (entry, error) {
 	now := committedEntry(class, info, "")
+	if s.background && s.listed == nil {
+		return entry{}, nil // a listing has just shown that there is none
+	}
 	known, ok := e.index.get(s.key)
 	if s.listed != nil {
 		known, ok = entry{class: class, size: s.listed.Size, etag: s.listed.ETag}, true

@@ -57,6 +57,9 @@ type Config struct {
 	// LeaseTTL is how long a node that was killed keeps the names that its
 	// requests had claimed. Default: 10s, at least 3s.
 	LeaseTTL time.Duration
+	// Look is the time between two looks whether the bucket is still the one that
+	// this disk knows. Default: 1m.
+	Look time.Duration
 	// ScanInterval is the time between two looks at the disk where inotify is
 	// not to be had. Default: 1s.
 	ScanInterval time.Duration
@@ -72,7 +75,7 @@ const (
 	// full copy; changes go through a log in the bucket.
 	LocalAll LocalPolicy = "all"
 	// LocalOwn: what this node's app wrote. For one node, or several on one
-	// shared directory; nothing is written to the bucket but media.
+	// shared directory; nothing is written to the bucket but media and its identity.
 	LocalOwn LocalPolicy = "own"
 )
 
@@ -109,6 +112,7 @@ type Engine struct {
 	ignoredTold *lru.Cache[string, struct{}]
 	health      health
 	reach       reach
+	identity    identity
 	count       counters
 
 	requests requests
@@ -148,12 +152,14 @@ func New(cfg Config) (*Engine, error) {
 	ctx, kill := context.WithCancel(context.Background())
 	life, stop := context.WithCancel(ctx)
 	e := &Engine{
-		cfg: cfg, site: cfg.Site, store: cfg.Store,
+		cfg: cfg, site: cfg.Site,
 		index: newIndex(cfg.IndexSize), queue: newQueue(), said: newLRU[struct{}](1024), ignoredTold: newLRU[struct{}](1024),
 		life: life, stop: stop, ctx: ctx, kill: kill,
 		watching: make(chan struct{}),
 	}
 	e.logger.Store(cfg.Logger)
+	e.store = guard{cfg.Store, e.usable}
+	cfg.Store.Admit(e.admit)
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))
 	}
@@ -183,6 +189,7 @@ func (c *Config) complete() error {
 	setDefault(&c.MaxDeleteShare, 0.05)
 	setDefault(&c.IndexSize, 1<<18)
 	setDefault(&c.ScanInterval, time.Second)
+	setDefault(&c.Look, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -242,6 +249,7 @@ func (e *Engine) Start() {
 		e.loops.Go(e.dispatch)
 		e.loops.Go(e.reconcileLoop)
 		e.loops.Go(e.requestsLoop)
+		e.loops.Go(e.identityLoop)
 	})
 }
 

@@ -42,10 +42,10 @@ func (e *Engine) retry(s snapshot, err error) {
 		return
 	}
 	e.count.retries.Add(1)
-	final := adminOnly(err)
+	final, away := adminOnly(err), isAway(err)
 	attempts := e.queue.failed(s, err, final, time.Now())
-	wentDown := e.health.failed(err, final)
-	if wentDown {
+	wentDown := e.health.failed(err, final || away)
+	if wentDown && !away { // that has been said
 		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
 			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
 	}
@@ -127,5 +127,5 @@ func (h *health) status() error {
 // trouble returns why the engine is not wholly well, or nil.
 func (e *Engine) trouble() error {
 	_, _, failed := e.recon.status()
-	return cmp.Or(e.health.status(), e.reach.status(), failed)
+	return cmp.Or(e.awayReason(), e.health.status(), e.reach.status(), failed)
 }

@@ -33,10 +33,14 @@ type pass struct {
 	// removals are clean files without an object, touched the directories that
 	// changed while requests of a killed process ran.
 	shared, logged, waits bool
-	whole                 bool
-	skipped               int
-	removals              []foreign
-	touched               []string
+	// older: the bucket is in an older state (see identity), and lost so many of
+	// the files that had been committed.
+	older    bool
+	lost     int
+	whole    bool
+	skipped  int
+	removals []foreign
+	touched  []string
 }
 
 func (p *pass) run(s scope) error {
@@ -154,7 +158,10 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	if own != nil && other == nil && p.marked(root, rel, key, class, info, own) {
 		return nil
 	}
-	if p.shared && own == nil && other == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, info) {
+	if p.older && p.isClean(root, rel, key, info) {
+		p.lost++
+	}
+	if p.shared && !p.older && own == nil && other == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, info) {
 		p.removals = append(p.removals, foreign{key, root, rel, class})
 		return nil
 	}
@@ -167,7 +174,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		p.skipped++
 		return nil
 	}
-	return e.enqueue(p.ctx, key, root, rel, own, misplaced)
+	return p.enqueue(key, root, rel, own, misplaced)
 }
 
 // marked reports whether the mark on a file says that it is just what the
@@ -278,7 +285,7 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 // in an earlier process, or when events were lost: its directory changed in
 // that time, and no file was missing there before.
 func (p *pass) wasDeleted(root int, rel string) bool {
-	if p.during.from.IsZero() || p.e.cfg.Deletes == DeletesNever {
+	if p.older || p.during.from.IsZero() || p.e.cfg.Deletes == DeletesNever {
 		return false
 	}
 	t := p.e.trees[root]
@@ -331,8 +338,8 @@ func (p *pass) report() {
 
 // enqueue adds an item for a key that nothing else is known to be wrong with,
 // waiting for room.
-func (e *Engine) enqueue(ctx context.Context, key string, root int, rel string, own *bucket.Info, misplaced string) error {
-	q := e.queue
+func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, misplaced string) error {
+	e, q, ctx := p.e, p.e.queue, p.ctx
 	for {
 		q.mu.Lock()
 		if q.items[key] != nil || (e.recon.touched(key) && misplaced == "") {
@@ -357,6 +364,9 @@ func (e *Engine) enqueue(ctx context.Context, key string, root int, rel string, 
 	it, _ := q.change(aFile, key, root, rel, now)
 	it.background, it.wrote, it.closed = true, true, true
 	it.misplaced = misplaced
+	if p.older && p.shared {
+		it.why = bucketOlder
+	}
 	if own != nil {
 		it.listed = own
 	}

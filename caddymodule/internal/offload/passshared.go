@@ -20,6 +20,7 @@ const maxTouched = 1000
 func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during window) *pass {
 	p := &pass{e: e, ctx: ctx, during: during, began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
 	_, p.whole = what[everything]
+	p.older = e.isOlder()
 	if p.shared {
 		p.logged = e.logged()
 		open, _ := e.team.names.state()
@@ -185,12 +186,26 @@ func (q *queue) hasRoom() bool { return q.backgroundLen() < maxBackground }
 // finish does what can be judged only once everything was looked at.
 func (p *pass) finish() error {
 	e := p.e
+	if len(p.deletes)+len(p.removals) > 0 {
+		// What is missing in a bucket that went while it was listed was not deleted.
+		if err := e.checkState(p.ctx); err != nil {
+			return err
+		}
+		if e.isOlder() && !p.older {
+			return nil // the next comparison, which is wanted already, knows
+		}
+	}
 	if p.shared {
 		if err := p.keepHeld(); err != nil {
 			return err
 		}
 	}
 	p.passOnDeletes()
+	if p.older && p.whole {
+		if err := e.compared(p.ctx, p.lost); err != nil {
+			return err
+		}
+	}
 	if !p.shared {
 		e.team.names.open()
 		return nil

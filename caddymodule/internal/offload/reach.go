@@ -108,7 +108,7 @@ func (r *reach) call() (done func(error)) {
 			r.succeeded()
 		case errors.Is(err, context.Canceled): // given up on this side
 		default:
-			r.failed(err, adminOnly(err))
+			r.failed(err, adminOnly(err) || isAway(err))
 		}
 	}
 }

@@ -149,7 +149,7 @@ func (e *Engine) watchFetched(ctx context.Context) error {
 func (e *Engine) awaitNames(ctx context.Context) error {
 	for {
 		open, moved := e.team.names.state()
-		if open && (e.onlyNode() || (!e.health.isDown() && e.reach.status() == nil)) {
+		if open && (e.onlyNode() || (!e.health.isDown() && e.reach.status() == nil && e.awayReason() == nil)) {
 			return nil
 		}
 		if err := e.trouble(); err != nil {

@@ -212,7 +212,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		if hopeless := e.hopeless(); hopeless != nil {
 			e.queue.giveUp(hopeless)
 		}
-		if turned {
+		if turned && !isAway(err) {
 			e.log().Warn("the bucket cannot be used as it is; this is tried again until it can",
 				keyBucket, e.store.String(), keyError, err)
 		}
@@ -226,8 +226,20 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during window) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
+	if err := e.checkIdentity(ctx); err != nil {
+		return err
+	}
 	if err := e.probeStore(ctx); err != nil {
 		return err
+	}
+	if err := e.checkState(ctx); err != nil {
+		return err
+	}
+	if e.isOlder() && e.shared() {
+		// What others deleted meanwhile is known before what is missing is stored again.
+		if err := e.team.node.CatchUp(ctx); err != nil {
+			return err
+		}
 	}
 	p := e.newPass(ctx, what, during)
 	for s := range what {

@@ -337,7 +337,7 @@ func TestStartTriesTheBucketOut(t *testing.T) {
 	if s.logs.count("has what several nodes need") != 1 {
 		t.Error("the log does not tell what the bucket can do")
 	}
-	if entries, err := os.ReadDir(s.bucket + "/offload"); err == nil && len(entries) > 0 {
+	if entries, err := os.ReadDir(s.bucket + "/offload"); err != nil || len(entries) != 1 || entries[0].Name() != siteName {
 		t.Errorf("the probe left %v", entries)
 	}
 }

@@ -308,6 +308,9 @@ func (c *calls) did() (puts, deletes, heads int) {
 }
 
 func (c *calls) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
+	if key == "offload/"+siteName { // once, at the start
+		return c.Store.Put(ctx, key, body, size, opts)
+	}
 	c.mu.Lock()
 	c.puts = append(c.puts, key)
 	before, after := c.onPut, c.afterPut

@@ -22,7 +22,7 @@ func TestStaleListingBringsNothingBack(t *testing.T) {
 
 	root, rel, _ := b.e.site.Locate(key)
 	listed := &bucket.Info{Key: "media/" + key, Size: 7, ETag: "of another version"}
-	if err := b.e.enqueue(t.Context(), key, root, rel, listed, ""); err != nil {
+	if err := (&pass{e: b.e, ctx: t.Context()}).enqueue(key, root, rel, listed, ""); err != nil {
 		t.Fatal(err)
 	}
 	b.idle()

@@ -45,6 +45,9 @@ const (
 	deletedElsewhere
 	// otherDeleted: another node deleted a version, but not this one.
 	otherDeleted
+	// bucketOlder: the bucket was put back to an older state. What it lacks was
+	// lost, not deleted.
+	bucketOlder
 )
 
 // outlasts reports whether a cause that has not been dealt with stays when another
@@ -86,6 +89,10 @@ func decide(file fileState, object objectState, why cause) verdict {
 		}
 		return fetch
 	case cleanFile:
+		if object == otherObject && why == bucketOlder {
+			// Which of the two is newer, nothing tells for sure.
+			return putKeeping
+		}
 		return decideClean(object, why)
 	}
 	switch object {

@@ -1,0 +1,262 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// absence is a way in which a bucket can be away, and come back.
+type absence struct {
+	name string
+	// go makes it so, and returns what brings the bucket back.
+	leave func(s *site) (comeBack func())
+	// works: uploads are taken meanwhile; unseen: that it is away is seen only by the
+	// next look.
+	works, unseen bool
+}
+
+func absences() []absence {
+	return []absence{
+		{name: "the directory is gone", leave: func(s *site) func() {
+			aside := s.setAside()
+			return func() { s.putBack(aside) }
+		}},
+		{name: "an empty directory instead", leave: func(s *site) func() {
+			aside := s.setAside()
+			mustDo(s.t, os.Mkdir(s.bucket, 0o755))
+			return func() { s.putBack(aside) }
+		}},
+		{name: "a directory with files instead", leave: func(s *site) func() {
+			aside := s.setAside()
+			mustDo(s.t, os.Mkdir(s.bucket, 0o755))
+			mustDo(s.t, os.WriteFile(s.bucket+"/notes.txt", []byte("not mounted"), 0o644))
+			return func() { s.putBack(aside) }
+		}},
+		{name: "another bucket", leave: func(s *site) func() {
+			aside := s.setAside()
+			other := newSite(s.t, func(c *Config) { c.Local = s.cfg.Local })
+			other.bucket = s.bucket
+			other.ready()
+			other.mustRequest(func() { other.write("other.jpg", "another site's") })
+			other.stop()
+			return func() { s.putBack(aside) }
+		}},
+		{name: "emptied", unseen: true, leave: func(s *site) func() {
+			aside := s.t.TempDir()
+			s.sh(`cd "$1" && cp -a . "$2" && until find . -mindepth 1 -delete; do :; done`, s.bucket, aside)
+			return func() {
+				s.sh(`cd "$1" && until find . -mindepth 1 -delete; do :; done; cp -a "$2/." .`, s.bucket, aside)
+			}
+		}},
+		{name: "read-only", leave: func(s *site) func() { return s.failPuts(bucket.ErrDenied) }},
+		{name: "full", leave: func(s *site) func() { return s.failPuts(syscall.ENOSPC) }},
+		{name: "older", works: true, leave: func(s *site) func() {
+			// As it was before the last of the files that are there now.
+			newest := s.path("2026/11/photo-2.jpg")
+			mustDo(s.t, os.Remove(newest))
+			snapshot := s.t.TempDir()
+			s.sh(`cp -a "$1/." "$2"`, s.bucket, snapshot)
+			s.mustUpload(func() { s.write("2026/11/photo-2.jpg", "content of 2026/11/photo-2.jpg") })
+			s.mustUpload(func() { s.write("2026/11/photo-1.jpg", "content of 2026/11/photo-1.jpg") })
+			s.idle()
+			aside := s.setAside()
+			mustDo(s.t, os.Rename(snapshot, s.bucket))
+			_ = aside
+			return func() {}
+		}},
+	}
+}
+
+func mustDo(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *site) sh(script string, args ...string) {
+	s.t.Helper()
+	out, err := exec.CommandContext(s.t.Context(), "sh", append([]string{"-ec", script, "sh"}, args...)...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%s: %v: %s", script, err, out)
+	}
+}
+
+// setAside takes the bucket's directory away, as if it had been unmounted.
+func (s *site) setAside() (aside string) {
+	s.t.Helper()
+	aside = s.t.TempDir() + "/bucket"
+	mustDo(s.t, os.Rename(s.bucket, aside))
+	return aside
+}
+
+func (s *site) putBack(aside string) {
+	s.t.Helper()
+	mustDo(s.t, os.RemoveAll(s.bucket))
+	mustDo(s.t, os.Rename(aside, s.bucket))
+}
+
+// failPuts makes the bucket refuse what would change it, also after a restart.
+func (s *site) failPuts(err error) (stop func()) {
+	s.hook = func(c bucket.Call) bucket.Fault {
+		if c.Op == bucket.OpPut || c.Op == bucket.OpDelete {
+			return bucket.Fault{Before: err}
+		}
+		return bucket.Fault{}
+	}
+	s.faults.SetHook(s.hook)
+	return func() {
+		s.hook = nil
+		s.faults.SetHook(nil)
+	}
+}
+
+// A bucket that is away in any way and comes back costs no file, whether the
+// server is restarted before, during or after, or not at all.
+//
+// Promise 8: "A bucket that is away, empty or another's is never taken for a new
+// one." Promise 2: "Nothing is lost."
+func TestBucketAwayAndBack(t *testing.T) {
+	for _, how := range absences() {
+		for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
+			for _, restart := range []string{"never", "before", "during", "after"} {
+				t.Run(fmt.Sprintf("%s/%s/restart %s", how.name, local, restart), func(t *testing.T) {
+					t.Parallel()
+					testAwayAndBack(t, how, local, restart)
+				})
+			}
+		}
+	}
+}
+
+func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart string) {
+	s := newSite(t, func(c *Config) {
+		c.Local, c.Look, c.Poll, c.LeaseTTL = local, 20*time.Millisecond, 20*time.Millisecond, 3*time.Second
+	})
+	s.bucket = t.TempDir() + "/bucket"
+	s.ready()
+	s.mustUpload(func() { s.writeAll(names(3)) })
+	s.idle()
+	again := func(when string) {
+		if restart == when {
+			s.stop()
+			s.start()
+		}
+	}
+	again("before")
+	s.until("to be running", func() bool { return s.e.Stats().State == "running" })
+	comeBack := how.leave(s)
+	again("during")
+	meanwhile := []string{"new-1.jpg", "new-2.jpg", "new-3.jpg"}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	if how.works {
+		ctx, cancel = context.WithTimeout(t.Context(), patience)
+	}
+	defer cancel()
+	err := s.uploadAnyway(ctx, func() { s.writeAll(meanwhile) })
+	pending, held := errors.AsType[*PendingError](err)
+	if how.works && err != nil || !how.works && !how.unseen && (!held || pending.Count != 3) {
+		t.Errorf("the upload's answer: %v", err)
+	}
+	if how.unseen {
+		s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+	}
+	if state := s.e.Stats().State; !how.works && state == "running" {
+		t.Errorf("the state is %s while the bucket is away", state)
+	}
+	if restart == "after" {
+		s.stop()
+	}
+	comeBack()
+	if restart == "after" {
+		s.start()
+	}
+	want := append(names(3), meanwhile...)
+	s.until("all files to be stored", func() bool {
+		return s.e.Stats().State == "running" && maps.Equal(s.disk(), s.objects())
+	})
+	s.idle()
+	if got := slices.Sorted(maps.Keys(s.disk())); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Errorf("on disk: %q", got)
+	}
+	s.equal()
+	if n := s.logs.count("removing files"); n > 0 {
+		t.Errorf("files were removed")
+	}
+	if n := s.logs.count("the bucket is away: nothing is stored"); n > 2 {
+		t.Errorf("%d log lines about it", n)
+	}
+	if how.name != "older" {
+		return
+	}
+	// All is as before: what another server deletes goes.
+	s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+}
+
+// uploadAnyway does f in a request that goes on although the node may not be ready
+// for it, as with `on_failure pass`.
+func (s *site) uploadAnyway(ctx context.Context, f func()) error {
+	r := s.e.Begin(ctx, "client")
+	defer r.End()
+	ready, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if err := r.Ready(ready); err != nil {
+		s.t.Log(strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	f()
+	return r.Wait(ctx)
+}
+
+// A bucket that was replaced on purpose is taken when the admin says so, and gets
+// all that is on disk; nothing on disk goes.
+func TestAdopt(t *testing.T) {
+	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
+		t.Run(string(local), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(c *Config) {
+				c.Local, c.Look, c.Poll, c.LeaseTTL = local, 20*time.Millisecond, 20*time.Millisecond, 3*time.Second
+			})
+			s.bucket = t.TempDir() + "/bucket"
+			s.ready()
+			s.mustUpload(func() { s.writeAll(names(20)) })
+			s.idle()
+			s.setAside()
+			other := newSite(t, func(c *Config) { c.Local = local })
+			other.bucket = s.bucket
+			other.ready()
+			other.mustUpload(func() { other.write("other.jpg", "of the new one") })
+			other.stop()
+			s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+			mustDo(t, s.e.Adopt(t.Context()))
+			if local == LocalAll { // a node that was killed before all is stored goes on
+				s.kill()
+				s.start()
+			}
+			s.until("all files to be stored", func() bool {
+				objects := s.objects()
+				for key, content := range s.disk() {
+					if objects[key] != content {
+						return false
+					}
+				}
+				return s.e.Stats().State == "running" && !s.e.isOlder()
+			})
+			want := 20
+			if local == LocalAll {
+				want++ // what the new one has is fetched
+			}
+			s.until("what it has", func() bool { return len(s.disk()) == want })
+		})
+	}
+}

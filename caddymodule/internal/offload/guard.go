@@ -1,0 +1,90 @@
+package offload
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// guard is the store as the engine uses it: one that is away is neither written
+// nor read, so that nobody believes what it lacks.
+//
+// (Promise 8: "A bucket that is away, empty or another's is never taken for a new
+// one.")
+type guard struct {
+	bucket.Store
+	usable func(context.Context) error
+}
+
+func (g guard) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
+	if err := g.usable(ctx); err != nil {
+		return bucket.Info{}, err
+	}
+	return g.Store.Put(ctx, key, body, size, opts)
+}
+
+func (g guard) Copy(ctx context.Context, from bucket.Info, to string, public bool) (bucket.Info, error) {
+	if err := g.usable(ctx); err != nil {
+		return bucket.Info{}, err
+	}
+	return g.Store.Copy(ctx, from, to, public)
+}
+
+func (g guard) Get(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
+	if err := g.usable(ctx); err != nil {
+		return nil, err
+	}
+	return g.Store.Get(ctx, key, opts)
+}
+
+func (g guard) Head(ctx context.Context, key string) (bucket.Info, error) {
+	if err := g.usable(ctx); err != nil {
+		return bucket.Info{}, err
+	}
+	return g.Store.Head(ctx, key)
+}
+
+func (g guard) Delete(ctx context.Context, keys ...string) error {
+	if err := g.usable(ctx); err != nil {
+		return err
+	}
+	return g.Store.Delete(ctx, keys...)
+}
+
+func (g guard) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
+	return func(yield func(bucket.Info, error) bool) {
+		if err := g.usable(ctx); err != nil {
+			yield(bucket.Info{}, err)
+			return
+		}
+		for info, err := range g.Store.List(ctx, prefix, after) {
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+func (g guard) PresignGet(ctx context.Context, key string, ttl time.Duration) (string, error) {
+	if err := g.usable(ctx); err != nil {
+		return "", err
+	}
+	return g.Store.PresignGet(ctx, key, ttl)
+}
+
+func (g guard) AbortUploads(ctx context.Context, prefix string, age time.Duration) (int, error) {
+	if err := g.usable(ctx); err != nil {
+		return 0, err
+	}
+	return g.Store.AbortUploads(ctx, prefix, age)
+}
+
+func (g guard) Probe(ctx context.Context, prefix string, closed ...string) (bucket.Capabilities, error) {
+	if err := g.usable(ctx); err != nil {
+		return bucket.Capabilities{}, err
+	}
+	return g.Store.Probe(ctx, prefix, closed...)
+}

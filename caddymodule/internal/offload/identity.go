@@ -1,0 +1,486 @@
+package offload
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+)
+
+// siteFile is the control object that names the site to which a bucket and prefix
+// belong.
+type siteFile struct {
+	Version int `json:"v"`
+	// ID is random, and never changes.
+	ID string `json:"id"`
+	// Era is random, and another one after the bucket was put back to an older
+	// state: a node that knows the earlier one has files that the bucket lost.
+	Era string `json:"era"`
+}
+
+const (
+	siteName    = "site" // below the control prefix
+	siteVersion = 1
+	maxSiteFile = 64 << 10
+)
+
+func parseSiteFile(data []byte) (siteFile, error) {
+	var f siteFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return f, fmt.Errorf("no JSON of an identity: %w", err)
+	}
+	if f.Version != siteVersion {
+		return f, fmt.Errorf("format version %d, this program knows %d", f.Version, siteVersion)
+	}
+	if !isToken(f.ID) || !isToken(f.Era) {
+		return f, errors.New("it has no id")
+	}
+	return f, nil
+}
+
+// isToken reports whether s can be what rand.Text returned, so that it can stand
+// in a note.
+func isToken(s string) bool {
+	return len(s) >= 16 && len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
+
+// AwayError says that what is where the bucket should be is not the bucket that
+// this disk's files are in. Nothing is written to it, and nothing that it lacks is
+// taken for deleted.
+type AwayError struct{ Reason string }
+
+func (e *AwayError) Error() string { return "the bucket is away: " + e.Reason }
+
+func isAway(err error) bool {
+	_, ok := errors.AsType[*AwayError](err)
+	return ok
+}
+
+// known is what this disk notes of its bucket.
+type known struct {
+	id, era  string // "" if it has none yet
+	position uint64 // in the change log, that this node has come to
+}
+
+// identity says whether the bucket is the one that this disk knows.
+type identity struct {
+	looking sync.Mutex // held while somebody looks at the bucket
+
+	mu     sync.Mutex
+	loaded bool
+	known  known
+	looked time.Time // when the bucket was found to be the right one; zero: not yet
+	away   error     // why it is not
+	// older: the bucket was away, or put back to an older state. Until all has been
+	// compared, what it lacks is not taken for deleted, but stored again. rewound: its
+	// change log is an older one, and the other nodes have been told.
+	older, rewound bool
+	again          bool   // another comparison is due once the queue is empty
+	era            string // the bucket's, when it was looked at
+	noted          string // the note as it was written last
+}
+
+// doubtedEra stands for that of a bucket that was away: it differs from any, so that
+// the bucket is doubted when it is back, also by the next process.
+const doubtedEra = "AAAAAAAAAAAAAAAA"
+
+// noteOf and parseNote are what stands on a root.
+func (e *Engine) noteOf(k known) string {
+	return fmt.Sprintf("1 %s %s %s %d", e.bucketID, k.id, k.era, k.position)
+}
+
+func (e *Engine) parseNote(s string) (k known, ok bool) {
+	f := strings.Split(s, " ")
+	if len(f) != 5 || f[0] != "1" || f[1] != e.bucketID || !isToken(f[2]) || !isToken(f[3]) {
+		return k, false
+	}
+	position, err := strconv.ParseUint(f[4], 10, 64)
+	return known{id: f[2], era: f[3], position: position}, err == nil
+}
+
+// load reads the notes, once. The caller holds mu.
+func (e *Engine) loadIdentity() {
+	i := &e.identity
+	if i.loaded {
+		return
+	}
+	i.loaded = true
+	for _, t := range e.trees {
+		if k, ok := e.parseNote(t.DirNote("", local.AttrBucket)); ok && (i.known.id == "" || k.position > i.known.position) {
+			i.known = k
+		}
+	}
+}
+
+// noteBucket keeps the notes on the roots up to date.
+func (e *Engine) noteBucket() {
+	i := &e.identity
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.known.id == "" {
+		return
+	}
+	if !i.older && i.away == nil && e.shared() {
+		i.known.position = max(i.known.position, e.team.node.Stats().Position)
+	}
+	note := e.noteOf(i.known)
+	for _, t := range e.trees {
+		if i.noted == note && t.DirNote("", local.AttrBucket) == note {
+			continue
+		}
+		if err := t.SetDirNote("", local.AttrBucket, note); err != nil {
+			e.log().Debug("noting which bucket the files are in", keyDir, t.Dir(), keyError, err)
+		}
+	}
+	i.noted = note
+}
+
+// admit decides about a directory that is about to be used as the bucket.
+func (e *Engine) admit(fresh bool, read func(key string, limit int64) ([]byte, error)) error {
+	if fresh {
+		return e.judge(nil)
+	}
+	data, err := read(e.siteKey(), maxSiteFile)
+	if errors.Is(err, bucket.ErrNotFound) {
+		return e.judge(nil)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the bucket's identity: %w", err)
+	}
+	return e.judge(data)
+}
+
+func (e *Engine) siteKey() string { return e.cfg.ControlPrefix + siteName }
+
+// judge decides by the identity that the bucket has (nil: none) whether it is the
+// one that this disk knows.
+func (e *Engine) judge(data []byte) error {
+	i := &e.identity
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	e.loadIdentity()
+	reason := ""
+	var found siteFile
+	switch {
+	case data == nil && i.known.id == "":
+		return nil // a new one
+	case data == nil:
+		reason = "it has no identity any more (" + e.siteKey() + "): it was emptied, or a disk is not mounted"
+	default:
+		var err error
+		if found, err = parseSiteFile(data); err != nil {
+			reason = fmt.Sprintf("its identity (%s) cannot be read: %v", e.siteKey(), err)
+		} else if i.known.id != "" && found.ID != i.known.id {
+			reason = "it is another site's, or was replaced by a new one"
+		}
+	}
+	if reason != "" {
+		return e.isAway(reason)
+	}
+	if i.known.id == "" {
+		i.known = known{id: found.ID, era: found.Era}
+	}
+	e.isThere(found)
+	return nil
+}
+
+// isAway notes that the bucket is away. The caller holds mu.
+func (e *Engine) isAway(reason string) error {
+	i := &e.identity
+	was := i.away
+	i.away = &AwayError{reason}
+	i.known.era = doubtedEra
+	if was == nil {
+		e.log().Error("the bucket is away: nothing is stored or deleted until it is back, and files wait on disk. "+
+			"Mount or bring back what should be there; if the bucket was replaced on purpose, run `media-offload adopt`",
+			keyBucket, e.store.String(), "reason", reason)
+	}
+	return i.away
+}
+
+// isThere notes that the bucket is the right one. The caller holds mu.
+func (e *Engine) isThere(found siteFile) {
+	i := &e.identity
+	wasAway, wasOlder := i.away != nil, i.older
+	i.away, i.looked = nil, time.Now()
+	i.older = wasOlder || found.Era != i.known.era
+	i.era = found.Era
+	if wasAway {
+		e.log().Info("the bucket is back; disk and bucket are compared", keyBucket, e.store.String())
+	}
+	if i.older && !wasOlder && i.known.era != doubtedEra {
+		e.sayOlder()
+	}
+	if wasAway || i.older && !wasOlder {
+		e.recon.want(everything, window{})
+	}
+}
+
+func (e *Engine) sayOlder() {
+	e.log().Warn("the bucket is in an older state than the one that this server knows: files that it lacks are stored again", keyBucket, e.store.String())
+}
+
+// awayReason returns why the bucket is away, or nil.
+func (e *Engine) awayReason() error {
+	e.identity.mu.Lock()
+	defer e.identity.mu.Unlock()
+	return e.identity.away
+}
+
+// usable returns nil if the bucket is the right one, as far as is known; the first
+// caller looks.
+func (e *Engine) usable(ctx context.Context) error {
+	i := &e.identity
+	i.mu.Lock()
+	away, looked := i.away, !i.looked.IsZero()
+	i.mu.Unlock()
+	if away != nil || looked {
+		return away
+	}
+	i.looking.Lock()
+	defer i.looking.Unlock()
+	i.mu.Lock()
+	away, looked = i.away, !i.looked.IsZero()
+	i.mu.Unlock()
+	if away != nil || looked {
+		return away
+	}
+	return e.lookAtIdentity(ctx)
+}
+
+// checkIdentity looks whether the bucket is the right one now.
+func (e *Engine) checkIdentity(ctx context.Context) error {
+	e.identity.looking.Lock()
+	defer e.identity.looking.Unlock()
+	return e.lookAtIdentity(ctx)
+}
+
+// lookAtIdentity reads the identity, and makes one where there may be a new one.
+// The caller holds looking.
+func (e *Engine) lookAtIdentity(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for range maxTurns {
+		data, _, err := e.readSite(ctx)
+		if errors.Is(err, bucket.ErrNotFound) {
+			if err := e.judge(nil); err != nil {
+				return err
+			}
+			err = e.createSite(ctx)
+			if err == nil || errors.Is(err, bucket.ErrExists) {
+				continue // what stands there now counts
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("looking at the bucket's identity: %w", err)
+		}
+		return e.judge(data)
+	}
+	return errors.New("looking at the bucket's identity: the store says that it is there, and that it is not")
+}
+
+func (e *Engine) readSite(ctx context.Context) (data []byte, etag string, err error) {
+	o, err := e.cfg.Store.Get(ctx, e.siteKey(), bucket.GetOptions{})
+	if err != nil {
+		return nil, "", err
+	}
+	defer o.Body.Close()
+	data, err = io.ReadAll(io.LimitReader(o.Body, maxSiteFile))
+	return data, o.ETag, err
+}
+
+func (e *Engine) createSite(ctx context.Context) error {
+	f := siteFile{Version: siteVersion, ID: rand.Text(), Era: rand.Text()}
+	err := e.writeSite(ctx, f, bucket.PutOptions{IfNoneMatch: true})
+	if errors.Is(err, bucket.ErrUnsupported) { // one node, then
+		err = e.writeSite(ctx, f, bucket.PutOptions{})
+	}
+	return err
+}
+
+func (e *Engine) writeSite(ctx context.Context, f siteFile, opts bucket.PutOptions) error {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	opts.ContentType = "application/json"
+	_, err = e.cfg.Store.Put(ctx, e.siteKey(), bytes.NewReader(data), int64(len(data)), opts)
+	return err
+}
+
+// awayEvery is how often a bucket that is away is looked for.
+const awayEvery = time.Second
+
+// identityLoop looks at the identity now and then, and notes what it finds.
+func (e *Engine) identityLoop() {
+	tick := time.NewTicker(min(awayEvery, e.cfg.Look))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-e.life.Done():
+			e.noteBucket()
+			return
+		}
+		e.identity.mu.Lock()
+		due := e.identity.away != nil || (!e.identity.looked.IsZero() && time.Since(e.identity.looked) >= e.cfg.Look)
+		e.identity.mu.Unlock()
+		if due {
+			if err := e.checkState(e.life); err != nil && !isAway(err) {
+				e.log().Debug("looking at the bucket", keyError, err) // who needs the bucket meets it too
+			}
+		}
+		e.noteBucket()
+		e.compareAgain()
+	}
+}
+
+// compareAgain asks for the next comparison with an older state when what the last
+// one found has been stored: only one that finds nothing ends it, since a kill
+// forgets the queue.
+func (e *Engine) compareAgain() {
+	e.identity.mu.Lock()
+	due := e.identity.again && e.queue.backgroundLen() == 0
+	if due {
+		e.identity.again = false
+	}
+	e.identity.mu.Unlock()
+	if due {
+		e.recon.want(everything, window{})
+	}
+}
+
+// compared notes the end of a comparison with an older state that found lost files.
+func (e *Engine) compared(ctx context.Context, lost int) error {
+	if lost == 0 {
+		return e.caughtUp(ctx)
+	}
+	e.identity.mu.Lock()
+	defer e.identity.mu.Unlock()
+	e.identity.again = true
+	return nil
+}
+
+// checkState looks whether the bucket is the right one, and not an older state of
+// it.
+func (e *Engine) checkState(ctx context.Context) error {
+	if err := e.checkIdentity(ctx); err != nil || !e.shared() {
+		return err
+	}
+	i := &e.identity
+	i.mu.Lock()
+	position, told := max(i.known.position, e.team.node.Stats().Position), i.rewound
+	i.mu.Unlock()
+	if told {
+		return nil
+	}
+	goesOn, err := e.team.node.Continues(ctx, position)
+	if err != nil || goesOn {
+		return err
+	}
+	return e.foundOlder(ctx)
+}
+
+// foundOlder notes that the bucket is in an older state, and lets the other nodes
+// know.
+func (e *Engine) foundOlder(ctx context.Context) error {
+	i := &e.identity
+	i.mu.Lock()
+	i.older, i.rewound = true, true
+	era := i.era
+	i.mu.Unlock()
+	e.sayOlder()
+	if err := e.beginEra(ctx, era); err != nil {
+		e.log().Warn("other servers could not be told that the bucket is in an older state", keyError, err)
+	}
+	e.team.node.Recheck()
+	e.recon.want(everything, window{})
+	return nil
+}
+
+// beginEra replaces an era, unless another node did.
+func (e *Engine) beginEra(ctx context.Context, old string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	data, etag, err := e.readSite(ctx)
+	if err != nil {
+		return err
+	}
+	f, err := parseSiteFile(data)
+	if err != nil || f.Era != old {
+		return err
+	}
+	f.Era = rand.Text()
+	err = e.writeSite(ctx, f, bucket.PutOptions{IfMatch: etag})
+	if errors.Is(err, bucket.ErrChanged) {
+		return nil
+	}
+	return err
+}
+
+// isOlder reports whether the bucket is in an older state, of which nothing that
+// it lacks is taken for deleted.
+func (e *Engine) isOlder() bool {
+	e.identity.mu.Lock()
+	defer e.identity.mu.Unlock()
+	return e.identity.older
+}
+
+// caughtUp notes that all was compared with the older state.
+func (e *Engine) caughtUp(ctx context.Context) error {
+	data, _, err := e.readSite(ctx)
+	if err != nil {
+		return fmt.Errorf("looking at the bucket's identity: %w", err)
+	}
+	f, err := parseSiteFile(data)
+	if err != nil {
+		return fmt.Errorf("reading the bucket's identity: %w", err)
+	}
+	i := &e.identity
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if f.ID == i.known.id {
+		i.older, i.rewound = false, false
+		i.known.era, i.known.position = f.Era, e.claimer().Stats().Position
+	}
+	return nil
+}
+
+// Adopt makes the bucket as it is now the one of this disk: it was replaced on
+// purpose. What it lacks is stored again.
+func (e *Engine) Adopt(ctx context.Context) error {
+	i := &e.identity
+	i.looking.Lock()
+	defer i.looking.Unlock()
+	i.mu.Lock()
+	e.loadIdentity()
+	had := i.known
+	i.known, i.away, i.looked = known{}, nil, time.Time{}
+	i.mu.Unlock()
+	err := e.lookAtIdentity(ctx)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err != nil {
+		i.known = had
+		return fmt.Errorf("taking the bucket as it is: %w", err)
+	}
+	if had.id == "" {
+		return nil
+	}
+	i.known.era, i.older = doubtedEra, true // until all is stored
+	if e.shared() {
+		e.team.node.Recheck()
+	}
+	e.recon.want(everything, window{})
+	return nil
+}
