@@ -491,8 +491,11 @@ func TestIsolatedPages(t *testing.T) {
 					t.Error("moves although it would be blocked")
 				}
 			}
-			if public("text/css", sheet) {
-				t.Error("its sheet has a public URL")
+			if public("text/css", sheet) || public("application/json", `{"u":"/wp-content/uploads/a.jpg"}`) {
+				t.Error("its sheet or data have a public URL")
+			}
+			if !public("application/rss+xml", "<a><url>http://"+s.address()+"/wp-content/uploads/a.jpg</url></a>") {
+				t.Error("a feed has a local URL")
 			}
 			if !public("text/html", mediaImage) {
 				t.Error("another page has a local URL")

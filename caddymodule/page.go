@@ -135,10 +135,16 @@ func (p *page) isolate(hdr http.Header) {
 		return
 	case requiresPolicy(hdr):
 		p.allowed.isolate(&p.info)
-	case isDocument(mediaType(hdr.Get("Content-Type"))) || !p.allowed.isIsolated(&p.info):
+	case !p.allowed.isIsolated(&p.info) || !isPartOfPages(mediaType(hdr.Get("Content-Type"))):
 		return
 	}
 	p.rewriter, p.memory = p.isolated, nil
+}
+
+// isPartOfPages reports whether an answer of a media type may be loaded by a page, as
+// sheets and data are. Another page says itself what it requires.
+func isPartOfPages(contentType string) bool {
+	return !isDocument(contentType) && (contentType == svgType || !strings.HasSuffix(contentType, "xml"))
 }
 
 func (p *page) newWriter(dst io.Writer) *rewrite.Writer {
