@@ -513,6 +513,45 @@ func TestIsolatedPages(t *testing.T) {
 	}
 }
 
+// TestPageFollowsCORS: a page's font and module script are local at first, and public
+// as soon as the public URL was seen to allow it, also in pages that are remembered;
+// where it does not, they stay, and the rest of the page moves.
+//
+// Promise 4: "with CORS only once the public host was seen to allow it". Promise 3:
+// "Pages never wait".
+func TestPageFollowsCORS(t *testing.T) {
+	const text = `<img src="U/a.jpg"><img crossorigin src="U/a.jpg"><script type="module" src="U/a.js"></script>` +
+		`<style>@font-face{src:url(U/a.woff2)}</style><a download href="U/a.jpg"></a>`
+	for _, allows := range []bool{true, false} {
+		t.Run(fmt.Sprint(allows), func(t *testing.T) {
+			server := newRules(t)
+			if allows {
+				server.set(200, allowOrigin, "echo")
+			}
+			var s *testSite
+			s = newTestSite(t, uploadApp(&s, html(strings.ReplaceAll(text, "U/", uploadsPath))))
+			s.handler["public_url"] = server.URL + "/m"
+			s.handler["cors_check"] = "on"
+			s.start()
+			s.upload(map[string]string{"a.jpg": "picture", "a.js": "script", "a.woff2": "font"})
+			page := func() int { return strings.Count(s.get("/").body, server.URL+"/m/a.") }
+			if n := page(); n != 1 {
+				t.Fatalf("%d public URLs before anything was seen", n)
+			}
+			eventually(t, "the check", func() bool { return len(server.questions()) == 3 })
+			if allows {
+				eventually(t, "what needs CORS moves", func() bool { return page() == 4 })
+				return
+			}
+			for range 5 {
+				if n := page(); n != 1 {
+					t.Errorf("%d public URLs", n)
+				}
+			}
+		})
+	}
+}
+
 // TestPublicFilesMayBeEmbedded: where this module answers under the public URL, it
 // says so.
 func TestPublicFilesMayBeEmbedded(t *testing.T) {
