@@ -212,3 +212,52 @@ func TestPrivateNamersKeepTheirBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestNamersNotModified: an answer 304 keeps no URL alive in a sheet that an answer
+// 200 would not have.
+func TestNamersNotModified(t *testing.T) {
+	const key = "elementor/css/post-6.css"
+	const text = ".e{background:url(/wp-content/uploads/b.jpg)}"
+	const public = ".e{background:url(" + publicTestURL + "b.jpg)}"
+	for _, from := range []string{"disk", "bucket"} {
+		t.Run(from, func(t *testing.T) {
+			s := newNamersSite(t, nil)
+			s.upload(map[string]string{key: text})
+			file := s.get(uploadsPath + key) // as an app
+			if from == "bucket" {
+				s.drop(key)
+			}
+			style := func(header ...string) answer {
+				t.Helper()
+				return s.get(uploadsPath+key, append(header, "Sec-Fetch-Dest", "style")...)
+			}
+			before := style()
+			if before.body != text {
+				t.Fatalf("before there is a picture: %q", before.body)
+			}
+			s.upload(map[string]string{"b.jpg": "picture"})
+			after := style()
+			if after.body != public {
+				t.Fatalf("with a picture: %q", after.body)
+			}
+			for name, header := range map[string][]string{
+				"the file's tag":  {"If-None-Match", file.Header.Get("Etag")},
+				"an older tag":    {"If-None-Match", before.Header.Get("Etag")},
+				"the file's date": {"If-Modified-Since", file.Header.Get("Last-Modified")},
+			} {
+				if header[1] == "" {
+					t.Errorf("%s is empty", name)
+				}
+				if a := style(header...); a.StatusCode != http.StatusOK || a.body != public {
+					t.Errorf("%s: %d %q", name, a.StatusCode, a.body)
+				}
+			}
+			if a := style("If-None-Match", after.Header.Get("Etag")); a.StatusCode != http.StatusNotModified {
+				t.Errorf("the tag that the client got: %d", a.StatusCode)
+			}
+			if a := s.get(uploadsPath+key, "If-None-Match", after.Header.Get("Etag")); a.StatusCode != http.StatusOK || a.body != text {
+				t.Errorf("an app with that tag: %d %q", a.StatusCode, a.body)
+			}
+		})
+	}
+}
