@@ -39,6 +39,7 @@ func (e *Engine) commit(s snapshot) {
 		e.drop(s)
 		return
 	}
+	e.reachLinks(s, info)
 	if !s.elsewhere {
 		known, err := e.same(s, f, info, class)
 		if err != nil {

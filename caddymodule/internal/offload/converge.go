@@ -83,6 +83,9 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		e.drop(s)
 		return false
 	}
+	if x.info != nil {
+		e.reachLinks(s, x.info)
+	}
 	// What has become private leaves the public folder first; the file itself is
 	// on disk, so nothing can be lost in between.
 	if x.file != noFile && x.class == media.Private && !e.removeMisplaced(s, x.class) {

@@ -121,6 +121,8 @@ func (e *Engine) workOn(s snapshot) {
 		e.deleteDir(s)
 	case anHtaccess:
 		e.reclass(s)
+	case aSearch:
+		e.search(s)
 	case aRescan:
 		e.rescan(s)
 	default:

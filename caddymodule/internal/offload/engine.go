@@ -107,6 +107,7 @@ type Engine struct {
 	index    *index
 	htaccess *htaccessFiles
 	queue    *queue
+	links    links
 	said     *lru.Cache[string, struct{}] // keys whose refusal was logged
 	// ignoredTold are rules, and kinds of files, of which the log has told.
 	ignoredTold *lru.Cache[string, struct{}]

@@ -19,6 +19,8 @@ const (
 	anHtaccess
 	// aRescan is a directory in which changes were missed.
 	aRescan
+	// aSearch looks for names of files that have several.
+	aSearch
 )
 
 // spreads reports whether work on the item may put further items in the queue
@@ -32,6 +34,8 @@ func (k kind) itemKey(key string) string {
 		return key + "/"
 	case aRescan:
 		return "\x00" + key
+	case aSearch:
+		return "\x00\x00" + key
 	}
 	return key
 }
@@ -57,6 +61,9 @@ type item struct {
 	rewritten  bool      // the app wrote it, by an event: it is no version that was here before
 	wrote      bool      // content may have changed (else only times, mode or marks)
 	inRequest  bool      // it changed while a request ran that may write
+	written    bool      // an event told of new content, not only of a new name
+	linked     bool      // it changed through another name only
+	spread     bool      // work on it put others in the queue
 
 	// movedTo is the key that the file or directory was renamed to, seen with
 	// change movedAt, 0 if it was not. While move is set the item waits for
@@ -129,7 +136,7 @@ type snapshot struct {
 	*item
 	gen                     uint64
 	fresh, wrote, inRequest bool
-	moved                   bool
+	moved, written, linked  bool
 	rewritten               bool
 	gone, told              bool
 	background, elsewhere   bool
@@ -141,7 +148,8 @@ type snapshot struct {
 func (it *item) snapshot() snapshot {
 	return snapshot{
 		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
-		moved: it.movedAt != 0, rewritten: it.rewritten, gone: it.gone, told: it.told, background: it.background,
+		moved: it.movedAt != 0, written: it.written, linked: it.linked,
+		rewritten: it.rewritten, gone: it.gone, told: it.told, background: it.background,
 		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version,
 	}
 }

@@ -151,6 +151,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		return nil
 	}
 	p.files++
+	e.links.see(info, linkName{key, root, rel})
 	own, other := public, private
 	if class == media.Private {
 		own, other = private, public

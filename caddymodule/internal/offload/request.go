@@ -104,16 +104,18 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 			e.count.timeouts.Add(1)
 			return err
 		}
-		if !spread(items) {
+		if !e.queue.spread(items) {
 			return nil
 		}
 	}
 }
 
 // spread reports whether work on the items may have added others.
-func spread(items []*item) bool {
+func (q *queue) spread(items []*item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, it := range items {
-		if it.kind.spreads() {
+		if it.kind.spreads() || it.spread {
 			return true
 		}
 	}

@@ -131,6 +131,8 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	}
 	it.rewritten = it.rewritten || ev.Created || ev.Op == watch.Wrote || ev.Op == watch.Writing
 	it.inRequest = it.inRequest || during
+	it.written = it.written || ev.Op == watch.Wrote || (ev.Op == watch.Writing && !ev.Created)
+	it.linked = it.linked && ev.Op == watch.Touched
 	it.quiet = time.Time{}
 	due := now.Add(settle)
 	switch ev.Op {
