@@ -86,8 +86,9 @@ func (w *world) newBlockPost(author context.Context, title string) {
 	))
 }
 
-// browser starts a browser with a profile of its own.
-func (w *world) browser(ctx context.Context) context.Context {
+// browser starts a browser with a profile of its own. Where it finds hosts can
+// be told by rules, "MAP a:80 b:80".
+func (w *world) browser(ctx context.Context, rules ...string) context.Context {
 	w.t.Helper()
 	profile := must1(w.env.Folder("chromium", nil))(w.t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -96,7 +97,7 @@ func (w *world) browser(ctx context.Context) context.Context {
 		chromedp.UserDataDir(profile),
 		chromedp.WindowSize(1280, 900),
 		// Nothing may leave this machine.
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost"),
+		chromedp.Flag("host-resolver-rules", strings.Join(append(rules, "MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), ", ")),
 	)
 	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
 	tab, closeTab := chromedp.NewContext(allocator)

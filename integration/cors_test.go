@@ -43,7 +43,7 @@ func TestCORS(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			ctx := within(t, time.Minute)
 			w := newAppWorld(t, test.opts, func(w *world, php *env.PHP) {
-				w.app = must1(w.env.App(shared.db, php, "testdata/shop", databaseName(t), strings.Replace(address(t), "127.0.0.1", "site.localhost", 1)))(t)
+				w.app = must1(w.env.App(shared.db, php, "testdata/shop", databaseName(t), addressOf(t, "site.localhost")))(t)
 				w.app.Preset = "wordpress"
 				w.check.Root = filepath.Join(w.app.Dir, "wp-content", "uploads")
 				font := must1(os.ReadFile("/usr/share/wordpress/wp-includes/fonts/dashicons.woff2"))(t)

@@ -3,11 +3,13 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +40,7 @@ var shared struct {
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
-	if err := env.Setup("site", "wiki", "servers", "caddy", "browser"); err != nil {
+	if err := env.Setup("site", "wiki", "servers", "caddy", "browser", "newest"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -130,6 +132,12 @@ func must(t testing.TB, err error) {
 func address(t testing.TB) string {
 	t.Helper()
 	return fmt.Sprintf("http://127.0.0.1:%d", must1(env.FreePort())(t))
+}
+
+// addressOf is a free address of a host of this machine, by default 127.0.0.1.
+func addressOf(t testing.TB, host string) string {
+	t.Helper()
+	return strings.Replace(address(t), "127.0.0.1", cmp.Or(host, "127.0.0.1"), 1)
 }
 
 // login returns a client of the site that is logged in.

@@ -58,6 +58,10 @@ type worldOptions struct {
 	global string
 	// config is added to wp-config.php.
 	config string
+	// newest takes the newest WordPress, not Debian's.
+	newest bool
+	// host is the name of the site's host. Default 127.0.0.1.
+	host string
 }
 
 // world is an app behind this repository's Caddy, with a bucket.
@@ -97,7 +101,9 @@ func bucketName() string { return fmt.Sprintf("media-%d", bucketCount.Add(1)) }
 func newWorld(t *testing.T, opts worldOptions) *world {
 	t.Helper()
 	return newAppWorld(t, opts, func(w *world, php *env.PHP) {
-		w.site = must1(w.env.WordPress(shared.db, php, env.SiteOptions{URL: address(t), Name: databaseName(t), Config: opts.config}))(t)
+		w.site = must1(w.env.WordPress(shared.db, php, env.SiteOptions{
+			URL: addressOf(t, opts.host), Name: databaseName(t), Config: opts.config, Newest: opts.newest,
+		}))(t)
 		w.app = w.site.App
 		w.check.Root = w.site.Uploads()
 	})
@@ -164,7 +170,7 @@ func (w *world) sites(opts worldOptions) string {
 		sites += "\n" + w.app.Serve("tls internal\n"+directive, w.secure)
 	}
 	if opts.straight {
-		w.direct = address(w.t)
+		w.direct = addressOf(w.t, opts.host)
 		sites += "\n" + w.app.Serve("", w.direct)
 	}
 	if bucket, ok := w.bucket.(*env.DirBucket); ok && !opts.sameURL {

@@ -178,14 +178,23 @@ func Root() string {
 }
 
 // Tool returns the path of a program that integration/setup.sh built.
-func Tool(name string) (string, error) {
-	bin := os.Getenv("MEDIA_OFFLOAD_BIN")
-	if bin == "" {
-		bin = filepath.Join(Root(), ".cache", "bin")
+func Tool(name string) (string, error) { return setUp(filepath.Join(binDir(), name)) }
+
+// beside returns the path of what integration/setup.sh put beside the programs.
+func beside(name string) (string, error) {
+	return setUp(filepath.Join(filepath.Dir(binDir()), name))
+}
+
+func binDir() string {
+	if bin := os.Getenv("MEDIA_OFFLOAD_BIN"); bin != "" {
+		return bin
 	}
-	path := filepath.Join(bin, name)
+	return filepath.Join(Root(), ".cache", "bin")
+}
+
+func setUp(path string) (string, error) {
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is not built, run integration/setup.sh: %w", name, err)
+		return "", fmt.Errorf("%s is missing, run integration/setup.sh: %w", filepath.Base(path), err)
 	}
 	return path, nil
 }

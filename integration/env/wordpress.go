@@ -25,6 +25,9 @@ type SiteOptions struct {
 	Cron bool
 	// Config is PHP code added to wp-config.php.
 	Config string
+	// Newest takes the newest WordPress that integration/setup.sh fetched, not
+	// Debian's.
+	Newest bool
 }
 
 // Site is a WordPress site.
@@ -34,6 +37,7 @@ type Site struct {
 	Core string
 
 	env    *Env
+	source string // where its files are copied from
 	config string
 }
 
@@ -47,7 +51,13 @@ func (e *Env) WordPress(db *MariaDB, php *PHP, opts SiteOptions) (*Site, error) 
 		Database: strings.ReplaceAll(name, "-", "_"),
 		Preset:   "wordpress",
 		PHP:      php, DB: db,
-	}, env: e}
+	}, env: e, source: wordpressSource}
+	if opts.Newest {
+		var err error
+		if s.source, err = beside("wordpress"); err != nil {
+			return nil, err
+		}
+	}
 	if err := db.Create(s.Database); err != nil {
 		return nil, err
 	}
@@ -92,7 +102,7 @@ func hostOf(url string) string {
 }
 
 func (s *Site) copyFiles() error {
-	if err := once(s.Dir, copyWordPress); err != nil {
+	if err := once(s.Dir, s.copyWordPress); err != nil {
 		return fmt.Errorf("copying WordPress: %w", err)
 	}
 	// A site that is used again keeps its keys, and its users logged in.
@@ -110,12 +120,12 @@ func (s *Site) copyFiles() error {
 	return nil
 }
 
-func copyWordPress(dir string) error {
+func (s *Site) copyWordPress(dir string) error {
 	if err := makeFolder(dir, nil); err != nil {
 		return err
 	}
 	// -L: Debian's package has links to other packages.
-	if _, err := run(nil, "", "cp", "-rL", "--no-preserve=mode,ownership", wordpressSource+"/.", dir); err != nil {
+	if _, err := run(nil, "", "cp", "-rL", "--no-preserve=mode,ownership", s.source+"/.", dir); err != nil {
 		return err
 	}
 	// Debian's own configuration looks for the site below /etc.
