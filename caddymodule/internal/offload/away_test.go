@@ -260,3 +260,55 @@ func TestAdopt(t *testing.T) {
 		})
 	}
 }
+
+// A mount that vanishes under a running server and comes back, and a restart after
+// that, cost no file: an empty mount point is no bucket.
+//
+// Promise 8: "A bucket that is away, empty or another's is never taken for a new
+// one."
+func TestMountThatBlinks(t *testing.T) {
+	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
+		t.Run(string(local), func(t *testing.T) {
+			s := newSite(t, func(c *Config) {
+				c.Local, c.Look, c.Poll, c.LeaseTTL = local, 20*time.Millisecond, 20*time.Millisecond, 3*time.Second
+			})
+			disk, point := t.TempDir(), t.TempDir()
+			mount := func() error {
+				return exec.CommandContext(t.Context(), "mount", "--bind", disk, point).Run()
+			}
+			unmount := func() { s.sh(`umount -l "$1"`, point) }
+			if err := mount(); err != nil {
+				t.Skipf("this machine lets nothing be mounted: %v", err)
+			}
+			t.Cleanup(func() { _ = exec.Command("umount", "-l", point).Run() }) //nolint:noctx // the test's context has ended
+			s.bucket = point + "/bucket"
+			s.ready()
+			s.mustUpload(func() { s.writeAll([]string{"a1.jpg", "a2.jpg", "a3.jpg"}) })
+			s.idle()
+
+			unmount()
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if err := s.uploadAnyway(ctx, func() { s.writeAll([]string{"u1.jpg", "u2.jpg", "u3.jpg"}) }); err == nil {
+				t.Error("an upload was said to be stored while the bucket was not mounted")
+			}
+			if state := s.e.Stats().State; state == "running" {
+				t.Error("the state is running while the bucket is not mounted")
+			}
+			if left, err := os.ReadDir(point); err != nil || len(left) > 0 {
+				t.Errorf("written to the mount point: %v, %v", left, err)
+			}
+
+			mustDo(t, mount())
+			s.until("all files to be stored", func() bool { return s.e.Stats().State == "running" && len(s.objects()) == 6 })
+			s.stop()
+			s.ready()
+			s.idle()
+			if n := len(s.disk()); n != 6 || s.logs.count("removing files") > 0 {
+				t.Errorf("%d files are left of 6", n)
+			}
+			s.equal()
+			s.stop()
+		})
+	}
+}
