@@ -72,7 +72,7 @@ func New(c Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{uploads: p.uploads}
+	s := &Site{uploads: p.uploads, route: p.route}
 	if s.uploads.none() {
 		s.uploads = anyUploadNames()
 	}

@@ -14,6 +14,8 @@ type preset struct {
 	// noRewrite are requests whose answers hold URLs that go back into the
 	// app's database: admin screens, editors and their APIs.
 	noRewrite []requestRule
+	// route is where else requests name a path.
+	route queryRoute
 	// mayWrite are GET requests that write or delete media.
 	mayWrite []requestRule
 	// uploads says where requests name the files they bring. Nothing: in any

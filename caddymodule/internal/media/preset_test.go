@@ -126,8 +126,13 @@ func TestNoRewriteOfOtherApps(t *testing.T) {
 			[]RequestInfo{
 				request("GET /administrator/index.php?option=com_media"), request("POST /api/index.php/v1/media/files"),
 				request("GET /index.php?option=com_content&view=form&layout=edit&a_id=1"), request("GET /", "X-CSRF-Token: 0a1b"),
+				request("POST /index.php?option=com_ajax&format=json", "X-CSRF-Token: 0a1b", "Referer: https://x.test/administrator/index.php"),
+				request("GET /index.php?option=com_ajax", "X-CSRF-Token: 0a1b", "Referer: https://x.test/news?view=form&layout=edit"),
 			},
-			[]RequestInfo{request("GET /"), request("GET /index.php/blog/1-article"), request("GET /index.php?format=feed&type=rss")},
+			[]RequestInfo{request("GET /"), request("GET /index.php/blog/1-article"), request("GET /index.php?format=feed&type=rss"),
+				// Joomla's scripts send the token for visitors, too.
+				request("GET /index.php?option=com_ajax&module=shop", "X-CSRF-Token: 0a1b", "Referer: https://x.test/shop"),
+			},
 		},
 		{
 			"mediawiki",
@@ -142,8 +147,11 @@ func TestNoRewriteOfOtherApps(t *testing.T) {
 				request("GET /node/1/edit"), request("GET /de/node/add/article"), request("GET /admin/content/media"),
 				request("PATCH /jsonapi/node/article/1"), request("GET /media-library?x=1"),
 				request("POST /ckeditor5/upload-image/basic_html?token=0a"), request("GET /de/comment/7/edit"),
+				request("POST /x?_format=json", "X-CSRF-Token: 0a1b"), request("POST /x?_format=json", "X-CSRF-Token: 0a1b", "Referer: https://x.test/node/1/edit"),
 			},
-			[]RequestInfo{request("GET /node/1"), request("GET /jsonapi/node/article"), request("GET /de/blog")},
+			[]RequestInfo{
+				request("POST /cart/add?_format=json", "X-CSRF-Token: 0a1b", "Referer: https://x.test/product/1"),
+				request("GET /node/1"), request("GET /jsonapi/node/article"), request("GET /de/blog")},
 		},
 		{
 			"prestashop",

@@ -5,6 +5,8 @@ const everything = "*"
 
 // joomla is Joomla 4 and later: images/ and, since 5.3, files/ for documents.
 func joomla() preset {
+	// Editing in the front end, and the media picker there.
+	editing := []string{"option=com_media", "layout=edit", "view=form", "task=article.edit", "a_id"}
 	return preset{
 		name: "joomla",
 		roots: []presetRoot{
@@ -13,9 +15,11 @@ func joomla() preset {
 		},
 		noRewrite: []requestRule{
 			{paths: []string{"/administrator/", "/api/"}},
-			// Editing in the front end, and the media picker there.
-			{query: []string{"option=com_media", "layout=edit", "view=form", "task=article.edit", "a_id"}},
-			{header: []string{"X-Csrf-Token", "X-Joomla-Token"}},
+			{query: editing},
+			{header: []string{"X-Joomla-Token"}},
+			// Scripts send this for visitors, too.
+			{header: []string{"X-Csrf-Token"}, from: []string{"/administrator/"}},
+			{header: []string{"X-Csrf-Token"}, fromQuery: editing},
 		},
 		mayWrite: []requestRule{{paths: []string{"/administrator/"}}},
 		// The media manager sends JSON with the file in it; newPath renames.
@@ -45,6 +49,11 @@ func mediawiki() preset {
 // drupal is Drupal 8 and later with the files of one site in
 // sites/default/files. Sites of their own need roots of their own.
 func drupal() preset {
+	editing := []string{
+		"admin/", "/user/login", "/update.php", "/core/",
+		"**/node/add/", "**/node/*/edit", "**/media/add/", "**/media/*/edit", "**/taxonomy/term/*/edit", "**/user/*/edit",
+		"**/comment/*/edit", "**/block/*/edit", "media-library", "**/editor/", "**/ckeditor5/", "quickedit/", "entity-embed/", "**/layout_builder/",
+	}
 	return preset{
 		name: "drupal",
 		roots: []presetRoot{{name: "files", dir: "sites/default/files", lists: commonLists().with(lists{
@@ -52,14 +61,10 @@ func drupal() preset {
 			ignore:  []string{"/config_*/", "/php/", "/tmp/", "/temp/", "/backup_migrate/", "/simpletest/"},
 		})}},
 		noRewrite: []requestRule{
-			{paths: []string{
-				"admin/", "/user/login", "/update.php", "/core/",
-				"**/node/add/", "**/node/*/edit", "**/media/add/", "**/media/*/edit", "**/taxonomy/term/*/edit", "**/user/*/edit",
-				"**/comment/*/edit", "**/block/*/edit", "media-library", "**/editor/", "**/ckeditor5/", "quickedit/", "entity-embed/", "**/layout_builder/",
-			}},
+			{paths: editing},
 			{paths: []string{"jsonapi/", "graphql"}, header: []string{"Authorization"}},
 			{paths: []string{"jsonapi/", "graphql"}, writes: true},
-			{header: []string{"X-Csrf-Token"}},
+			{header: []string{"X-Csrf-Token"}, from: editing}, // a visitor's cart sends it, too
 		},
 		// Cron deletes temporary files and those that nothing refers to.
 		mayWrite: []requestRule{{paths: []string{"admin/", "cron/", "batch", "/update.php"}}},

@@ -1,5 +1,7 @@
 package media
 
+import "strings"
+
 // wordpress is WordPress as its installer lays it out, alone, in a subdirectory,
 // or as a network (multisite) whose sites keep their files below sites/<n>/.
 func wordpress() preset {
@@ -26,6 +28,7 @@ func wordpressMSFiles() preset {
 func wordpressWith(name string, roots ...presetRoot) preset {
 	return preset{
 		name: name, roots: roots, noRewrite: wordpressNoRewrite(), mayWrite: wordpressMayWrite(),
+		route: queryRoute{parameter: "rest_route", path: "wp-json"}, // permalinks that are off
 		// The media library's uploader sends the name as a field, too, and in
 		// nothing else if it sends the file in chunks; XML-RPC has
 		// wp.uploadFile.
@@ -104,30 +107,55 @@ var frontEndEditors = []string{
 // site's path in a network.
 //
 // A preview is a page as visitors will see it, and is rewritten. admin-ajax.php
-// serves both sides; who asked is told by the Referer.
+// and the REST API serve both sides. That there is a nonce tells nothing:
+// WordPress sends one with the requests of every script. The route tells, the
+// context, and by the Referer the page that asked. If that is not told, what has
+// a nonce or writes is taken for an editor's, but for a shop's visitors' routes.
 func wordpressNoRewrite() []requestRule {
 	ajax := []string{"admin-ajax.php"}
-	api := []string{"wp-json/", "/graphql"}
+	rest := []string{"wp-json/"}
+	api := append(rest, "/graphql")
+	visitors := []string{"**/wp-json/wc/store/"}
+	admin := []string{"wp-admin/"}
 	return []requestRule{
-		{paths: []string{"wp-admin/"}, except: ajax},
+		{paths: admin, except: ajax},
 		{paths: []string{"wp-login.php", "xmlrpc.php"}},
-		{paths: ajax, from: []string{"wp-admin/"}},
+		{paths: ajax, from: admin},
 		{paths: ajax, fromQuery: frontEndEditors},
 		{paths: ajax, query: []string{
 			"action=query-attachments", "action=get-attachment", "action=send-attachment-to-editor", "action=send-link-to-editor",
 			"action=image-editor", "action=imgedit-preview", "action=crop-image", "action=upload-attachment",
 			"action=media-create-image-subsizes", "action=parse-media-shortcode", "action=parse-embed", "action=heartbeat",
 		}},
-		{header: []string{"X-Wp-Nonce"}},
+		{paths: rest, routes: wordpressEditorRoutes()},
+		{paths: api, from: admin, told: true},
+		{paths: api, except: visitors, from: admin, header: []string{"X-Wp-Nonce"}},
+		{paths: api, except: visitors, from: admin, query: []string{"_wpnonce"}},
+		{paths: api, except: visitors, from: admin, writes: true},
+		{paths: rest, writes: true, routes: []string{"**/wp-json/wp/", "**/wp-json/wc/"}, except: visitors},
 		{paths: api, header: []string{"Authorization"}},
-		{paths: api, query: []string{"_wpnonce", "_method"}},
+		{paths: api, query: []string{"_method"}},
 		{paths: api, fromQuery: frontEndEditors},
-		{paths: []string{"wp-json/"}, writes: true},
-		{query: []string{"rest_route"}, header: []string{"Authorization"}},
-		{query: []string{"rest_route"}, writes: true},
 		{query: []string{"context=edit"}},
 		{query: frontEndEditors},
 	}
+}
+
+// wordpressEditorRoutes are routes of the REST API that only editors use, and what
+// they read there they write back.
+func wordpressEditorRoutes() []string {
+	routes := []string{
+		"wp-block-editor/", "batch/", "oembed/1.0/proxy", "wp-site-health/",
+		"wp/v2/block-renderer/", "wp/v2/block-directory/", "wp/v2/pattern-directory/", "wp/v2/block-patterns/",
+		"wp/v2/blocks/", "wp/v2/templates/", "wp/v2/template-parts/", "wp/v2/navigation/", "wp/v2/menu-items/",
+		"wp/v2/global-styles/", "wp/v2/font-families/", "wp/v2/widgets/", "wp/v2/sidebars/", "wp/v2/widget-types/", "wp/v2/settings",
+		"wp/v2/*/*/autosaves/", "wp/v2/*/*/revisions/",
+	}
+	paths := make([]string, len(routes))
+	for i, route := range routes {
+		paths[i] = "**/wp-json/" + strings.TrimSuffix(route, "/")
+	}
+	return paths
 }
 
 // wordpressMayWrite are the admin screens, where a link such as

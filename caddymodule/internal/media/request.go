@@ -42,12 +42,38 @@ func (s *Site) anyRule(rules []requestMatcher, r *RequestInfo) bool {
 		var buf [maxKey]byte
 		path = appendLower(buf[:0], below)
 	}
+	if s.anyMatch(rules, path, r) {
+		return true
+	}
+	route, ok := s.queryRoute(r.Query)
+	return ok && s.anyMatch(rules, route, r)
+}
+
+func (s *Site) anyMatch(rules []requestMatcher, path []byte, r *RequestInfo) bool {
 	for i := range rules {
 		if rules[i].match(s, path, r) {
 			return true
 		}
 	}
 	return false
+}
+
+// queryRoute is a parameter of the query in which an app takes the path of its
+// API, and the path that it stands for.
+type queryRoute struct{ parameter, path string }
+
+// queryRoute returns the path that a query names, in lower case.
+func (s *Site) queryRoute(query string) (path []byte, ok bool) {
+	if s.route.parameter == "" || query == "" {
+		return nil, false
+	}
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if unescapeQuery(name) == s.route.parameter {
+			return appendLower([]byte(s.route.path), "/"+strings.Trim(unescapeQuery(value), "/")), true
+		}
+	}
+	return nil, false
 }
 
 // appPath cuts the app's and a subsite's path from the front of a URL path. ok
@@ -75,6 +101,7 @@ func cutPath(path, prefix string) (rest string, ok bool) {
 // not matter.
 type requestRule struct {
 	paths  []string // patterns of the path below the app's and a subsite's
+	routes []string // patterns of which one must fit it as well: asked only then
 	except []string // but not these
 	// writes fits methods other than GET, HEAD, OPTIONS and TRACE.
 	writes bool
@@ -83,17 +110,18 @@ type requestRule struct {
 	// header fits if one of these is present.
 	header []string
 	// from are patterns of the path of the page that sent the request, by its
-	// Referer. A request that does not tell fits.
+	// Referer. A request that does not tell fits, unless told is set.
 	from []string
+	told bool
 	// fromQuery is query for the page that sent the request.
 	fromQuery []string
 }
 
 // requestMatcher is a requestRule, compiled.
 type requestMatcher struct {
-	rule                requestRule
-	paths, except, from patterns
-	query, fromQuery    parameters
+	rule                        requestRule
+	paths, routes, except, from patterns
+	query, fromQuery            parameters
 }
 
 func (s *Site) addRequestRules(p *preset, c Config) (err error) {
@@ -125,6 +153,7 @@ func compileRequestRules(rules []requestRule) ([]requestMatcher, error) {
 			compiled *patterns
 		}{
 			{rule.paths, &m.paths},
+			{rule.routes, &m.routes},
 			{rule.except, &m.except},
 			{rule.from, &m.from},
 		} {
@@ -146,6 +175,7 @@ func (m *requestMatcher) match(s *Site, path []byte, r *RequestInfo) bool {
 		len(rule.query) > 0 && r.Query == "",
 		len(rule.header) > 0 && !headerHas(r.Header, rule.header),
 		len(rule.paths) > 0 && !m.paths.match(path),
+		len(rule.routes) > 0 && !m.routes.match(path),
 		m.except.match(path),
 		len(rule.query) > 0 && !m.query.in(r.Query):
 		return false
@@ -155,7 +185,7 @@ func (m *requestMatcher) match(s *Site, path []byte, r *RequestInfo) bool {
 	}
 	from, err := url.Parse(r.Header.Get("Referer"))
 	if err != nil || from.Path == "" {
-		return len(rule.from) > 0
+		return len(rule.from) > 0 && !rule.told
 	}
 	if len(rule.fromQuery) > 0 && !m.fromQuery.in(from.RawQuery) {
 		return false

@@ -22,6 +22,7 @@ func request(line string, headers ...string) RequestInfo {
 // Promise 4: "admin screens, editor APIs, downloads […] are not rewritten".
 func TestNoRewriteWordPress(t *testing.T) {
 	const front, admin = "Referer: https://example.com/shop/?page=2", "Referer: https://example.com/wp-admin/post.php?post=1&action=edit"
+	const site, nonce = "Referer: https://example.com/wp-admin/site-editor.php?p=%2F", "X-WP-Nonce: 0a1b2c3d4e"
 	tests := []struct {
 		request RequestInfo
 		want    bool
@@ -75,6 +76,41 @@ func TestNoRewriteWordPress(t *testing.T) {
 		{request("GET /wp-admin/admin-ajax.php?action=query-attachments", front), true},
 		{request("GET /wp-json/x/v1/y", "Referer: https://example.com/page/?fl_builder"), true},
 		{request("GET /wp-json/x/v1/y", front), false},
+
+		// WordPress sends a nonce with the requests of every script, a visitor's
+		// as well: the shop's blocks, forms, searches.
+		{request("GET /wp-json/wc/store/v1/products?per_page=9", nonce, front), false},
+		{request("GET /wp-json/wc/store/v1/products?per_page=9", nonce), false}, // a browser that tells no page
+		{request("POST /wp-json/wc/store/v1/cart/add-item", nonce, front), false},
+		{request("POST /wp-json/wc/store/v1/batch", nonce), false},
+		{request("POST /wp-json/wc/store/v1/batch", "Nonce: 0a1b"), false},
+		{request("GET /?rest_route=/wc/store/v1/products", nonce), false},
+		{request("POST /index.php?rest_route=%2Fwc%2Fstore%2Fv1%2Fbatch&_locale=user", nonce, front), false},
+		{request("GET /index.php/wp-json/wc/store/v1/products", nonce), false},
+		{request("GET /shop2/wp-json/wc/store/v1/products", nonce), false},
+		{request("GET /wp-json/wp/v2/posts?search=x", nonce, front), false},
+		{request("GET /?rest_route=/wp/v2/posts", nonce, front), false},
+		{request("POST /wp-json/contact-form-7/v1/contact-forms/5/feedback", front), false},
+
+		{request("GET /wp-json/wc/store/v1/products", nonce, admin), true}, // the editor's view of a shop's block
+		{request("POST /wp-json/wc/store/v1/batch", nonce, admin), true},
+		{request("GET /?rest_route=/wc/store/v1/products", nonce, admin), true},
+		{request("GET /wp-json/wp/v2/media/5?context=view", nonce, admin), true},
+		{request("GET /wp-json/wp/v2/media/5?context=view", nonce, site), true},
+		{request("GET /wp-json/wp/v2/posts", nonce), true}, // nobody knows for whom
+		{request("GET /?rest_route=/wp/v2/posts", nonce), true},
+		{request("POST /wp-json/x/v1/y"), true},
+		{request("POST /wp-json/x/v1/y", nonce, admin), true},
+		// Only editors ask for these.
+		{request("GET /wp-json/wp/v2/block-renderer/core/latest-posts", nonce, front), true},
+		{request("GET /wp-json/oembed/1.0/proxy?url=x", nonce, front), true},
+		{request("GET /wp-json/wp-block-editor/v1/url-details?url=x", nonce, front), true},
+		{request("GET /wp-json/wp/v2/templates/x//single", nonce, front), true},
+		{request("GET /wp-json/wp/v2/global-styles/5", nonce, front), true},
+		{request("GET /?rest_route=/wp/v2/blocks/5", nonce, front), true},
+		{request("POST /wp-json/batch/v1", nonce, front), true},
+		{request("POST /wp-json/wp/v2/posts/5/autosaves", nonce, front), true},
+		{request("PUT /wp-json/wc/v3/products/5", front), true},
 	}
 	s := wordpressSite(t)
 	for _, tt := range tests {

@@ -14,6 +14,7 @@ type Site struct {
 	public, private, ignore patterns
 
 	noRewrite, mayWrite []requestMatcher
+	route               queryRoute
 
 	uploads uploadNames
 }
