@@ -296,6 +296,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.engine, err = acquireEngine(settings, h.site, logger); err != nil {
 		return err
 	}
+	if err := h.engine.engine.CheckKeys(); err != nil {
+		return err
+	}
 	return app.(*App).add(h, logger)
 }
 

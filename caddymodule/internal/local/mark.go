@@ -28,6 +28,8 @@ const (
 	AttrWithheld = "user.media_offload.withheld"
 	// AttrBucket on a root says which bucket its files are in.
 	AttrBucket = "user.media_offload.bucket"
+	// AttrKeys on a root says what its keys begin with, and in which bucket.
+	AttrKeys = "user.media_offload.keys"
 	// AttrPrivate on a directory says that another node, whose disk has the
 	// .htaccess for it, keeps what is in it private.
 	AttrPrivate = "user.media_offload.private"

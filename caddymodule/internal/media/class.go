@@ -150,6 +150,9 @@ func (s *Site) SkipDir(root int, rel string) bool {
 		return false
 	}
 	key := s.Key(root, rel)
+	if strings.HasPrefix(key, refusedDir) {
+		return false // something is to be said of each file
+	}
 	if CheckKey(key) != nil {
 		return true
 	}

@@ -11,7 +11,8 @@ import (
 type Root struct {
 	// Name is the first part of the keys of a site with several roots, as
 	// "images" in "images/a.jpg". A site's only root needs none and its keys
-	// have none: a second root changes the keys of the first.
+	// have none. Of several roots one may have no name: its keys are bare, as if
+	// it were alone.
 	Name string
 	// Dir is the directory's absolute path.
 	Dir string
@@ -48,7 +49,7 @@ type Config struct {
 	Subsites []string
 
 	// Roots are the roots of a generic site, or further ones of a preset. One
-	// with the name of a preset's root takes that one's place.
+	// with the name of a preset's root takes that one's place, and its keys.
 	Roots []Root
 	// Aliases are further URLs of roots.
 	Aliases []Alias
@@ -109,21 +110,28 @@ func (s *Site) addRoots(p *preset, c Config) error {
 	given := make(map[string]Root, len(c.Roots))
 	for _, r := range c.Roots {
 		if _, twice := given[r.Name]; twice {
-			return fmt.Errorf("two roots have the name %q: give each root of a site its own name", r.Name)
+			return fmt.Errorf("two roots have the name %q: give each root of a site its own name; one may have none", r.Name)
 		}
 		given[r.Name] = r
 	}
 	for _, pr := range p.roots {
 		root, replaced := given[pr.name]
+		if pr.spare && !replaced && givesWay(pr, c) {
+			continue
+		}
 		if !replaced {
 			if !filepath.IsAbs(c.DocRoot) {
 				return fmt.Errorf("the preset %s needs the absolute path of the app's directory, as /var/www/html: got %q", p.name, c.DocRoot)
 			}
-			root = Root{Name: pr.name, Dir: filepath.Join(c.DocRoot, filepath.FromSlash(pr.dir)), URL: s.base + "/" + pr.dir + "/"}
+			root = Root{Dir: filepath.Join(c.DocRoot, filepath.FromSlash(pr.dir)), URL: s.base + "/" + pr.dir + "/"}
 		}
 		delete(given, pr.name)
+		root.Name = pr.name
 		if err := s.addRoot(root, pr.lists); err != nil {
 			return err
+		}
+		if pr.bare {
+			s.roots[len(s.roots)-1].Name = ""
 		}
 		s.roots[len(s.roots)-1].beforehand = pr.beforehand
 	}
@@ -141,20 +149,38 @@ func (s *Site) addRoots(p *preset, c Config) error {
 	return s.checkRoots(c.DocRoot)
 }
 
+// givesWay reports whether a spare root has no place, or one that is given to
+// another.
+func givesWay(pr presetRoot, c Config) bool {
+	if !filepath.IsAbs(c.DocRoot) {
+		return true
+	}
+	dir := filepath.Join(c.DocRoot, filepath.FromSlash(pr.dir))
+	for _, r := range c.Roots {
+		if within(filepath.Clean(r.Dir), dir) || within(dir, filepath.Clean(r.Dir)) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Site) addRoot(root Root, l lists) error {
 	rules, err := l.compile()
 	if err != nil {
 		return err
 	}
-	s.roots = append(s.roots, siteRoot{Root: root, rules: rules})
+	s.roots = append(s.roots, siteRoot{Root: root, called: root.Name, rules: rules})
 	return nil
 }
 
 func (s *Site) checkRoots(docRoot string) error {
+	if err := s.findBare(); err != nil {
+		return err
+	}
 	for i := range s.roots {
 		r := &s.roots[i]
 		if len(s.roots) > 1 {
-			if err := checkRootName(r.Name); err != nil {
+			if err := s.checkRootName(r); err != nil {
 				return err
 			}
 		}
@@ -187,15 +213,44 @@ func within(outer, inner string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-func checkRootName(name string) error {
+// findBare finds the root without a name among several.
+func (s *Site) findBare() error {
+	s.bare = -1
+	if len(s.roots) == 1 {
+		return nil
+	}
+	for i := range s.roots {
+		switch {
+		case s.roots[i].Name != "":
+		case s.bare >= 0:
+			return fmt.Errorf("the roots %s and %s have no name: of several, one may have none; the name is the first part of a root's keys",
+				s.roots[s.bare].label(), s.roots[i].label())
+		default:
+			s.bare = i
+		}
+	}
+	return nil
+}
+
+func (s *Site) checkRootName(r *siteRoot) error {
+	name := r.Name
 	if name == "" {
-		return errors.New("a root has no name: with several roots each needs one, the first part of its keys")
+		return nil
 	}
 	if err := CheckKey(name); err != nil {
 		return fmt.Errorf("the root's name %q cannot begin a key: %w", name, err)
 	}
 	if strings.Contains(name, "/") || Executable(name) {
 		return fmt.Errorf("the root's name %q cannot begin a key: use a plain word, as images", name)
+	}
+	if s.bare < 0 {
+		return nil
+	}
+	// A directory of this name in the root without one has no keys, so nothing
+	// may have to be known of its files.
+	bare := &s.roots[s.bare]
+	if class, _ := bare.rules.class(appendLower(nil, name+"/a")); class != Public || bare.rules.private.match(appendLower(nil, name)) {
+		return fmt.Errorf("the root's name %q is that of a directory of the root %s: choose another", name, bare.label())
 	}
 	return nil
 }
@@ -257,7 +312,7 @@ func (s *Site) addPrefix(url string, root int, dir string) error {
 	if key != "" {
 		key += "/"
 	}
-	s.prefixes = append(s.prefixes, prefix{url: url, key: key})
+	s.prefixes = append(s.prefixes, prefix{url: url, key: key, bare: root == s.bare && dir == ""})
 	return nil
 }
 

@@ -33,7 +33,9 @@ func TestNewRefuses(t *testing.T) {
 		{"root around root", with(func(c *Config) { c.Roots = []Root{root("x", "/var/www/html/wp-content", "/x/")} }), []string{"one in the other"}},
 		{"same directory, spelled otherwise", Config{Roots: []Root{root("a", "/srv/m", "/a/"), root("b", "/srv/./n/../m/", "/b/")}}, []string{"one in the other"}},
 		{"two roots of one name", Config{Roots: []Root{root("a", "/srv/a", "/a/"), root("a", "/srv/b", "/b/")}}, []string{"two roots", `"a"`}},
-		{"root without name", Config{Roots: []Root{root("a", "/srv/a", "/a/"), root("", "/srv/b", "/b/")}}, []string{"no name"}},
+		{"two roots without name", Config{Roots: []Root{root("", "/srv/a", "/a/"), root("", "/srv/b", "/b/")}}, []string{"two roots", "one may have none"}},
+		{"two roots with bare keys", with(func(c *Config) { c.Roots = []Root{root("", "/srv/b", "/b/")} }), []string{"uploads", "/srv/b", "one may have none"}},
+		{"name of a closed directory", with(func(c *Config) { c.Roots = []Root{root("woocommerce_uploads", "/srv/b", "/b/")} }), []string{"uploads", "choose another"}},
 		{"name with a slash", Config{Roots: []Root{root("a", "/srv/a", "/a/"), root("b/c", "/srv/b", "/b/")}}, []string{"plain word"}},
 		{"name with a dot", Config{Roots: []Root{root("a", "/srv/a", "/a/"), root(".b", "/srv/b", "/b/")}}, []string{"plain word"}},
 		{"name ..", Config{Roots: []Root{root("a", "/srv/a", "/a/"), root("..", "/srv/b", "/b/")}}, []string{"cannot begin a key"}},
@@ -49,7 +51,7 @@ func TestNewRefuses(t *testing.T) {
 		{"subsite without slash", with(func(c *Config) { c.Subsites = []string{"shop"} }), []string{`"shop"`, "/shop"}},
 		{"subsite at the top", with(func(c *Config) { c.Subsites = []string{"/"} }), []string{"/shop"}},
 		{"subsite twice", with(func(c *Config) { c.Subsites = []string{"/a", "/a/"} }), []string{"given twice"}},
-		{"alias of nothing", with(func(c *Config) { c.Aliases = []Alias{{URL: "/x/", Root: "nope"}} }), []string{`no root "nope"`, "/var/www/html/wp-content/uploads"}},
+		{"alias of nothing", with(func(c *Config) { c.Aliases = []Alias{{URL: "/x/", Root: "nope"}} }), []string{`no root "nope"`, "uploads"}},
 		{"alias without slash", with(func(c *Config) { c.Aliases = []Alias{{URL: "x"}} }), []string{"alias", "begins with a slash"}},
 		{"alias to outside", with(func(c *Config) { c.Aliases = []Alias{{URL: "/x/", Dir: "../y"}} }), []string{"no slash path below a root"}},
 		{"alias of a root's URL", with(func(c *Config) { c.Aliases = []Alias{{URL: "/wp-content/uploads/", Dir: "y"}} }), []string{"given twice"}},
@@ -83,23 +85,26 @@ func TestRootsAndPrefixes(t *testing.T) {
 	}{
 		{
 			"wordpress", Config{Preset: "wordpress", DocRoot: "/var/www/html/"},
-			[]Root{{"", "/var/www/html/wp-content/uploads", "/wp-content/uploads/"}},
-			[]string{"/wp-content/uploads/"},
+			[]Root{{"", "/var/www/html/wp-content/uploads", "/wp-content/uploads/"}, {"wp-content.gallery", "/var/www/html/wp-content/gallery", "/wp-content/gallery/"}},
+			[]string{"/wp-content/uploads/", "/wp-content/gallery/"},
 		},
 		{
 			"wordpress in a subdirectory", Config{Preset: "wordpress", DocRoot: "/var/www/html/blog", BasePath: "/blog/"},
-			[]Root{{"", "/var/www/html/blog/wp-content/uploads", "/blog/wp-content/uploads/"}},
-			[]string{"/blog/wp-content/uploads/"},
+			[]Root{{"", "/var/www/html/blog/wp-content/uploads", "/blog/wp-content/uploads/"}, {"wp-content.gallery", "/var/www/html/blog/wp-content/gallery", "/blog/wp-content/gallery/"}},
+			[]string{"/blog/wp-content/uploads/", "/blog/wp-content/gallery/"},
 		},
 		{
 			"a network in subdirectories", Config{Preset: "wordpress", DocRoot: "/w", BasePath: "/net", Subsites: []string{"/shop", "/press/eu"}},
-			[]Root{{"", "/w/wp-content/uploads", "/net/wp-content/uploads/"}},
-			[]string{"/net/wp-content/uploads/", "/net/shop/wp-content/uploads/", "/net/press/eu/wp-content/uploads/"},
+			[]Root{{"", "/w/wp-content/uploads", "/net/wp-content/uploads/"}, {"wp-content.gallery", "/w/wp-content/gallery", "/net/wp-content/gallery/"}},
+			[]string{
+				"/net/wp-content/uploads/", "/net/wp-content/gallery/", "/net/shop/wp-content/uploads/", "/net/shop/wp-content/gallery/",
+				"/net/press/eu/wp-content/uploads/", "/net/press/eu/wp-content/gallery/",
+			},
 		},
 		{
 			"bedrock", Config{Preset: "bedrock", DocRoot: "/srv/site/web"},
-			[]Root{{"", "/srv/site/web/app/uploads", "/app/uploads/"}},
-			[]string{"/app/uploads/"},
+			[]Root{{"", "/srv/site/web/app/uploads", "/app/uploads/"}, {"app.gallery", "/srv/site/web/app/gallery", "/app/gallery/"}},
+			[]string{"/app/uploads/", "/app/gallery/"},
 		},
 		{
 			"an old network", Config{
@@ -116,7 +121,7 @@ func TestRootsAndPrefixes(t *testing.T) {
 		},
 		{
 			"a further root", Config{Preset: "wordpress", DocRoot: "/w", Roots: []Root{{"gallery", "/w/wp-content/gallery", "/wp-content/gallery"}}},
-			[]Root{{"uploads", "/w/wp-content/uploads", "/wp-content/uploads/"}, {"gallery", "/w/wp-content/gallery", "/wp-content/gallery/"}},
+			[]Root{{"", "/w/wp-content/uploads", "/wp-content/uploads/"}, {"gallery", "/w/wp-content/gallery", "/wp-content/gallery/"}},
 			[]string{"/wp-content/uploads/", "/wp-content/gallery/"},
 		},
 		{

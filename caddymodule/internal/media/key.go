@@ -21,7 +21,7 @@ var (
 	ErrKeyLong      = errors.New("the key is longer than 1024 bytes")
 	ErrSegmentLong  = errors.New("a part of the key is longer than 255 bytes")
 	ErrSegmentEmpty = errors.New("the key begins or ends with a slash or has two in a row")
-	ErrSegmentDots  = errors.New("the key has a part . or ..")
+	ErrSegmentDots  = errors.New("the key has a part . or .. (or begins as those of another root do: rename the directory, or the root)")
 	ErrControlByte  = errors.New("the key has a control character")
 	ErrNotUTF8      = errors.New("the key is not valid UTF-8")
 	ErrBackslash    = errors.New("the key has a backslash, which browsers read as a slash")

@@ -25,8 +25,11 @@ type preset struct {
 
 // presetRoot is a media root of an app.
 type presetRoot struct {
-	name  string // the first part of keys, if the site has several roots
-	dir   string // slash path below the app's directory, and below its URL
+	name string // the first part of keys, unless bare
+	bare bool   // its keys have no such part, whatever other roots there are
+	dir  string // slash path below the app's directory, and below its URL
+	// spare: it is a plugin's, and gives way to a root that is given in its place.
+	spare bool
 	lists lists
 	// beforehand: the app makes a file before it refers to it, never because it
 	// is asked for by its URL.

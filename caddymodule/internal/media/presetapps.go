@@ -33,7 +33,7 @@ func joomla() preset {
 func mediawiki() preset {
 	return preset{
 		name: "mediawiki",
-		roots: []presetRoot{{name: "images", dir: "images", lists: commonLists().with(lists{
+		roots: []presetRoot{{name: "images", bare: true, dir: "images", lists: commonLists().with(lists{
 			private: []string{"/deleted/", "/temp/"},
 			ignore:  []string{"/lockdir/", "/tmp/", "*.tmpfsfile"},
 		})}},
@@ -56,7 +56,7 @@ func drupal() preset {
 	}
 	return preset{
 		name: "drupal",
-		roots: []presetRoot{{name: "files", dir: "sites/default/files", lists: commonLists().with(lists{
+		roots: []presetRoot{{name: "files", bare: true, dir: "sites/default/files", lists: commonLists().with(lists{
 			private: []string{"/private/", "/webform/", "/translations/", "/feeds/"},
 			ignore:  []string{"/config_*/", "/php/", "/tmp/", "/temp/", "/backup_migrate/", "/simpletest/"},
 		})}},
@@ -93,7 +93,7 @@ func prestashop() preset {
 func opencart() preset {
 	return preset{
 		name:      "opencart",
-		roots:     []presetRoot{{name: "image", dir: "image", lists: commonLists()}},
+		roots:     []presetRoot{{name: "image", bare: true, dir: "image", lists: commonLists()}},
 		noRewrite: []requestRule{{paths: []string{"/admin/"}}, {query: []string{"user_token"}}},
 		// Shops give the admin's directory another name; all links there have the
 		// token.

@@ -5,14 +5,14 @@ import "strings"
 // wordpress is WordPress as its installer lays it out, alone, in a subdirectory,
 // or as a network (multisite) whose sites keep their files below sites/<n>/.
 func wordpress() preset {
-	return wordpressWith("wordpress", wordpressUploads("wp-content/uploads"))
+	return wordpressWith("wordpress", bareRoot(wordpressUploads("wp-content/uploads")), nextGEN("wp-content"))
 }
 
 // bedrock is WordPress as Roots' Bedrock lays it out: DocRoot is its web/
 // directory, with the core in wp/ and the content in app/. It is a preset of
 // its own, not found out, because nothing in a URL tells the two apart.
 func bedrock() preset {
-	return wordpressWith("bedrock", wordpressUploads("app/uploads"))
+	return wordpressWith("bedrock", bareRoot(wordpressUploads("app/uploads")), nextGEN("app"))
 }
 
 // wordpressMSFiles is a network begun before WordPress 3.5 (the option
@@ -38,6 +38,21 @@ func wordpressWith(name string, roots ...presetRoot) preset {
 
 func wordpressUploads(dir string) presetRoot {
 	return presetRoot{name: "uploads", dir: dir, lists: wordpressLists("sites/*"), beforehand: true}
+}
+
+func bareRoot(r presetRoot) presetRoot {
+	r.bare = true
+	return r
+}
+
+// nextGEN is where the plugin NextGEN Gallery keeps its galleries, beside the
+// uploads. The originals that it puts aside beside the pictures are for itself.
+// The root has a name that no directory of the uploads has.
+func nextGEN(content string) presetRoot {
+	return presetRoot{
+		name: content + ".gallery", dir: content + "/gallery", spare: true,
+		lists: commonLists().with(lists{private: []string{"*_backup"}}),
+	}
 }
 
 // wordpressLists knows where the plugins that most sites use put files that no

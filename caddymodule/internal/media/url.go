@@ -27,6 +27,9 @@ func (s *Site) KeyOfPath(urlPath string) (key string, ok bool) {
 		if !found {
 			continue
 		}
+		if p.bare && isNamed(s.roots, rest) {
+			return "", false
+		}
 		key = rest
 		if p.key != "" {
 			key = p.key + rest
@@ -41,9 +44,14 @@ func (s *Site) KeyOfPath(urlPath string) (key string, ok bool) {
 func (s *Site) KeyOfFile(path string) (key string, ok bool) {
 	for i := range s.prefixes {
 		p := &s.prefixes[i]
-		if rest, found := strings.CutPrefix(path, p.url); found && rest != "" {
-			return p.key + rest, true
+		rest, found := strings.CutPrefix(path, p.url)
+		switch {
+		case !found, rest == "":
+			continue
+		case p.bare:
+			return s.Key(s.bare, rest), true
 		}
+		return p.key + rest, true
 	}
 	return "", false
 }
@@ -55,12 +63,14 @@ func (s *Site) KeyOfFile(path string) (key string, ok bool) {
 // ok is false, and dst unchanged, if that is not exactly a key.
 func (s *Site) AppendKey(dst []byte, prefix int, raw []byte) (key []byte, ok bool) {
 	start := len(dst)
-	key = append(dst, s.prefixes[prefix].key...)
+	p := &s.prefixes[prefix]
+	key = append(dst, p.key...)
 	if isPlainKey(raw) {
-		return append(key, raw...), true
+		key = append(key, raw...)
+	} else if key, ok = appendDecoded(key, raw, &pageByte); !ok || checkKey(key[start:]) != nil {
+		return dst, false
 	}
-	key, ok = appendDecoded(key, raw, &pageByte)
-	if !ok || checkKey(key[start:]) != nil {
+	if p.bare && isNamed(s.roots, key[start:]) {
 		return dst, false
 	}
 	return key, true

@@ -24,6 +24,8 @@ type pass struct {
 
 	files, objects, queued, only int
 	ignored                      [media.Reasons]uint64
+	about                        int   // the root that it is about; -1: all
+	roots                        []int // roots that are to be walked through yet
 	deletes                      []missing
 	began, reported              time.Time
 	lastNoted                    string
@@ -44,9 +46,10 @@ type pass struct {
 }
 
 func (p *pass) run(s scope) error {
-	below, roots := "", []int{s.root}
+	below := ""
+	p.about, p.roots = s.root, []int{s.root}
 	if s == everything {
-		roots = p.e.rootsByKey()
+		p.roots = p.e.rootsByKey()
 	} else if key := p.e.site.Key(s.root, s.dir); key != "" {
 		below = strings.TrimSuffix(key, "/") + "/"
 	}
@@ -54,10 +57,13 @@ func (p *pass) run(s scope) error {
 	defer p.public.stop()
 	p.private = p.e.list(p.ctx, media.Private, below)
 	defer p.private.stop()
-	for _, root := range roots {
-		if err := p.e.trees[root].Walk(s.dir, p.visit(root)); err != nil {
+	if bare, ok := p.e.site.Bare(); ok && s == everything {
+		if err := p.walk(bare, ""); err != nil {
 			return err
 		}
+	}
+	if err := p.walkRootsBefore("", s.dir); err != nil {
+		return err
 	}
 	if err := p.objectsBelow(""); err != nil {
 		return err
@@ -65,6 +71,27 @@ func (p *pass) run(s scope) error {
 	if s == everything {
 		for reason, n := range p.ignored {
 			p.e.count.ignored.found[reason].Store(n)
+		}
+	}
+	return nil
+}
+
+func (p *pass) walk(root int, dir string) error {
+	p.e.noteName(root)
+	return p.e.trees[root].Walk(dir, p.visit(root))
+}
+
+// walkRootsBefore walks through the roots that were not walked through yet and
+// whose keys come before key ("": all), so that keys come in their order.
+func (p *pass) walkRootsBefore(key, dir string) error {
+	for len(p.roots) > 0 {
+		root := p.roots[0]
+		if key != "" && p.e.site.Key(root, "")+"/" >= key {
+			return nil
+		}
+		p.roots = p.roots[1:]
+		if err := p.walk(root, dir); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -81,6 +108,10 @@ func (p *pass) visit(root int) local.Visit {
 	return local.Visit{
 		Dir: func(rel string) bool {
 			if p.ctx.Err() != nil {
+				return false
+			}
+			if key := e.site.Key(root, rel); rel != "" && media.CheckKey(key) != nil {
+				e.refuseKey(key, media.CheckKey(key))
 				return false
 			}
 			if rel != "" && e.site.SkipDir(root, rel) {
@@ -103,12 +134,16 @@ func (p *pass) visit(root int) local.Visit {
 	}
 }
 
-// rootsByKey returns the roots in the order of their keys.
+// rootsByKey returns the roots in the order of their keys, but for one whose keys
+// stand between those of the others.
 func (e *Engine) rootsByKey() []int {
 	roots := e.site.Roots()
-	order := make([]int, len(roots))
-	for i := range order {
-		order[i] = i
+	bare, _ := e.site.Bare()
+	var order []int
+	for i := range roots {
+		if i != bare {
+			order = append(order, i)
+		}
 	}
 	slices.SortFunc(order, func(a, b int) int { return strings.Compare(roots[a].Name+"/", roots[b].Name+"/") })
 	return order
@@ -124,6 +159,11 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		return e.trees[root].RemoveLeftover(rel)
 	}
 	key := e.site.Key(root, rel)
+	if bare, _ := e.site.Bare(); root == bare && p.about < 0 {
+		if err := p.walkRootsBefore(key, ""); err != nil {
+			return err
+		}
+	}
 	if local.Stranded(rel, e.began) {
 		e.rescue(root, rel, key)
 		return nil
@@ -253,6 +293,9 @@ func (p *pass) objectsBelow(key string) error {
 
 func (p *pass) objectOnly(o *object, class media.Class) {
 	e := p.e
+	if p.about >= 0 && o.root != p.about {
+		return
+	}
 	p.objects++
 	p.report()
 	if p.whole {

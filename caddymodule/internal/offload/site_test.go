@@ -33,6 +33,7 @@ const patience = 20 * time.Second
 type site struct {
 	t      *testing.T
 	dir    string // of the media
+	more   []media.Root
 	bucket string
 	s3     *bucket.S3Config // the bucket, instead of the directory
 	logs   *logBuffer
@@ -64,7 +65,7 @@ func (s *site) start() *Engine {
 	s.calls.Store = s.faults
 	s.calls.mu.Unlock()
 	m, err := media.New(media.Config{
-		Preset: "generic", Roots: []media.Root{{Dir: s.dir, URL: "/uploads/"}},
+		Preset: "generic", Roots: append([]media.Root{{Dir: s.dir, URL: "/uploads/"}}, s.more...),
 		Public: s.openly, Private: s.keepPrivate, Ignore: s.ignore,
 	})
 	if err != nil {
