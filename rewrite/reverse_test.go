@@ -129,6 +129,14 @@ var reverseCases = []struct{ ct, in, out string }{
 	{typeForm, "a=%7B%22u%22%3A%22%5Cnhttps%3A%5C%2F%5C%2Fcdn.test%5C%2Fsite1%5C%2Fmedia%5C%2Fa%22%7D", "a=%7B%22u%22%3A%22%5Cnhttps%3A%5C%2F%5C%2Fwww.example.com%5C%2Fwp-content%5C%2Fuploads%5C%2Fa%22%7D"},
 	{typeForm, "a=%5Cu003dhttps%3A%2F%2Fcdn.test%2Fsite1%2Fmedia%2Fa", "a=%5Cu003dhttps%3A%2F%2Fwww.example.com%2Fwp-content%2Fuploads%2Fa"},
 	{"text/xml", "<string>&lt;img src=\"https://cdn.test/site1/media/a\"&gt;</string>", "<string>&lt;img src=\"https://www.example.com/wp-content/uploads/a\"&gt;</string>"},
+	// HTML with entities of its own, in XML-RPC.
+	{"text/xml", "<string>https:&amp;#47;&amp;#47;cdn.test&amp;#47;site1&amp;#47;media&amp;#47;a</string>", "<string>https:&amp;#47;&amp;#47;www.example.com&amp;#47;wp-content&amp;#47;uploads&amp;#47;a</string>"},
+	{"text/xml", "<string>https&amp;#x3A;&amp;#x2F;&amp;#x2F;cdn.test&amp;#x2F;site1&amp;#x2F;media&amp;#x2F;a</string>", "<string>https&amp;#x3A;&amp;#x2F;&amp;#x2F;www.example.com&amp;#x2F;wp-content&amp;#x2F;uploads&amp;#x2F;a</string>"},
+	{"text/xml", "<string>&lt;a href=&quot;https&colon;&sol;&sol;cdn.test&sol;site1&sol;media&sol;a&quot;&gt;</string>", "<string>&lt;a href=&quot;https&colon;&sol;&sol;www.example.com&sol;wp-content&sol;uploads&sol;a&quot;&gt;</string>"},
+	{"text/xml", "<string><![CDATA[<img src=\"https:&#047;&#047;cdn.test&#047;site1&#047;media&#047;a\">]]></string>", "<string><![CDATA[<img src=\"https:&#047;&#047;www.example.com&#047;wp-content&#047;uploads&#047;a\">]]></string>"},
+	// A parameter of a URL that is a parameter itself.
+	{typeForm, "a=%2Fgo%3Fu%253Dhttps%253A%252F%252Fcdn.test%252Fsite1%252Fmedia%252Fa", "a=%2Fgo%3Fu%253Dhttps%253A%252F%252Fwww.example.com%252Fwp-content%252Fuploads%252Fa"},
+	{typeForm, "a=x%2561https%253A%252F%252Fcdn.test%252Fsite1%252Fmedia%252Fa", ""},
 	{"image/jpeg", "https://cdn.test/site1/media/a", ""},
 	{
 		typePart,

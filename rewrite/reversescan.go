@@ -5,8 +5,14 @@ import "bytes"
 // The spellings of a slash, a colon and a backslash, in lower case. Those of
 // the slash and the colon that begin with a letter stand after backslashes.
 var (
-	slashSpellings     = []string{"/", "%2f", "%252f", "u002f", "x2f", "&#x2f;", "&#47;", "%26%23x2f%3b", "%26%2347%3b"}
-	colonSpellings     = []string{":", "%3a", "%253a", "u003a", "x3a", "&#x3a;", "&#58;", "%26%23x3a%3b", "%26%2358%3b"}
+	slashSpellings = []string{
+		"/", "%2f", "%252f", "u002f", "x2f", "&#x2f;", "&#47;", "&#047;", "&sol;", "%26%23x2f%3b", "%26%2347%3b",
+		"&amp;#x2f;", "&amp;#47;", "&amp;#047;", "&amp;sol;", // HTML in XML
+	}
+	colonSpellings = []string{
+		":", "%3a", "%253a", "u003a", "x3a", "&#x3a;", "&#58;", "&#058;", "&colon;", "%26%23x3a%3b", "%26%2358%3b",
+		"&amp;#x3a;", "&amp;#58;", "&amp;#058;", "&amp;colon;",
+	}
 	backslashSpellings = []string{"\\", "%5c", "%255c"}
 )
 
@@ -92,6 +98,10 @@ func schemeBefore(s []byte) (start int, colon string, ok bool) {
 func endsInWord(s []byte) bool {
 	if len(s) == 0 {
 		return false
+	}
+	if n := len(s); n >= 5 && string(s[n-5:n-2]) == "%25" && unhex(s[n-2]) >= 0 && unhex(s[n-1]) >= 0 {
+		c, _ := percentByte([]byte{'%', s[n-2], s[n-1]}) // encoded twice
+		return joinsURL(c)
 	}
 	if n := len(s); n >= 3 && s[n-3] == '%' && unhex(s[n-2]) >= 0 && unhex(s[n-1]) >= 0 {
 		c, _ := percentByte(s[n-3:])
