@@ -339,7 +339,9 @@ func (w *Writer) outward(first int, d *decoded, src []byte, off int, c codec) {
 		from := len(w.repl)
 		w.repl = encode(w.repl, e.from, e.to, c, slash)
 		to := len(w.repl)
-		w.repl = encode(w.repl, e.to, e.endTo, c, slash)
+		if e.endTo > e.to {
+			w.repl = encode(w.repl, e.to, e.endTo, c, slash)
+		}
 		e.from, e.to, e.endTo, e.simple = from, to, len(w.repl), false
 	}
 }
@@ -353,7 +355,10 @@ func (d *decoded) outward(e *edit, src []byte) (slash []byte) {
 		j += e.start
 		slash = src[d.at(j):d.at(j+1)]
 	}
-	e.start, e.end, e.further = start, d.at(e.end), d.at(e.further)
+	e.start, e.end = start, d.at(e.end)
+	if e.endTo > e.to {
+		e.further = d.at(e.further)
+	}
 	e.literal = false
 	return slash
 }

@@ -6,9 +6,9 @@ import "bytes"
 func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 	switch el {
 	case elScript:
-		k, rel := scriptType(src, attrs)
-		u := placeTables[inMarkup].use(scriptElement, textAttribute, h.w.place(src, attrs, around{}, h.depth))
-		h.enterScript(k, rel, u)
+		p := h.w.place(src, attrs, around{}, h.depth)
+		k, rel := scriptType(p.typeOf())
+		h.enterScript(k, rel, placeTables[inMarkup].use(scriptElement, textAttribute, p))
 	case elStyle:
 		h.state, h.end, h.ahead = htmlRaw, "style", 0
 		if h.w.rw.skip&ContextStyle == 0 {

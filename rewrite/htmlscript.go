@@ -2,9 +2,8 @@ package rewrite
 
 import "bytes"
 
-// scriptType is as what the script element with these attributes is read.
-func scriptType(src []byte, attrs attributeList) (k kind, rel relative) {
-	t := trimSpace(attrs.value(src, "type"))
+// scriptType is as what the script element of type t is read.
+func scriptType(t []byte) (k kind, rel relative) {
 	var buf [48]byte
 	if len(t) > len(buf) {
 		return scriptText, rootRelative

@@ -200,8 +200,11 @@ func (p *piece) edited() (out []byte) {
 			return nil
 		}
 		out = append(append(out, p.text[done:e.start]...), p.repl[e.from:e.to]...)
-		out = append(append(out, p.text[e.end:e.further]...), p.repl[e.to:e.endTo]...)
-		done = e.further
+		done = e.end
+		if e.endTo > e.to {
+			out = append(append(out, p.text[done:e.further]...), p.repl[e.to:e.endTo]...)
+			done = e.further
+		}
 	}
 	if out != nil {
 		out = append(out, p.text[done:]...)

@@ -14,6 +14,17 @@ type placed struct {
 	// cors is the state of the element's own crossorigin attribute, plus one; 0 if
 	// it was not asked for yet.
 	cors crossoriginState
+	// typeText is the element's type, typed says that it was asked for.
+	typeText []byte
+	typed    bool
+}
+
+// typeOf is the element's type.
+func (p *placed) typeOf() []byte {
+	if !p.typed {
+		p.typeText, p.typed = trimSpace(p.attrs.value(p.src, "type")), true
+	}
+	return p.typeText
 }
 
 // crossorigin is the state of the element's own crossorigin attribute.
@@ -92,7 +103,7 @@ var (
 	// classic is a script element's type that makes it a classic script (HTML
 	// standard, "prepare the script element").
 	classic = &condition{"a classic script", func(p *placed) bool {
-		t := trimSpace(p.attrs.value(p.src, "type"))
+		t := p.typeOf()
 		return len(t) == 0 || scriptTypes.has(t)
 	}}
 )
@@ -111,7 +122,7 @@ func has(attribute string) *condition {
 // typed is for elements of this type.
 func typed(is string) *condition {
 	return &condition{"type=" + is, func(p *placed) bool {
-		return equalFold(trimSpace(p.attrs.value(p.src, "type")), is)
+		return equalFold(p.typeOf(), is)
 	}}
 }
 
@@ -150,7 +161,18 @@ func (p *placed) hasRel(is string) bool {
 // 0 is for all others.
 type placeTable struct {
 	elements, attributes *names
-	rules                [][][]*placeRule
+	cells                []placeCell // all attributes of the first element, of the second …
+}
+
+// placeCell is the rules for an attribute of an element, up to the first one that
+// always holds, whose use is otherwise.
+type placeCell struct {
+	rules     []*placeRule
+	otherwise use
+}
+
+func (t *placeTable) cell(element, attribute uint8) *placeCell {
+	return &t.cells[int(element)*len(t.attributes.list)+int(attribute)]
 }
 
 var placeTables = func() (tables [numContexts]placeTable) {
@@ -175,29 +197,39 @@ func newPlaceTable(c context) placeTable {
 			each(r.attributes, t.attributes)
 		}
 	}
-	t.rules = make([][][]*placeRule, len(t.elements.list))
-	for e := range t.rules {
-		t.rules[e] = make([][]*placeRule, len(t.attributes.list))
-		for a := range t.rules[e] {
-			for i := range placeRules {
-				if r := &placeRules[i]; r.in == c && t.elements.covers(r.elements, e) && t.attributes.covers(r.attributes, a) {
-					t.rules[e][a] = append(t.rules[e][a], r)
-				}
-			}
+	for e := range t.elements.list {
+		for a := range t.attributes.list {
+			t.cells = append(t.cells, t.newCell(c, e, a))
 		}
 	}
 	return t
 }
 
+func (t *placeTable) newCell(c context, element, attribute int) (cell placeCell) {
+	for i := range placeRules {
+		r := &placeRules[i]
+		if r.in != c || !t.elements.covers(r.elements, element) || !t.attributes.covers(r.attributes, attribute) {
+			continue
+		}
+		if r.when == nil {
+			cell.otherwise = r.use
+			break
+		}
+		cell.rules = append(cell.rules, r)
+	}
+	return cell
+}
+
 // use is how what stands in an attribute of an element is fetched, by their
 // numbers.
 func (t *placeTable) use(element, attribute uint8, p *placed) use {
-	for _, r := range t.rules[element][attribute] {
-		if r.when == nil || r.when.holds(p) {
+	c := t.cell(element, attribute)
+	for _, r := range c.rules {
+		if r.when.holds(p) {
 			return r.use
 		}
 	}
-	return use{}
+	return c.otherwise
 }
 
 // attribute is how what the attribute called name, which is read as k, of an

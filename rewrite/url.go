@@ -10,7 +10,7 @@ import (
 type edit struct {
 	start, end int // in the coordinates of the text
 	from, to   int // the replacement in Writer.repl
-	// Writer.repl[to:endTo] is what is put in at end further on: what the
+	// Writer.repl[to:endTo], if not empty, is put in at further, after end: what the
 	// replacement adds to the query that is kept.
 	further, endTo int
 	// literal says that scheme, host and prefix stood there unescaped, so that
@@ -65,14 +65,13 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 		w.repl = escapeUnsafe(repl, from)
 		w.learnBase(w.repl[from:], rest)
 	}
-	e := edit{
+	w.edits = append(w.edits, edit{
 		start: off, end: end, from: from, to: len(w.repl), literal: literal, simple: known && bits&varies == 0,
-		further: end, endTo: len(w.repl),
-	}
+		endTo: len(w.repl),
+	})
 	if tail := u[end-off:]; len(tail) > 0 && tail[0] == '?' && !known {
-		w.joinQueries(&e, tail)
+		w.joinQueries(&w.edits[len(w.edits)-1], tail)
 	}
-	w.edits = append(w.edits, e)
 }
 
 // joinQueries puts the query of e's replacement, if it has one, behind the one

@@ -48,6 +48,14 @@ func (n naming) text() string {
 // place is how what is at path, which tail (a query, a fragment) follows, is
 // fetched.
 func (u use) place(path, tail []byte) Place {
+	if u.names == anyName {
+		return u.least
+	}
+	return u.named(path, tail)
+}
+
+// named is place where the name tells of more.
+func (u use) named(path, tail []byte) Place {
 	switch u.names {
 	case scriptName:
 		return max(u.least, scriptPlace(path))
@@ -122,9 +130,13 @@ func extension(path []byte) []byte {
 // names is a set of names, which it finds in any case, each with a number from 1
 // on.
 type names struct {
-	slots [512]uint8 // a number, or 0
-	list  []string   // by number; the first is for none
+	slots [nameSlots]uint8 // a number, or 0
+	list  []string         // by number; the first is for none
 }
+
+// nameSlots is more than twice the number of names of the largest set, and a power
+// of two.
+const nameSlots = 512
 
 // newNames is the set of the names between spaces in s.
 func newNames(s string) *names {
@@ -143,7 +155,7 @@ func (n *names) add(name string) uint8 {
 	id := uint8(len(n.list))
 	h := nameHash([]byte(name))
 	for n.slots[h] != 0 {
-		h = (h + 1) % len(n.slots)
+		h = (h + 1) % nameSlots
 	}
 	n.slots[h] = id
 	n.list = append(n.list, name)
@@ -155,7 +167,7 @@ func (n *names) id(name []byte) uint8 {
 	if len(name) == 0 {
 		return 0
 	}
-	for h := nameHash(name); n.slots[h] != 0; h = (h + 1) % len(n.slots) {
+	for h := nameHash(name); n.slots[h] != 0; h = (h + 1) % nameSlots {
 		if id := n.slots[h]; string(name) == n.list[id] || equalFold(name, n.list[id]) {
 			return id
 		}
@@ -176,8 +188,9 @@ func (n *names) covers(list string, id int) bool {
 
 func (n *names) has(name []byte) bool { return n.id(name) != 0 }
 
-// nameHash tells names apart by their ends, middle and length.
-func nameHash(name []byte) int {
-	first, middle, last := lower(name[0]), lower(name[len(name)/2]), lower(name[len(name)-1])
-	return (int(first)*37 + int(middle)*11 + int(last)*5 + len(name)) & 511
+// nameHash tells names apart by their ends, middle and length, in any case.
+func nameHash(name []byte) uint {
+	const lowerCase = 0x20
+	first, middle, last := uint(name[0]|lowerCase), uint(name[len(name)/2]|lowerCase), uint(name[len(name)-1]|lowerCase)
+	return (first*37 + middle*11 + last*5 + uint(len(name))) % nameSlots
 }

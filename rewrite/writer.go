@@ -296,10 +296,10 @@ func (w *Writer) apply() {
 			continue
 		}
 		w.out = append(w.out, w.repl[e.from:e.to]...)
-		if e.further > e.end {
+		if e.endTo > e.to {
 			w.emit(e.further)
+			w.out = append(w.out, w.repl[e.to:e.endTo]...)
 		}
-		w.out = append(w.out, w.repl[e.to:e.endTo]...)
 		w.replaced++
 	}
 	w.edits, w.repl = w.edits[:0], w.repl[:0]
