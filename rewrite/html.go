@@ -227,7 +227,7 @@ func (h *htmlScanner) tagEnd(src []byte, pos, i, n int, around around) (attrs at
 	}
 	switch {
 	case end > n && near && remembers && elementOf(src[pos+1:i]) == elOther:
-		if h.w.recall(src, pos, end, reading{around: around}) {
+		if h.w.recall(src, pos, end, reading{places: around.key()}) {
 			return nil, end, true
 		}
 	case end > 0:

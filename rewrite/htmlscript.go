@@ -52,7 +52,7 @@ func (h *htmlScanner) scriptElement(src []byte, pos int, f *finder, final, advan
 		n := f.next(src, pos)
 		whole := found && h.script.fresh && h.w.remembers(h.depth) && n >= 0 && n < end
 		h.script.fresh = false
-		if whole && h.w.recall(src, pos, end, reading{kind: h.content, rel: h.script.rel, use: h.script.use}) {
+		if whole && h.w.recall(src, pos, end, reading{h.content, h.script.rel, h.script.use.key()}) {
 			break
 		}
 		done = h.script.scan(src[:end], pos, f, found || final, advance || found)

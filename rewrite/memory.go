@@ -50,10 +50,11 @@ type piece struct {
 
 // reading is how a piece is read.
 type reading struct {
-	kind   kind // noValue for a tag
-	rel    relative
-	use    use    // of a script
-	around around // of a tag
+	kind kind // noValue for a tag
+	rel  relative
+	// places is what the places of its URLs depend on besides its text: the key of
+	// a script's use, or of what is around a tag.
+	places uint16
 }
 
 // site is what a piece depends on of the page that it stands in.

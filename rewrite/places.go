@@ -49,6 +49,9 @@ type around struct {
 	img   crossoriginState // of the img element that a source element is for
 }
 
+// key tells a from what else can be around an element.
+func (a around) key() uint16 { return uint16(a.media)<<8 | uint16(a.img) }
+
 // crossoriginState is the state of a crossorigin attribute (HTML standard, "CORS
 // settings attributes").
 type crossoriginState uint8

@@ -32,6 +32,9 @@ const (
 	elementName
 )
 
+// key tells u from other uses.
+func (u use) key() uint16 { return uint16(u.least)<<8 | uint16(u.names) }
+
 // text says it to people.
 func (n naming) text() string {
 	switch n {
