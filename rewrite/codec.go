@@ -324,41 +324,37 @@ var plainSlash = []byte("/")
 // of a text decoded from src, into edits of the text around it, in which src
 // begins at off.
 func (w *Writer) outward(first int, d *decoded, src []byte, off int, c codec) {
+	slash := plainSlash
 	for i := first; i < len(w.edits); i++ {
 		e := &w.edits[i]
-		slash := plainSlash
 		if d != nil {
-			slash = d.outward(e, src)
+			slash = d.outward(e, src, slash)
 		}
 		e.start += off
 		e.end += off
-		e.further += off
-		if len(slash) == 1 && (e.simple || !escapable(w.repl[e.from:e.endTo], c)) {
+		if len(slash) == 1 && (e.simple || !escapable(w.repl[e.from:e.to], c)) {
 			continue
 		}
 		from := len(w.repl)
 		w.repl = encode(w.repl, e.from, e.to, c, slash)
-		to := len(w.repl)
-		if e.endTo > e.to {
-			w.repl = encode(w.repl, e.to, e.endTo, c, slash)
-		}
-		e.from, e.to, e.endTo, e.simple = from, to, len(w.repl), false
+		e.from, e.to, e.simple = from, len(w.repl), false
 	}
 }
 
 // outward turns e, which is in the coordinates of d.text, into an edit of src,
-// from which that was decoded, and returns how a slash of it is written there.
-func (d *decoded) outward(e *edit, src []byte) (slash []byte) {
+// from which that was decoded, and returns how a slash of it is written there: as
+// last if it is joined to the edit of which last was returned.
+func (d *decoded) outward(e *edit, src, last []byte) (slash []byte) {
 	slash = plainSlash
+	if e.joined {
+		slash = last
+	}
 	start := d.at(e.start)
 	if j := indexNear(d.text[e.start:e.end], '/'); j >= 0 {
 		j += e.start
 		slash = src[d.at(j):d.at(j+1)]
 	}
 	e.start, e.end = start, d.at(e.end)
-	if e.endTo > e.to {
-		e.further = d.at(e.further)
-	}
 	e.literal = false
 	return slash
 }

@@ -138,8 +138,7 @@ func (p *piece) is(text []byte, how reading, s site) bool {
 
 // moved is an edit by other positions.
 func (e edit) moved(by, replBy int) edit {
-	e.start, e.end, e.further = e.start+by, e.end+by, e.further+by
-	e.from, e.to, e.endTo = e.from+replBy, e.to+replBy, e.endTo+replBy
+	e.start, e.end, e.from, e.to = e.start+by, e.end+by, e.from+replBy, e.to+replBy
 	return e
 }
 
@@ -164,7 +163,7 @@ func (w *Writer) remember(src []byte, start, end int) {
 		p.edits[i] = p.edits[i].moved(-start, -h.firstRepl)
 	}
 	if out := p.edited(); out != nil && len(p.text)+len(out) <= maxPiece {
-		p.out, p.replaced, p.edits, p.repl = out, len(p.edits), nil, nil
+		p.out, p.replaced, p.edits, p.repl = out, replacements(p.edits), nil, nil
 	}
 	w.rw.memory.add(h.hash, p)
 }
@@ -191,6 +190,16 @@ func (m *memory) add(hash uint64, p *piece) {
 	pieces[0].Store(p)
 }
 
+// replacements is how many URLs the edits replace.
+func replacements(edits []edit) (n int) {
+	for i := range edits {
+		if !edits[i].joined {
+			n++
+		}
+	}
+	return n
+}
+
 // edited is the text of a piece after its edits, nil if there are none or one of
 // them may not be carried out.
 func (p *piece) edited() (out []byte) {
@@ -202,10 +211,6 @@ func (p *piece) edited() (out []byte) {
 		}
 		out = append(append(out, p.text[done:e.start]...), p.repl[e.from:e.to]...)
 		done = e.end
-		if e.endTo > e.to {
-			out = append(append(out, p.text[done:e.further]...), p.repl[e.to:e.endTo]...)
-			done = e.further
-		}
 	}
 	if out != nil {
 		out = append(out, p.text[done:]...)

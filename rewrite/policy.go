@@ -49,5 +49,5 @@ func (w *Writer) policy(src []byte, l attributeList, i int) {
 			w.repl = append(w.repl, c)
 		}
 	}
-	w.edits = append(w.edits, edit{start: a.start, end: a.end, from: from, to: len(w.repl), literal: true, endTo: len(w.repl)})
+	w.edits = append(w.edits, edit{start: a.start, end: a.end, from: from, to: len(w.repl), literal: true})
 }

@@ -47,15 +47,10 @@ func (w *Writer) guardComma() {
 		return
 	}
 	e := &w.edits[len(w.edits)-1]
-	n := len(w.repl)
-	if e.endTo != n || e.endTo == e.from || w.repl[n-1] != ',' {
-		return
-	}
-	w.repl = append(w.repl[:n-1], "%2C"...)
-	if e.to == e.endTo {
+	if e.to == len(w.repl) && e.to > e.from && w.repl[e.to-1] == ',' {
+		w.repl = append(w.repl[:e.to-1], "%2C"...)
 		e.to += 2
 	}
-	e.endTo += 2
 }
 
 // skipDescriptors is the position of the comma that ends the candidate whose

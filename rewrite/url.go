@@ -10,15 +10,15 @@ import (
 type edit struct {
 	start, end int // in the coordinates of the text
 	from, to   int // the replacement in Writer.repl
-	// Writer.repl[to:endTo], if not empty, is put in at further, after end: what the
-	// replacement adds to the query that is kept.
-	further, endTo int
 	// literal says that scheme, host and prefix stood there unescaped, so that
 	// nothing that ends a head can be between the start and the needle.
 	literal bool
 	// simple says that the replacement is the same in every context, but for
 	// its slashes.
 	simple bool
+	// joined says that it belongs to the edit before, and is carried out if that is:
+	// what the replacement adds to the query that is kept.
+	joined bool
 	// known, if not nil, is a whole piece: its out is the replacement.
 	known *piece
 }
@@ -67,16 +67,16 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 	}
 	w.edits = append(w.edits, edit{
 		start: off, end: end, from: from, to: len(w.repl), literal: literal, simple: known && bits&varies == 0,
-		endTo: len(w.repl),
 	})
 	if tail := u[end-off:]; len(tail) > 0 && tail[0] == '?' && !known {
-		w.joinQueries(&w.edits[len(w.edits)-1], tail)
+		w.joinQueries(tail)
 	}
 }
 
-// joinQueries puts the query of e's replacement, if it has one, behind the one
+// joinQueries puts the query of the last replacement, if it has one, behind the one
 // that tail begins with, which the page's own server and scripts know.
-func (w *Writer) joinQueries(e *edit, tail []byte) {
+func (w *Writer) joinQueries(tail []byte) {
+	e := &w.edits[len(w.edits)-1]
 	i := bytes.IndexByte(w.repl[e.from:], '?')
 	if i < 0 {
 		return
@@ -86,14 +86,14 @@ func (w *Writer) joinQueries(e *edit, tail []byte) {
 		query = j
 	}
 	e.to = e.from + i
-	e.further = e.end + query
 	switch tail[query-1] {
 	case '?', '&':
 		w.repl = slices.Delete(w.repl, e.to, e.to+1)
 	default:
 		w.repl[e.to] = '&'
 	}
-	e.endTo = len(w.repl)
+	at := e.end + query
+	w.edits = append(w.edits, edit{start: at, end: at, from: e.to, to: len(w.repl), literal: e.literal, joined: true})
 }
 
 // learnBase takes note of what precedes rest in the URL repl, if that is the

@@ -283,9 +283,13 @@ func headStart(s []byte, n int) int {
 
 // apply carries out the edits that a scan has added.
 func (w *Writer) apply() {
+	done := false // the edit before
 	for i := range w.edits {
 		e := &w.edits[i]
-		if e.start < w.sent || !e.literal && !w.headIsShort(e) {
+		if !e.joined {
+			done = e.start >= w.sent && (e.literal || w.headIsShort(e))
+		}
+		if !done {
 			continue
 		}
 		w.emit(e.start)
@@ -296,11 +300,9 @@ func (w *Writer) apply() {
 			continue
 		}
 		w.out = append(w.out, w.repl[e.from:e.to]...)
-		if e.endTo > e.to {
-			w.emit(e.further)
-			w.out = append(w.out, w.repl[e.to:e.endTo]...)
+		if !e.joined {
+			w.replaced++
 		}
-		w.replaced++
 	}
 	w.edits, w.repl = w.edits[:0], w.repl[:0]
 }
