@@ -280,7 +280,7 @@ func TestMountThatBlinks(t *testing.T) {
 			if err := mount(); err != nil {
 				t.Skipf("this machine lets nothing be mounted: %v", err)
 			}
-			t.Cleanup(func() { _ = exec.Command("umount", "-l", point).Run() }) //nolint:noctx // the test's context has ended
+			t.Cleanup(func() { _ = exec.Command("umount", "-l", point).Run() })
 			s.bucket = point + "/bucket"
 			s.ready()
 			s.mustUpload(func() { s.writeAll([]string{"a1.jpg", "a2.jpg", "a3.jpg"}) })
