@@ -30,9 +30,6 @@ const (
 	AttrBucket = "user.media_offload.bucket"
 	// AttrKeys on a root says what its keys begin with, and in which bucket.
 	AttrKeys = "user.media_offload.keys"
-	// AttrPrivate on a directory says that another node, whose disk has the
-	// .htaccess for it, keeps what is in it private.
-	AttrPrivate = "user.media_offload.private"
 )
 
 // Mark is what is noted on a file once its content is in the bucket.
@@ -102,6 +99,20 @@ func (t *Tree) Mark(rel string) (Mark, bool) {
 		return Mark{}, false
 	}
 	defer f.Close()
+	return ReadMark(f)
+}
+
+// MarkBehind returns the mark on the file at rel, or on the one of the tree that a
+// symlink there leads to.
+func (t *Tree) MarkBehind(rel string) (Mark, bool) {
+	f, err := t.openDir(rel)
+	if err != nil {
+		return Mark{}, false
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return Mark{}, false
+	}
 	return ReadMark(f)
 }
 

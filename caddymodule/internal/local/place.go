@@ -29,6 +29,8 @@ type Placement struct {
 	// Mark, if not nil, is asked once the content is written, before the file
 	// gets its name; an error of it ends the placing.
 	Mark func(f *os.File, info fs.FileInfo) (Mark, error)
+	// Marked: without its mark the file must not be there.
+	Marked bool
 }
 
 // Place puts a file at rel, wholly or not at all, even if the machine fails
@@ -154,7 +156,7 @@ func writePlacedMark(f *os.File, p Placement) error {
 	if err != nil {
 		return err
 	}
-	if err := WriteMark(f, m); err != nil && !errors.Is(err, ErrNoAttributes) {
+	if err := WriteMark(f, m); err != nil && (p.Marked || !errors.Is(err, ErrNoAttributes)) {
 		return err
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -62,14 +61,15 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 	body := &source{Reader: o.Body}
 	var now entry
 	undo := func() {}
+	st := e.underPlace(s.key, x.rule, x.under)
 	p := local.Placement{
-		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime,
+		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime, Marked: st.kept,
 		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
 			if err := verify(o.Info, sum); err != nil {
 				body.err = err
 				return local.Mark{}, err
 			}
-			now = committedEntry(x.under, info, o.ETag)
+			now = committedEntry(st, info, o.ETag)
 			now.found = e.inspect(s.key, f, now)
 			e.placed.Add(s.key, placed{info: info})
 			// Before it is there: the app may remove it at once.
@@ -101,6 +101,14 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 		}
 		e.index.set(s.key, now)
 	})
+	if st.kept {
+		e.sayKept(s.key)
+	}
+	if st.class != x.rule && !st.kept {
+		// An .htaccess on this disk closes what another node made public: it
+		// moves to the private ones.
+		e.look(foreign{s.key, s.root, s.rel, x.rule}, putElsewhere)
+	}
 	return false
 }
 
@@ -240,38 +248,6 @@ func (e *Engine) storeAside(key string, f *os.File, info fs.FileInfo) (name stri
 	return name, err
 }
 
-// keepObjectAside stores the object's content aside before the file is stored
-// over it: nothing but its writer says that it was on this disk.
-func (e *Engine) keepObjectAside(s snapshot, x *sight) error {
-	ctx, cancel := e.putContext(x.stored.Size)
-	defer cancel()
-	o, err := e.store.Get(ctx, e.objectName(s.key, x.under), bucket.GetOptions{IfMatch: x.stored.ETag})
-	if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrChanged) {
-		return nil // the condition of the Put will see it
-	}
-	if err != nil {
-		return err
-	}
-	defer o.Body.Close()
-	f, err := os.CreateTemp("", "media-offload-")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := os.Remove(f.Name()); err != nil {
-		return err
-	}
-	if _, err := io.Copy(f, o.Body); err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	_, err = e.storeAside(s.key, f, info)
-	return err
-}
-
 // conflictName is where content is kept that lost its name. Keys at the limit
 // of what a store takes are cut.
 func conflictName(control, key, sum string) string {
@@ -313,24 +289,6 @@ func (e *Engine) rescue(root int, rel, key string) {
 	if err := t.RemoveLeftover(rel); err != nil {
 		e.log().Debug("removing a file that was kept aside", keyFile, rel, keyError, err)
 	}
-}
-
-// keepPrivate notes on the directory of a key that another node keeps what is in
-// it private; the .htaccess that says so is on that node's disk only.
-func (e *Engine) keepPrivate(s snapshot) error {
-	dir := path.Dir(s.rel)
-	if dir == "." {
-		dir = ""
-	}
-	t := e.trees[s.root]
-	if err := t.MakeDir(dir); err != nil {
-		return err
-	}
-	if err := t.SetDirNote(dir, local.AttrPrivate, "1"); err != nil {
-		return err
-	}
-	e.htaccess.reset()
-	return nil
 }
 
 // look asks for a look at a key, because the disk may lack what others wrote.

@@ -10,7 +10,7 @@ func (e *Engine) Closed(key string) bool {
 		return true
 	}
 	root, rel, ok := e.site.Locate(key)
-	return ok && e.site.Closed(key, e.htaccess.of) && e.inTree(root, rel)
+	return ok && (e.site.Closed(key, e.htaccess.of) && e.inTree(root, rel) || e.bearsKept(key, root, rel))
 }
 
 // inTree reports whether a file or directory, or the directory that it is in,

@@ -34,14 +34,15 @@ func (e *Engine) commit(s snapshot) {
 		e.unreadable(s, err)
 		return
 	}
-	class := e.Class(s.key)
+	st := e.standing(s.key)
+	class := st.class
 	if class == media.Ignored {
 		e.drop(s)
 		return
 	}
 	e.reachLinks(s, info)
 	if !s.elsewhere {
-		known, err := e.same(s, f, info, class)
+		known, err := e.same(s, f, info, st)
 		if err != nil {
 			e.retry(s, err)
 			return
@@ -53,27 +54,27 @@ func (e *Engine) commit(s snapshot) {
 	}
 	// What has become private leaves the public folder first; the file itself is
 	// on disk, so nothing can be lost in between.
-	if class == media.Private && !e.removeMisplaced(s, class) {
+	if class == media.Private && !e.removeMisplaced(s, st) {
 		return
 	}
-	e.put(s, f, info, class)
+	e.put(s, f, info, st)
 }
 
 // same returns a committed entry if the bucket certainly holds the content of
 // f under its class already; else an entry of another state.
-func (e *Engine) same(s snapshot, f *os.File, info fs.FileInfo, class media.Class) (entry, error) {
-	now := committedEntry(class, info, "")
+func (e *Engine) same(s snapshot, f *os.File, info fs.FileInfo, st standing) (entry, error) {
+	now := committedEntry(st, info, "")
 	if s.background && s.listed == nil {
 		return entry{}, nil // a listing has just shown that there is none
 	}
 	known, ok := e.index.get(s.key)
 	if s.listed != nil {
-		known, ok = entry{class: class, size: s.listed.Size, etag: s.listed.ETag}, true
+		known, ok = entry{class: st.class, size: s.listed.Size, etag: s.listed.ETag}, true
 	}
 	if !ok || !known.object() {
 		return e.sameAsMarked(s, f, now)
 	}
-	if known.class != class || known.size != now.size {
+	if known.class != st.class || known.size != now.size {
 		return entry{}, nil
 	}
 	now.etag = known.etag
@@ -158,8 +159,8 @@ const (
 )
 
 // put stores the file and notes that it is committed, if it is still the same.
-func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, class media.Class) {
-	now := committedEntry(class, info, "")
+func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, st standing) {
+	now := committedEntry(st, info, "")
 	now.found = e.inspect(s.key, f, now)
 	stored, err := e.storeFile(s, f, info, now, condition{})
 	now.etag = stored.ETag
@@ -245,11 +246,17 @@ func (e *Engine) isStill(root int, rel string, f *os.File, now entry) bool {
 // removeMisplaced deletes the object under the other class, if there may be
 // one: what has become private must not stay public. If it cannot, the item is
 // put back and the answer is false.
-func (e *Engine) removeMisplaced(s snapshot, class media.Class) bool {
+func (e *Engine) removeMisplaced(s snapshot, st standing) bool {
+	if st.kept {
+		return true // this disk has no say in where it lies
+	}
+	class := st.class
 	name := s.misplaced
-	if known, ok := e.index.get(s.key); ok && known.object() && known.class != class {
-		name = e.objectName(s.key, known.class)
-	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Binding == e.binding(s.key) && m.Class != letter(class) {
+	if known, ok := e.index.get(s.key); ok && known.object() {
+		if known.class != class {
+			name = e.objectName(s.key, known.class)
+		}
+	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Binding == e.binding(s.key) && classOf(m.Class) != class {
 		name = e.objectName(s.key, classOf(m.Class))
 	}
 	if name == "" {
@@ -266,10 +273,13 @@ func (e *Engine) removeMisplaced(s snapshot, class media.Class) bool {
 
 // settle notes that the bucket holds the file as it is.
 func (e *Engine) settle(s snapshot, now entry, f *os.File) {
-	if !e.removeMisplaced(s, now.class) {
+	if !e.removeMisplaced(s, now.standing()) {
 		return
 	}
 	now = e.withPlace(s, now, f)
+	if now.kept {
+		e.sayKept(s.key)
+	}
 	e.queue.settled(s, time.Now(), func(latest bool) {
 		noted := now
 		if !latest {

@@ -28,12 +28,15 @@ type sight struct {
 	f       *os.File // nil if there is none
 	info    fs.FileInfo
 	class   media.Class
-	base    string  // ETag of the version that this disk held last; "" unknown
-	unheld  bool    // it held none
-	doubt   bool    // the base has to be confirmed by a look
-	content string  // MD5 in hex, once asked for
-	over    string  // the version that was replaced by storing the file
-	found   finding // of the content that was stored
+	kept    bool        // as of standing
+	rule    media.Class // the class by the rules alone
+	own     bool        // this disk's rules had it stored under another class
+	base    string      // ETag of the version that this disk held last; "" unknown
+	unheld  bool        // it held none
+	doubt   bool        // the base has to be confirmed by a look
+	content string      // MD5 in hex, once asked for
+	over    string      // the version that was replaced by storing the file
+	found   finding     // of the content that was stored
 
 	object objectState
 	stored bucket.Info // the object, if one was seen
@@ -49,7 +52,7 @@ func (x *sight) close() {
 // entry is what the index and the mark say once the object with this ETag is
 // the file's.
 func (x *sight) entry(etag string) entry {
-	now := committedEntry(x.class, x.info, etag)
+	now := committedEntry(standing{x.class, x.kept}, x.info, etag)
 	now.found = x.found
 	return now
 }
@@ -88,10 +91,10 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	}
 	// What has become private leaves the public folder first; the file itself is
 	// on disk, so nothing can be lost in between.
-	if x.file != noFile && x.class == media.Private && !e.removeMisplaced(s, x.class) {
+	if x.file != noFile && x.rule == media.Private && !e.removeMisplaced(s, standing{class: x.rule}) {
 		return false
 	}
-	if s.why == putElsewhere && s.version != "" && x.file == cleanFile && x.base == s.version && !s.unannounced {
+	if s.why == putElsewhere && s.version != "" && x.file == cleanFile && x.base == s.version && x.class == s.under && !s.unannounced {
 		e.settle(s, x.entry(x.base), x.f) // this very version is here
 		return false
 	}
@@ -100,13 +103,6 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 			e.retry(s, err)
 			return false
 		}
-	}
-	if x.object != unseenObject && x.object != noObject && x.under == media.Private && x.class == media.Public {
-		if err := e.keepPrivate(s); err != nil {
-			e.unplaced(s, err)
-			return false
-		}
-		return true
 	}
 	if x.file == noFile && (e.index.holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
 		// It went from this very disk: is it this node's app that deleted it?
@@ -131,7 +127,12 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	case putOver:
 		return e.putShared(s, x, x.base)
 	case putKeeping:
-		if err := e.keepObjectAside(s, x); err != nil {
+		// Nothing but its writer says that it was on this disk.
+		_, err := e.copyAside(s.key, x.under, x.stored)
+		switch {
+		case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
+			return true
+		case err != nil:
 			e.retry(s, fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
 			return false
 		}
@@ -163,7 +164,11 @@ func (e *Engine) causeOf(s snapshot, x *sight) cause {
 
 // seeFile looks at the disk.
 func (e *Engine) seeFile(s snapshot) (*sight, error) {
-	x := &sight{class: e.Class(s.key)}
+	st := e.standing(s.key)
+	x := &sight{class: st.class, kept: st.kept, rule: st.class}
+	if st.kept {
+		x.rule = media.Public
+	}
 	f, err := e.trees[s.root].Open(s.rel)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrNotRegular):
@@ -186,7 +191,7 @@ func (e *Engine) seeFile(s snapshot) (*sight, error) {
 	case ok && known.based():
 		e.compareFile(s, x, known)
 	case marked && (!held || e.index.holds(s.key, mark.ETag)):
-		e.compareFile(s, x, entry{class: classOf(mark.Class), size: mark.Size, modTime: mark.ModTime, etag: mark.ETag})
+		e.compareFile(s, x, entry{class: classOf(mark.Class), kept: mark.Class == letterKept, size: mark.Size, modTime: mark.ModTime, etag: mark.ETag})
 		x.doubt = x.file == cleanFile && !held
 	case held:
 		x.file, x.doubt = changedFile, true // a look will tell whether it is the base that is there
@@ -197,6 +202,7 @@ func (e *Engine) seeFile(s snapshot) (*sight, error) {
 // compareFile finds out whether the file is the version that base describes.
 func (e *Engine) compareFile(s snapshot, x *sight, base entry) {
 	if base.class != x.class {
+		x.own = !base.kept
 		return // its object has another name: for the present one it is strange
 	}
 	x.base, x.file = base.etag, changedFile
@@ -224,7 +230,7 @@ func (e *Engine) seeObject(s snapshot, x *sight) error {
 	if known, ok := e.index.get(s.key); ok && known.object() && x.file == noFile {
 		first = known.class
 	}
-	info, class, err := e.headAny(s.key, first, x.file == noFile || s.elsewhere)
+	info, class, err := e.headAny(s.key, first, x.file == noFile || s.elsewhere || s.background)
 	if errors.Is(err, bucket.ErrNotFound) {
 		x.object = noObject
 		return nil
@@ -233,10 +239,13 @@ func (e *Engine) seeObject(s snapshot, x *sight) error {
 		return err
 	}
 	x.stored, x.under, x.object = info, class, otherObject
+	if x.file != noFile && class != x.class && x.rule == media.Public && !x.own && !e.site.SaidPublic(s.key) {
+		e.follow(s, x)
+	}
 	switch {
 	case x.file == noFile:
 	case class != x.class:
-		x.object = noObject // it is public elsewhere, here a directory denies it
+		x.object = noObject // it is elsewhere what it is not by the rules of this disk
 	case x.file != strangeFile && (info.ETag == x.base || x.base == "" && e.index.holds(s.key, info.ETag)):
 		x.object, x.base = baseObject, info.ETag
 		if x.file == changedFile && x.hasContent(info) {
@@ -327,4 +336,19 @@ func (e *Engine) agree(s snapshot, x *sight) {
 		return
 	}
 	e.settleShared(s, x, x.base, s.unannounced)
+}
+
+// follow makes a file what its object is, of which the other nodes have moved the
+// place: no rule of this disk speaks against it.
+func (e *Engine) follow(s snapshot, x *sight) {
+	st := e.underPlace(s.key, x.rule, x.under)
+	x.class, x.kept = st.class, st.kept
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	if known, ok := e.index.cache.Peek(s.key); ok {
+		known.class, known.kept = st.class, st.kept
+		e.index.set(s.key, known)
+	} else if x.base != "" {
+		e.index.set(s.key, entry{state: dirty, class: st.class, kept: st.kept, size: x.info.Size(), etag: x.base})
+	}
 }

@@ -298,6 +298,3 @@ func (e *Engine) objectName(key string, class media.Class) string {
 	}
 	return e.cfg.PublicPrefix + key
 }
-
-// Class returns the class of key, knowing the .htaccess files on disk.
-func (e *Engine) Class(key string) media.Class { return e.site.Class(key, e.htaccess.of) }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // maxHeard bounds the items of others' changes; beyond it disk and bucket are
@@ -63,10 +64,10 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 		if !c.ModTime.IsZero() {
 			x.modTime = c.ModTime.UnixNano()
 		}
-		it = elsewhere{why: putElsewhere, version: c.ETag, size: c.Size}
+		it = elsewhere{why: putElsewhere, version: c.ETag, under: x.class, size: c.Size}
 		e.keepDirs(c.Key)
 	}
-	here := known.state == committed && known.etag == c.ETag && c.Op == cluster.Put
+	here := known.state == committed && known.etag == c.ETag && known.class == x.class && c.Op == cluster.Put
 	if known.state != dirty && !here {
 		e.index.set(c.Key, x)
 	}
@@ -100,7 +101,8 @@ func splitLast(key string) (dir, name string) {
 // elsewhere is what is known of another node's change.
 type elsewhere struct {
 	why     cause
-	version string // ETag of what was stored or deleted; "" unknown
+	version string      // ETag of what was stored or deleted; "" unknown
+	under   media.Class // of what was stored
 	size    int64
 }
 
@@ -123,7 +125,7 @@ func (q *queue) hear(key string, root int, rel string, c elsewhere, now time.Tim
 	if !it.elsewhere || !it.why.outlasts(c.why) {
 		it.why = c.why
 	}
-	it.elsewhere, it.version, it.size = true, c.version, c.size
+	it.elsewhere, it.version, it.under, it.size = true, c.version, c.under, c.size
 	q.heard[it] = struct{}{}
 	return it
 }

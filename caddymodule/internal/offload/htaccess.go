@@ -9,7 +9,6 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -64,9 +63,6 @@ func (e *Engine) readHtaccess(dirKey string) *media.Htaccess {
 	name := path.Join(rel, htaccess)
 	text, err := e.trees[root].ReadSmall(name, htaccessLimit)
 	if errors.Is(err, fs.ErrNotExist) {
-		if e.cfg.Local == LocalAll && e.trees[root].DirNote(rel, local.AttrPrivate) != "" {
-			return media.ClosedHtaccess()
-		}
 		return nil
 	}
 	if err == nil && len(text) == htaccessLimit {

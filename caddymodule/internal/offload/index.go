@@ -36,6 +36,7 @@ const (
 type entry struct {
 	state   state
 	class   media.Class
+	kept    bool // private, although the rules say public: see standing
 	size    int64
 	modTime int64 // Unix nanoseconds; 0: unknown
 	etag    string
@@ -50,9 +51,12 @@ type entry struct {
 
 // committedEntry is the entry of a file of which the object with this ETag has the
 // content.
-func committedEntry(class media.Class, info fs.FileInfo, etag string) entry {
-	return entry{state: committed, class: class, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: etag}
+func committedEntry(st standing, info fs.FileInfo, etag string) entry {
+	return entry{state: committed, class: st.class, kept: st.kept, size: info.Size(), modTime: info.ModTime().UnixNano(), etag: etag}
 }
+
+// standing is that of the file.
+func (x entry) standing() standing { return standing{x.class, x.kept} }
 
 // object reports whether there is an object, be it an old one.
 func (x entry) object() bool { return x.etag != "" && x.state != absent && x.state != removed }
@@ -153,7 +157,7 @@ func (x *index) soil(key string) {
 	if x.shared && ok && e.state != committed {
 		// What the bucket has is not what was on this disk: it must not be
 		// written over unseen.
-		e = entry{class: e.class, unheld: !x.held.any(key)}
+		e = entry{class: e.class, kept: e.kept, unheld: !x.held.any(key)}
 	}
 	e.state = dirty
 	x.cache.Add(key, e)

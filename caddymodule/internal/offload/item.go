@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // kind says what an item is about.
@@ -87,6 +88,7 @@ type item struct {
 	fetching, hurried, elsewhere bool
 	why                          cause
 	version                      string
+	under                        media.Class // of the object that was stored
 	size                         int64
 	heard                        uint64
 	// unannounced: the bucket may have the change, the change log not yet.
@@ -143,6 +145,7 @@ type snapshot struct {
 	unannounced             bool
 	why                     cause
 	version                 string
+	under                   media.Class
 }
 
 func (it *item) snapshot() snapshot {
@@ -150,7 +153,7 @@ func (it *item) snapshot() snapshot {
 		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
 		moved: it.movedAt != 0, written: it.written, linked: it.linked,
 		rewritten: it.rewritten, gone: it.gone, told: it.told, background: it.background,
-		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version,
+		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version, under: it.under,
 	}
 }
 

@@ -42,7 +42,7 @@ func (e *Engine) mark(key string, now entry, f *os.File) {
 func (e *Engine) markOf(key string, now entry) local.Mark {
 	m := local.Mark{
 		Size: now.size, ModTime: now.modTime, ETag: now.etag,
-		Class: letter(now.class), Binding: e.binding(key),
+		Class: now.letter(), Binding: e.binding(key),
 	}
 	if mayBeMoved(key, now) && now.found.known {
 		m.Place, m.Rules = now.found.place, e.cfg.Inspector.Rules
@@ -52,20 +52,30 @@ func (e *Engine) markOf(key string, now entry) local.Mark {
 
 // markFits reports whether m says that the file described by now is committed.
 func (e *Engine) markFits(m local.Mark, key string, now entry) bool {
-	return m.Size == now.size && m.ModTime == now.modTime && m.Class == letter(now.class) && m.Binding == e.binding(key)
+	return m.Size == now.size && m.ModTime == now.modTime && m.Class == now.letter() && m.Binding == e.binding(key)
 }
 
+// Classes as they stand in a mark.
+const (
+	letterPublic  = 'o'
+	letterPrivate = 'p'
+	letterKept    = 'k'
+)
+
 // letter and classOf are a class as it stands in a mark.
-func letter(c media.Class) byte {
-	if c == media.Private {
-		return 'p'
+func (x entry) letter() byte {
+	switch {
+	case x.kept:
+		return letterKept
+	case x.class == media.Private:
+		return letterPrivate
 	}
-	return 'o'
+	return letterPublic
 }
 
 func classOf(letter byte) media.Class {
-	if letter == 'p' {
-		return media.Private
+	if letter == letterPublic {
+		return media.Public
 	}
-	return media.Public
+	return media.Private
 }

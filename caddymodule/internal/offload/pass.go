@@ -185,32 +185,36 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		e.refuseKey(key, err)
 		return nil
 	}
-	class := e.Class(key)
-	if class == media.Ignored {
+	rule := e.rule(key)
+	if rule == media.Ignored {
 		p.countIgnored(key)
 		return nil
 	}
 	p.files++
 	e.links.see(info, linkName{key, root, rel})
-	own, other := public, private
-	if class == media.Private {
-		own, other = private, public
+	if rule == media.Public && public != nil && private == nil && p.marked(root, rel, key, standing{class: rule}, info, public) {
+		return nil // mostly
 	}
-	if own != nil && other == nil && p.marked(root, rel, key, class, info, own) {
+	st := e.standing(key)
+	if st.class == media.Public && public == nil && private != nil && p.settlesPrivate(root, rel, key, private) {
+		st = standing{media.Private, true}
+	}
+	own, misplaced, elsewhere := p.placed(root, rel, key, st, public, private)
+	if own != nil && misplaced == "" && p.marked(root, rel, key, st, info, own) {
 		return nil
 	}
-	if p.older && p.isClean(root, rel, key, info) {
+	if elsewhere {
+		p.queued++
+		return e.enqueueMissing(p.ctx, foreign{key, root, rel, rule})
+	}
+	if p.older && p.isClean(root, rel, key, st, info) {
 		p.lost++
 	}
-	if p.shared && !p.older && own == nil && other == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, info) {
-		p.removals = append(p.removals, foreign{key, root, rel, class})
+	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, st, info) {
+		p.removals = append(p.removals, foreign{key, root, rel, rule})
 		return nil
 	}
 	p.queued++
-	misplaced := ""
-	if other != nil {
-		misplaced = other.Key
-	}
 	if !p.waits && !e.queue.hasRoom() {
 		p.skipped++
 		return nil
@@ -220,10 +224,10 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 
 // marked reports whether the mark on a file says that it is just what the
 // bucket lists, and remembers that it is committed.
-func (p *pass) marked(root int, rel, key string, class media.Class, info fs.FileInfo, own *bucket.Info) bool {
+func (p *pass) marked(root int, rel, key string, st standing, info fs.FileInfo, own *bucket.Info) bool {
 	e := p.e
 	m, ok := e.trees[root].Mark(rel)
-	now := committedEntry(class, info, own.ETag)
+	now := committedEntry(st, info, own.ETag)
 	if !ok || m.ETag != own.ETag || own.Size != now.size || !e.markFits(m, key, now) {
 		return false
 	}

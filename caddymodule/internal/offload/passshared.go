@@ -52,9 +52,9 @@ func (p *pass) dir(root int, rel string) {
 
 // isClean reports whether a file is marked as committed and was not changed
 // since.
-func (p *pass) isClean(root int, rel, key string, info fs.FileInfo) bool {
+func (p *pass) isClean(root int, rel, key string, st standing, info fs.FileInfo) bool {
 	m, ok := p.e.trees[root].Mark(rel)
-	return ok && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
+	return ok && m.Class == entry{class: st.class, kept: st.kept}.letter() && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
 }
 
 // missing is an object of which there is no file.
@@ -70,7 +70,8 @@ func (p *pass) learn(m *missing) {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	if !e.recon.touched(m.key) && e.queue.items[m.key] == nil {
-		e.index.learn(m.key, entry{state: bucketOnly, class: m.believe(m.under), size: m.object.Size, etag: m.object.ETag})
+		st := e.underPlace(m.key, m.class, m.believe(m.under))
+		e.index.learn(m.key, entry{state: bucketOnly, class: st.class, kept: st.kept, size: m.object.Size, etag: m.object.ETag})
 	}
 }
 

@@ -19,7 +19,7 @@ func (e *Engine) settleShared(s snapshot, x *sight, etag string, tell bool) (aga
 		e.changedMeanwhile(s, now, nil)
 		return false
 	}
-	if !e.removeMisplaced(s, now.class) {
+	if !e.removeMisplaced(s, now.standing()) {
 		return false
 	}
 	if tell || s.unannounced {

@@ -103,8 +103,8 @@ func (e *Engine) readMark(root int, rel, key string) (entry, error) {
 	if !ok {
 		return x, nil
 	}
-	x.class = classOf(m.Class)
-	if e.markFits(m, key, x) && e.Class(key) == x.class {
+	x.class, x.kept = classOf(m.Class), m.Class == letterKept && m.Binding == e.binding(key) && !e.site.SaidPublic(key)
+	if e.markFits(m, key, x) && (x.kept || e.rule(key) == x.class) {
 		x.state, x.etag, x.found = committed, m.ETag, e.foundInMark(m)
 	}
 	return x, nil
@@ -160,7 +160,8 @@ func (e *Engine) stale(key string) {
 // it asks the bucket. A key that was absent a moment ago is not asked for
 // again at once.
 func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
-	class := e.Class(key)
+	st := e.standing(key)
+	class := st.class
 	if class == media.Ignored {
 		return bucket.Info{}, ErrIgnored
 	}
@@ -184,7 +185,7 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 		return bucket.Info{}, fmt.Errorf("looking up %s: %w", key, err)
 	}
 	info.Key = key
-	known := entry{state: bucketOnly, class: class, size: info.Size, etag: info.ETag, found: e.foundInMeta(key, info)}
+	known := entry{state: bucketOnly, class: class, kept: st.kept, size: info.Size, etag: info.ETag, found: e.foundInMeta(key, info)}
 	if !info.ModTime.IsZero() {
 		known.modTime = info.ModTime.UnixNano()
 	}

@@ -26,7 +26,12 @@ func (e *Engine) rescan(s snapshot) {
 // reclass looks for files whose class changed with an .htaccess.
 func (e *Engine) reclass(s snapshot) {
 	err := e.walkChanges(s, func(key string, _ fs.FileInfo, known entry) bool {
-		return !known.object() || known.class != e.Class(key)
+		switch e.rule(key) {
+		case media.Private:
+			return !known.object() || known.class != media.Private || known.kept
+		default:
+			return !known.object() || known.class != media.Public && !known.kept
+		}
 	})
 	if err != nil {
 		e.unreadable(s, err)

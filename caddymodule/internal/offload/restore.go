@@ -150,15 +150,17 @@ func (e *Engine) fetch(ctx context.Context, listed object, class media.Class) er
 	}
 	defer o.Body.Close()
 	sum := md5.New()
+	st := e.underPlace(listed.key, e.rule(listed.key), class)
 	return e.trees[listed.root].Place(listed.rel, local.Placement{
 		Content: io.TeeReader(o.Body, sum),
 		Size:    o.Size,
 		ModTime: o.ModTime,
+		Marked:  st.kept,
 		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
 			if err := verify(o.Info, sum); err != nil {
 				return local.Mark{}, err
 			}
-			now := committedEntry(class, info, o.ETag)
+			now := committedEntry(st, info, o.ETag)
 			now.found = e.inspect(listed.key, f, now)
 			return e.markOf(listed.key, now), nil
 		},

@@ -69,7 +69,8 @@ func (e *Engine) tellTaking(key, etag string) error {
 	return e.team.node.Append(ctx, cluster.Change{Op: cluster.Delete, Key: key, ETag: etag})
 }
 
-// copyAside stores the content of an object aside.
+// copyAside stores the content of an object aside, before another is stored over
+// it. What is not as its store says is no copy: then it is not written over.
 func (e *Engine) copyAside(key string, class media.Class, info bucket.Info) (name string, err error) {
 	ctx, cancel := e.putContext(info.Size)
 	defer cancel()
