@@ -139,8 +139,9 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		return e.putShared(s, x, x.stored.ETag)
 	case fetch:
 		if s.version == "" && x.file == noFile && e.isWithheld(s.root, s.rel, x.stored.Stored) {
-			kept := entry{state: bucketOnly, class: x.under, size: x.stored.Size, etag: x.stored.ETag}
-			e.queue.settled(s, time.Now(), func(bool) { e.index.set(s.key, kept) })
+			st := e.underPlace(s.key, x.rule, x.under)
+			left := entry{state: bucketOnly, class: st.class, kept: st.kept, size: x.stored.Size, etag: x.stored.ETag}
+			e.queue.settled(s, time.Now(), func(bool) { e.index.set(s.key, left) })
 			return false
 		}
 		return e.bring(s, x, s.untold())

@@ -159,7 +159,8 @@ func (e *Engine) seesDelete(s snapshot) (file, dir bool) {
 // they may not know.
 func (e *Engine) keepTold(s snapshot, known entry, info bucket.Info, class media.Class) {
 	if s.unannounced {
-		known = entry{state: dirty, class: class, size: info.Size, modTime: info.ModTime.UnixNano(), etag: info.ETag}
+		st := e.underPlace(s.key, e.rule(s.key), class)
+		known = entry{state: dirty, class: st.class, kept: st.kept, size: info.Size, modTime: info.ModTime.UnixNano(), etag: info.ETag}
 		if err := e.announce([]cluster.Change{known.change(s.key)}, s); err != nil {
 			e.retry(s, err)
 			return
