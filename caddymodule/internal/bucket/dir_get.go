@@ -42,7 +42,7 @@ func (d *dirStore) Get(ctx context.Context, key string, opts GetOptions) (*Objec
 }
 
 func (d *dirStore) get(ctx context.Context, key string, opts GetOptions) (*Object, error) {
-	v, err := d.version(ctx, key)
+	v, err := d.version(ctx, key, opts.AtMost)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (d *dirStore) Head(ctx context.Context, key string) (Info, error) {
 	if err := d.checkKey(key); err != nil {
 		return Info{}, err
 	}
-	v, err := d.version(ctx, key)
+	v, err := d.version(ctx, key, 0)
 	if err != nil {
 		return Info{}, dirError("looking at", key, err)
 	}
@@ -93,13 +93,14 @@ func (d *dirStore) Head(ctx context.Context, key string) (Info, error) {
 	return v.rec.info(), nil
 }
 
-// version opens the object, and records what it found if it had to hash it.
-func (d *dirStore) version(ctx context.Context, key string) (*version, error) {
+// version opens the object, unless it is larger than atMost (0: any size will do),
+// and records what it found if it had to hash it.
+func (d *dirStore) version(ctx context.Context, key string, atMost int64) (*version, error) {
 	root, err := d.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v, err := d.openVersion(ctx, root, key)
+	v, err := d.openVersion(ctx, root, key, atMost)
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +113,16 @@ func (d *dirStore) version(ctx context.Context, key string) (*version, error) {
 // openVersion opens the object and the record that describes it. If there is
 // none, the file is hashed and the Stored of the new record is zero. The
 // caller closes the file.
-func (d *dirStore) openVersion(ctx context.Context, root *os.Root, key string) (*version, error) {
+func (d *dirStore) openVersion(ctx context.Context, root *os.Root, key string, atMost int64) (*version, error) {
 	name := metaName(key)
 	for try := 1; ; try++ {
 		f, info, err := openRegular(root, key)
 		if err != nil {
 			return nil, err
+		}
+		if atMost > 0 && info.Size() > atMost {
+			_ = f.Close()
+			return nil, ErrTooLarge
 		}
 		rec, err := readRecord(root, name)
 		if err != nil {

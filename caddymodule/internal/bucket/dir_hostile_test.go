@@ -194,3 +194,28 @@ func TestDirCutBody(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestDirHugeFile: a file that nobody described is not read to learn its name, nor
+// that it is too large: it may be sparse and have any size.
+func TestDirHugeFile(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	write(t, filepath.Join(dir, "log", "1"), "")
+	if err := os.Truncate(filepath.Join(dir, "log", "1"), 1<<42); err != nil {
+		t.Skipf("no sparse files: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := s.Get(ctx, "log/1", bucket.GetOptions{AtMost: 1 << 20}); !errors.Is(err, bucket.ErrTooLarge) {
+		t.Errorf("Get: %v", err)
+	}
+	n := 0
+	for info, err := range s.ListNames(ctx, "log/", "") {
+		if n++; err != nil || info.Key != "log/1" || info.Size != 1<<42 {
+			t.Errorf("listed %+v, %v", info, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d objects", n)
+	}
+}

@@ -14,13 +14,22 @@ import (
 // List implements Store. It holds the names of one directory and of those
 // above it in memory.
 func (d *dirStore) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+	return d.list(ctx, prefix, after, false)
+}
+
+// ListNames implements Store: a file that nothing describes is not hashed.
+func (d *dirStore) ListNames(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+	return d.list(ctx, prefix, after, true)
+}
+
+func (d *dirStore) list(ctx context.Context, prefix, after string, names bool) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		root, err := d.open(ctx)
 		if err != nil {
 			yield(Info{}, dirError("listing", prefix, err))
 			return
 		}
-		l := &lister{store: d, ctx: ctx, root: root, prefix: prefix, after: after, yield: yield}
+		l := &lister{store: d, ctx: ctx, root: root, prefix: prefix, after: after, names: names, yield: yield}
 		base, _ := splitKey(prefix)
 		if !beginsKeys(prefix) || (base != "" && d.checkKey(base) != nil) {
 			return
@@ -39,6 +48,7 @@ type lister struct {
 	ctx           context.Context
 	root          *os.Root
 	prefix, after string
+	names         bool // no file is hashed
 	yield         func(Info, error) bool
 }
 
@@ -101,10 +111,16 @@ func (l *lister) object(here *openPair, key, name string) error {
 		return err
 	}
 	rec, err := here.look(key, name)
+	if err == nil && rec == nil && l.names {
+		var info fs.FileInfo
+		if info, err = here.data.Lstat(name); err == nil {
+			rec = &record{Size: info.Size(), Stored: storableTime(info.ModTime())}
+		}
+	}
 	if err == nil && rec == nil {
 		// No record fits: the long way, with hashing.
 		var v *version
-		if v, err = l.store.version(l.ctx, key); err == nil {
+		if v, err = l.store.version(l.ctx, key, 0); err == nil {
 			_ = v.file.Close()
 			rec = v.rec
 		}

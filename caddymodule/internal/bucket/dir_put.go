@@ -80,7 +80,7 @@ func (d *dirStore) Copy(ctx context.Context, from Info, to string, public bool) 
 			return Info{}, err
 		}
 	}
-	v, err := d.version(ctx, from.Key)
+	v, err := d.version(ctx, from.Key, 0)
 	if err != nil {
 		return Info{}, dirError("copying", from.Key, err)
 	}
@@ -96,7 +96,7 @@ func (d *dirStore) checkCondition(ctx context.Context, root *os.Root, key string
 	if !opts.IfNoneMatch && opts.IfMatch == "" {
 		return nil
 	}
-	v, err := d.openVersion(ctx, root, key)
+	v, err := d.openVersion(ctx, root, key, 0)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		if opts.IfMatch != "" {

@@ -293,6 +293,15 @@ func (f *Faulty) Delete(ctx context.Context, keys ...string) error {
 
 // List implements Store.
 func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+	return f.list(ctx, f.inner.List, prefix, after)
+}
+
+// ListNames implements Store. It is an OpList.
+func (f *Faulty) ListNames(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+	return f.list(ctx, f.inner.ListNames, prefix, after)
+}
+
+func (f *Faulty) list(ctx context.Context, inner func(context.Context, string, string) iter.Seq2[Info, error], prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		fault, err := f.begin(ctx, OpList, prefix)
 		if err != nil {
@@ -300,7 +309,7 @@ func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[Info,
 			return
 		}
 		var n int64
-		for info, err := range f.inner.List(ctx, prefix, after) {
+		for info, err := range inner(ctx, prefix, after) {
 			if err == nil && fault.Cut && n == fault.CutAfter {
 				info, err = Info{}, ErrInjected
 			}

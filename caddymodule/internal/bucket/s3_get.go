@@ -45,6 +45,9 @@ func (s *s3Store) get(ctx context.Context, key string, opts GetOptions) (*Object
 		return nil, err
 	}
 	size, err := objectSize(out, opts)
+	if err == nil && opts.AtMost > 0 && size > opts.AtMost {
+		err = ErrTooLarge
+	}
 	if err != nil {
 		_ = out.Body.Close()
 		return nil, err

@@ -49,6 +49,11 @@ func (s *s3Store) List(ctx context.Context, prefix, after string) iter.Seq2[Info
 	}
 }
 
+// ListNames implements Store.
+func (s *s3Store) ListNames(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+	return s.List(ctx, prefix, after)
+}
+
 // pager reads a listing page by page and trusts none of them.
 type pager struct {
 	store *s3Store

@@ -67,6 +67,10 @@ type Store interface {
 	// Size, ETag and Stored are set. A non-nil error ends the sequence.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
+	// ListNames is List without what may cost a look at the content: ETag may be
+	// empty.
+	ListNames(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
+
 	// PresignGet returns a URL that reads the object without credentials until
 	// ttl has passed. ErrUnsupported if the store has no such thing.
 	PresignGet(ctx context.Context, key string, ttl time.Duration) (string, error)
@@ -134,6 +138,9 @@ type GetOptions struct {
 	Length int64
 	// IfMatch is the ETag of the version wanted; empty: whatever is there.
 	IfMatch string
+	// AtMost is the largest object in bytes that is wanted; 0 means any. A larger
+	// one is ErrTooLarge, and is not read to find that out.
+	AtMost int64
 }
 
 // Info describes an object.
@@ -220,6 +227,8 @@ var (
 	ErrChanged = errors.New("object has changed")
 	// ErrRange: the part asked for lies outside the object. Final.
 	ErrRange = errors.New("range not satisfiable")
+	// ErrTooLarge: the object is larger than GetOptions.AtMost. Final.
+	ErrTooLarge = errors.New("object too large")
 	// ErrRefused: the store cannot hold this key or this content, now or
 	// later (a key it would fold or hide, a body that is shorter than said or
 	// changed while it was read). Nothing was stored. Final for this key with

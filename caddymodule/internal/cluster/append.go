@@ -331,7 +331,7 @@ func (l *changeLog) outrun(b *batch, number uint64) error {
 // resolve finds out, after the cursor jumped, whether the last write of the
 // entry was in time.
 func (l *changeLog) resolve(b *batch) error {
-	data, _, err := l.node.get(l.entryKey(b.number), maxEntry, callTimeout)
+	data, err := l.node.getEntry(l.entryKey(b.number))
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil
 	}

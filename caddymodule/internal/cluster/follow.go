@@ -108,7 +108,7 @@ func (l *changeLog) readEntries(from, count uint64) (found uint64, err error) {
 				return
 			}
 			readers.Go(func() {
-				data, _, err := l.node.get(l.entryKey(number), maxEntry, callTimeout)
+				data, err := l.node.getEntry(l.entryKey(number))
 				one <- result{data, err}
 			})
 		}

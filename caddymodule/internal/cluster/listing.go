@@ -17,7 +17,7 @@ type entryInfo struct {
 // log are left out.
 func (l *changeLog) entries(ctx context.Context, after string) iter.Seq2[entryInfo, error] {
 	return func(yield func(entryInfo, error) bool) {
-		for info, err := range l.node.cfg.Store.List(ctx, l.prefix, after) {
+		for info, err := range l.node.cfg.Store.ListNames(ctx, l.prefix, after) {
 			if err != nil {
 				yield(entryInfo{}, err)
 				return

@@ -304,6 +304,10 @@ func (l *link) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.
 	}
 }
 
+func (l *link) ListNames(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
+	return l.List(ctx, prefix, after)
+}
+
 func (l *link) PresignGet(context.Context, string, time.Duration) (string, error) {
 	return "", bucket.ErrUnsupported
 }

@@ -236,11 +236,21 @@ func (n *Node) put(key string, data []byte, timeout time.Duration, opts bucket.P
 	return n.cfg.Store.Put(ctx, key, bytes.NewReader(data), int64(len(data)), opts)
 }
 
+// getEntry reads an entry of the change log; data is nil if it is larger than any
+// node writes. What is in the bucket may be of any size: no time is spent on it.
+func (n *Node) getEntry(key string) (data []byte, err error) {
+	data, _, err = n.get(key, bucket.GetOptions{AtMost: maxEntry}, maxEntry, callTimeout)
+	if errors.Is(err, bucket.ErrTooLarge) {
+		return nil, nil
+	}
+	return data, err
+}
+
 // get reads a small object. data is nil if the object is larger than limit.
-func (n *Node) get(key string, limit int64, timeout time.Duration) (data []byte, info bucket.Info, err error) {
+func (n *Node) get(key string, opts bucket.GetOptions, limit int64, timeout time.Duration) (data []byte, info bucket.Info, err error) {
 	ctx, cancel := context.WithTimeout(n.ctx, timeout)
 	defer cancel()
-	object, err := n.cfg.Store.Get(ctx, key, bucket.GetOptions{})
+	object, err := n.cfg.Store.Get(ctx, key, opts)
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}

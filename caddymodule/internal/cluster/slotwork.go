@@ -235,7 +235,7 @@ func (s *slot) calm() { s.err, s.tries, s.tryAt = nil, 0, instant{} }
 func (s *slot) read() {
 	l := s.leases
 	n := l.node
-	data, info, err := n.get(s.key(), maxLease, n.cfg.LeaseTTL)
+	data, info, err := n.get(s.key(), bucket.GetOptions{}, maxLease, n.cfg.LeaseTTL)
 	var found lease
 	var bad error
 	if err == nil {

@@ -229,6 +229,42 @@ func TestTheDiskRefusesNames(t *testing.T) {
 	}
 }
 
+// An entry of the change log that is none, of whatever size, is skipped, and no
+// upload waits for it.
+func TestEntriesThatAreNone(t *testing.T) {
+	ns := newNodes(t, 2).ready()
+	a, b := ns[0], ns[1]
+	a.mustUpload(func() { a.write("a.jpg", "a") })
+	b.until("the file", func() bool { return b.read("a.jpg") == "a" })
+	next := func() string {
+		return filepath.Join(a.bucket, "offload", "log", fmt.Sprintf("%020d", a.e.team.node.Stats().Position+1))
+	}
+	for i, body := range []string{
+		"", "null", "[]", "{}", "\x00", `{"v":1,"w":7,"n":{},"changes":"all"}`, `{"v":9,"w":"a-stranger-that-writes","n":"a-nonce-of-26-characters-."}`,
+		`{"v":1,"w":"a-stranger-that-writes","n":"a-nonce-of-26-characters-.","changes":[{"op":"put","key":"../x.php","class":"public"},{"op":"run","key":"x"},{"op":"delete_below","key":""}]}`,
+		"sparse",
+	} {
+		name := next()
+		if err := os.WriteFile(name, []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if body == "sparse" {
+			if err := os.Truncate(name, 1<<42); err != nil {
+				t.Skipf("no sparse files: %v", err)
+			}
+		}
+		key, began := fmt.Sprintf("after-%d.jpg", i), time.Now()
+		a.mustUpload(func() { a.write(key, "after") }, key)
+		b.until("what comes after", func() bool { return b.read(key) == "after" })
+		if took := time.Since(began); took > callTimeout {
+			t.Errorf("after %.40q an upload took %v", body, took)
+		}
+	}
+	b.stop()
+	b.ready()
+	ns.agree()
+}
+
 // lookAt is look at a key that the door lets in.
 func (e *Engine) lookAt(key string, why cause) {
 	if f, ok := e.letIn(key); ok {

@@ -133,10 +133,10 @@ func (s controlStore) Get(ctx context.Context, key string, opts bucket.GetOption
 	return o, err
 }
 
-func (s controlStore) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
+func (s controlStore) ListNames(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
 		done, first := s.reach.call(), true
-		for info, err := range s.Store.List(ctx, prefix, after) {
+		for info, err := range s.Store.ListNames(ctx, prefix, after) {
 			if first || err != nil {
 				done(err)
 				first = false

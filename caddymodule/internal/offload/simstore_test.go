@@ -175,3 +175,7 @@ func (l *simLink) List(ctx context.Context, prefix, after string) iter.Seq2[buck
 		}
 	}
 }
+
+func (l *simLink) ListNames(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
+	return l.List(ctx, prefix, after)
+}

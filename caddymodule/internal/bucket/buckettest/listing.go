@@ -216,3 +216,43 @@ func testAbortUploads(t *testing.T, ctx context.Context, s bucket.Store) {
 }
 
 func sumOfText(s string) string { return MD5(readerOf(s)) }
+
+// testListNames: the names are those of List, as are sizes and times.
+func testListNames(t *testing.T, ctx context.Context, s bucket.Store) {
+	for i, key := range []string{"a/1", "a/2", "a/b/3", "c"} {
+		put(t, ctx, s, key, textOf(i))
+	}
+	var want []bucket.Info
+	for info, err := range s.List(ctx, "a/", "a/1") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, info)
+	}
+	var got []bucket.Info
+	for info, err := range s.ListNames(ctx, "a/", "a/1") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, info)
+	}
+	if !slices.EqualFunc(got, want, func(a, b bucket.Info) bool {
+		return a.Key == b.Key && a.Size == b.Size && a.Stored.Equal(b.Stored) && (a.ETag == "" || a.ETag == b.ETag)
+	}) || len(got) != 2 {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// testAtMost: an object that is larger than is wanted is not read.
+func testAtMost(t *testing.T, ctx context.Context, s bucket.Store) {
+	put(t, ctx, s, "a", "1234")
+	for atMost, want := range map[int64]error{0: nil, 3: bucket.ErrTooLarge, 4: nil, 5: nil} {
+		o, err := s.Get(ctx, "a", bucket.GetOptions{AtMost: atMost})
+		if err == nil {
+			err = o.Body.Close()
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("at most %d: %v", atMost, err)
+		}
+	}
+}

@@ -52,6 +52,8 @@ func Run(t *testing.T, open func(t *testing.T) bucket.Store) {
 		{"CopyVersion", testCopyVersion},
 		{"ListOrder", testListOrder},
 		{"ListParts", testListParts},
+		{"ListNames", testListNames},
+		{"AtMost", testAtMost},
 		{"ListMany", testListMany},
 		{"Ended", testEnded},
 		{"CancelledPut", testCancelledPut},
