@@ -55,7 +55,7 @@ func newNameExpression(expr string) namePattern {
 
 // match reports whether the pattern fits a name.
 func (p *namePattern) match(name string) decision {
-	fits := false
+	var fits bool
 	switch {
 	case p.all:
 		return yes
