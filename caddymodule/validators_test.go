@@ -152,12 +152,9 @@ func TestNotModifiedIsTrue(t *testing.T) {
 			if err := s.load(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the page has the new public URL", func() bool {
-				a := s.get("/page/?a=1", held...)
-				if a.StatusCode == http.StatusNotModified {
-					t.Fatal("304 after the public URL was changed")
-				}
-				return strings.Contains(a.body, "https://other.test/a.jpg")
+			// A request may still reach the old config, which is right to answer 304.
+			eventually(t, "the page has the new public URL, and is sent", func() bool {
+				return strings.Contains(s.get("/page/?a=1", held...).body, "https://other.test/a.jpg")
 			})
 		})
 	}
