@@ -7,7 +7,7 @@ import "bytes"
 func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *finder) {
 	p := w.place(src, l, t.around, t.depth)
 	table := &placeTables[t.in]
-	element := table.elements.id(t.name)
+	element := table.element(t.name)
 	for i := range l {
 		a := l[i]
 		if n >= a.end {
