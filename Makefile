@@ -19,7 +19,7 @@ tools:
 
 unit:
 	$(GO) vet ./...
-	$(GO) test -race -timeout 10m ./...
+	$(GO) test -race -timeout 30m ./...
 	$(GO) test -tags purego ./rewrite
 	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/cluster -sim.runs 8000 -sim.seed 1
 	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/offload -sim.runs 7000 -sim.seed 1
@@ -27,7 +27,7 @@ unit:
 # Without -count 1 a result would be taken from go's cache, which does not know of
 # the Caddy that the tests build from this module.
 integration:
-	cd integration && $(GO) vet -tags integration ./... && $(GO) test -tags integration -count 1 -timeout 25m -parallel 3 ./...
+	cd integration && $(GO) vet -tags integration ./... && $(GO) test -tags integration -count 1 -timeout 40m -parallel 3 ./...
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
