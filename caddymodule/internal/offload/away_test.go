@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -56,7 +57,9 @@ func absences() []absence {
 			aside := s.t.TempDir()
 			s.sh(`cd "$1" && cp -a . "$2" && until find . -mindepth 1 -delete; do :; done`, s.bucket, aside)
 			return func() {
-				s.sh(`cd "$1" && until find . -mindepth 1 -delete; do :; done; cp -a "$2/." .`, s.bucket, aside)
+				// The server may store files while they come back one by one: cp then
+				// finds names that were not there when it looked.
+				s.sh(`cd "$1" && until find . -mindepth 1 -delete; do :; done; until cp -a "$2/." .; do :; done`, s.bucket, aside)
 			}
 		}},
 		{name: "read-only", leave: func(s *site) func() { return s.failPuts(bucket.ErrDenied) }},
@@ -202,6 +205,48 @@ func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart strin
 	}
 	// All is as before: what another server deletes goes.
 	s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+}
+
+// What was stored in a bucket that was emptied, before that was seen, is stored
+// again when the bucket is back, also if the work on it ends only then.
+//
+// Promise 2: "Nothing is lost."
+func TestStoredBeforeTheBucketWasAway(t *testing.T) {
+	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
+		t.Run(string(local), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(c *Config) {
+				c.Local, c.Look, c.Poll = local, 20*time.Millisecond, 20*time.Millisecond
+			})
+			s.bucket = t.TempDir() + "/bucket"
+			s.ready()
+			stored, goOn := make(chan struct{}), make(chan struct{})
+			first := sync.OnceFunc(func() { close(stored); <-goOn })
+			s.calls.set(func(c *calls) {
+				c.afterPut = func(key string) error {
+					if key == "media/new.jpg" {
+						first()
+					}
+					return nil
+				}
+			})
+			s.write("new.jpg", "content")
+			<-stored
+			mustDo(t, os.Remove(s.bucket+"/media/new.jpg"))
+			aside := s.setAside()
+			s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+			s.putBack(aside)
+			s.until("the comparison", func() bool {
+				st := s.e.Stats()
+				return st.State == "running" && !st.Reconciling && s.logs.count("the bucket is back") > 0 &&
+					s.logs.count("disk and bucket compared") > 1
+			})
+			close(goOn)
+			s.until("the file to be stored", func() bool { return s.objects()["new.jpg"] == "content" })
+			s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+			s.equal()
+		})
+	}
 }
 
 // uploadAnyway does f in a request that goes on although the node may not be ready

@@ -168,13 +168,24 @@ func (q *queue) lookAgain(s snapshot, due time.Time) {
 // lookToo has the bucket looked at for a key of which an event has told, because
 // a reconcile found a difference that need not be that event's. The caller holds
 // mu.
-func (q *queue) lookToo(key string, root int, rel string) {
-	change := elsewhere{why: putElsewhere}
-	if it := q.items[key]; it != nil && it.elsewhere {
-		change.why = it.why
+func (q *queue) lookToo(key string, root int, rel string, why cause) {
+	if it := q.items[key]; it != nil && it.elsewhere && why != bucketOlder {
+		why = it.why
 	}
 	now := time.Now()
-	q.schedule(q.hear(key, root, rel, change, now), now)
+	q.schedule(q.hear(key, root, rel, elsewhere{why: why}, now), now)
+}
+
+// doubtRunning has all files looked at once more that are being worked on: what
+// was stored in a bucket just before it went need not be in the one that came back.
+func (q *queue) doubtRunning() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if it.kind == aFile && it.running() {
+			q.lookToo(it.key, it.root, it.rel, bucketOlder)
+		}
+	}
 }
 
 // collectHeard makes w wait for others' changes that were heard until now and

@@ -222,8 +222,15 @@ func (e *Engine) isThere(found siteFile) {
 		e.sayOlder()
 	}
 	if wasAway || i.older && !wasOlder {
-		e.recon.want(everything, window{})
+		e.doubt()
 	}
+}
+
+// doubt has all compared with the bucket, and what is being worked on looked at
+// once more, which the comparison leaves to those who do.
+func (e *Engine) doubt() {
+	e.queue.doubtRunning()
+	e.recon.want(everything, window{})
 }
 
 func (e *Engine) sayOlder() {
@@ -404,7 +411,7 @@ func (e *Engine) foundOlder(ctx context.Context) error {
 		e.log().Warn("other servers could not be told that the bucket is in an older state", keyError, err)
 	}
 	e.team.node.Recheck()
-	e.recon.want(everything, window{})
+	e.doubt()
 	return nil
 }
 
@@ -481,6 +488,6 @@ func (e *Engine) Adopt(ctx context.Context) error {
 	if e.shared() {
 		e.team.node.Recheck()
 	}
-	e.recon.want(everything, window{})
+	e.doubt()
 	return nil
 }

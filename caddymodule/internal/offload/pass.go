@@ -207,7 +207,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		p.queued++
 		return e.enqueueMissing(p.ctx, foreign{key, root, rel, rule})
 	}
-	if p.older && p.isClean(root, rel, key, st, info) {
+	if p.older && (p.isClean(root, rel, key, st, info) || own == nil && p.mayBeStored(key)) {
 		p.lost++
 	}
 	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, st, info) {
@@ -392,7 +392,7 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 		q.mu.Lock()
 		if q.items[key] != nil || (e.recon.touched(key) && misplaced == "") {
 			if e.shared() {
-				q.lookToo(key, root, rel)
+				q.lookToo(key, root, rel, p.cause())
 			}
 			q.mu.Unlock()
 			return nil
@@ -421,4 +421,23 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 	q.backgrounds++
 	q.schedule(it, now)
 	return nil
+}
+
+// cause is why a key is looked at of which an event has told as well.
+func (p *pass) cause() cause {
+	if p.older {
+		return bucketOlder
+	}
+	return putElsewhere
+}
+
+// mayBeStored reports whether a file without a mark may have been stored in the
+// bucket before that was away: its mark may be written at any time.
+func (p *pass) mayBeStored(key string) bool {
+	q := p.e.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	known, _ := p.e.index.cache.Peek(key)
+	it := q.items[key]
+	return known.state == committed || (it != nil && it.running())
 }

@@ -97,7 +97,7 @@ func (p *pass) lookToo(key string, root int, rel string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if it := q.items[key]; it == nil || !it.elsewhere {
-		q.lookToo(key, root, rel)
+		q.lookToo(key, root, rel, p.cause())
 	}
 }
 

@@ -52,8 +52,10 @@ const (
 
 // outlasts reports whether a cause that has not been dealt with stays when another
 // is heard of: who tells of a Put may have seen it before the delete that the log
-// has before it.
-func (c cause) outlasts(next cause) bool { return c == deletedElsewhere && next == putElsewhere }
+// has before it, and what is known to be deleted was not lost.
+func (c cause) outlasts(next cause) bool {
+	return c == deletedElsewhere && (next == putElsewhere || next == bucketOlder)
+}
 
 // verdict is what has to be done so that disk and bucket agree on a key.
 type verdict uint8
