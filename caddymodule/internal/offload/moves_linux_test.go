@@ -87,6 +87,33 @@ func (s *site) restart() {
 	s.idle()
 }
 
+// A name that a file was moved away from, and that was written anew while the move
+// waited for its new name to be stored, is stored, also if that had failed before.
+func TestOldNameIsWrittenAnewDuringTheMove(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	failing := func(string) error { return errors.New("503 SlowDown") }
+	s.calls.set(func(c *calls) { c.onPut = failing })
+	s.write("a.jpg", "first")
+	s.until("the first try", func() bool { return s.e.Stats().Retries > 0 })
+	s.rename("a.jpg", "b.jpg")
+	s.until("the move to wait", func() bool {
+		s.e.queue.mu.Lock()
+		defer s.e.queue.mu.Unlock()
+		it := s.e.queue.items["a.jpg"]
+		return it != nil && it.move != nil
+	})
+	s.write("a.jpg", "second")
+	s.until("the new file to be seen", func() bool {
+		s.e.queue.mu.Lock()
+		defer s.e.queue.mu.Unlock()
+		it := s.e.queue.items["a.jpg"]
+		return it != nil && it.move == nil
+	})
+	s.calls.set(func(c *calls) { c.onPut = nil })
+	s.until("both files to be stored", func() bool { return s.readObject("a.jpg") == "second" && s.readObject("b.jpg") == "first" })
+}
+
 // What is removed outside a request is no move.
 func TestRemovalAfterARenameIsNoMove(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Deletes = DeletesDuringRequests })

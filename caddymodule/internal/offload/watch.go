@@ -158,9 +158,9 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	if ev.Op != watch.Touched {
 		e.soil(it)
 	}
-	// After an error the next try has its time, but a change of mode may be
-	// what makes the file readable.
-	if it.attempts == 0 || ev.Op == watch.Touched {
+	// After an error the next try has its time, unless the item waited for the end
+	// of a move instead; and a change of mode may be what makes the file readable.
+	if it.attempts == 0 || ev.Op == watch.Touched || !it.scheduled() {
 		e.queue.schedule(it, due)
 	}
 }
