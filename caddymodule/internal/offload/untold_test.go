@@ -9,14 +9,26 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
-// An object whose Put was answered to nobody, and whose file went before the
-// next try, is told to the other nodes.
+// An object whose Put was answered to nobody, and whose file went before the next
+// try, is told to the other nodes where such a delete keeps the object; else the
+// object goes.
 //
 // Promise 6: "Every node sees what a shared disk would show."
 func TestObjectOfALostAnswerIsTold(t *testing.T) {
 	t.Parallel()
-	ns := newNodes(t, 2).ready()
-	a, b := ns[0], ns[1]
+	a, b := loseAnAnswer(t, DeletesDuringRequests)
+	b.until("the file", func() bool { return b.read("x.jpg") == "content" })
+	a.idle()
+	a, b = loseAnAnswer(t, DeletesAlways)
+	a.until("the object to go", func() bool { return a.e.Stats().Deleted == 1 && a.readObject("x.jpg") == "" })
+	b.until("the file to go", func() bool { return b.read("x.jpg") == "" && b.e.Stats().Pending == 0 })
+}
+
+// loseAnAnswer stores x.jpg from node a, whose file goes outside a request before
+// the answer, which is lost.
+func loseAnAnswer(t *testing.T, deletes DeletePolicy) (a, b *site) {
+	ns := newNodes(t, 2, func(c *Config) { c.Deletes = deletes }).ready()
+	a, b = ns[0], ns[1]
 	a.calls.set(func(c *calls) {
 		c.afterPut = func(string) error {
 			c.set(func(c *calls) { c.afterPut = nil })
@@ -27,7 +39,7 @@ func TestObjectOfALostAnswerIsTold(t *testing.T) {
 		}
 	})
 	a.write("x.jpg", "content")
-	b.until("the file", func() bool { return b.read("x.jpg") == "content" })
+	return a, b
 }
 
 // A file that the app deleted before it was known whether it had been stored is
