@@ -30,6 +30,8 @@ type page struct {
 	changes    uint64     // Handler.changes before anything was resolved
 	// mediaFile says that the body is a media file, which keeps its bytes.
 	mediaFile bool
+	// visit says that a visitor goes to what the answer tells.
+	visit bool
 }
 
 // newPage returns how to rewrite the answer to r, or nil if it stays as it is.
@@ -52,6 +54,7 @@ func (h *Handler) newPage(r *http.Request, q *requestPaths) *page {
 	return &page{
 		rewriter: h.rewriter, isolated: h.isolated, memory: h.pages, csp: h.csp, allowed: h.allowed, validators: h.validators,
 		info: info, method: r.Method, uri: q.original, head: r.Method == http.MethodHead,
+		visit: isVisit(r),
 	}
 }
 
@@ -151,29 +154,44 @@ func (p *page) newWriter(dst io.Writer) *rewrite.Writer {
 	return p.rewriter.NewWriter(dst, p.info)
 }
 
-// rewriteHeader makes the media URLs in the header public.
+// rewriteHeader makes the media URLs in the header public. Where a redirect leads is
+// fetched as what asked for it would be: it moves if that is a visitor, who goes there.
 func (p *page) rewriteHeader(hdr http.Header) {
-	for _, name := range [...]string{"Link", "Location", "Refresh"} {
-		values := hdr[name]
-		for i, value := range values {
-			rewritten := value
-			switch name {
-			case "Link":
-				rewritten = p.rewriter.HeaderLink(value, p.info)
-			case "Location":
-				rewritten = p.rewriter.HeaderLocation(value, p.info)
-			case "Refresh":
-				rewritten = p.rewriter.HeaderRefresh(value, p.info)
-			}
-			if rewritten == value {
-				continue
-			}
-			// The slice may belong to someone else, a cache for example.
-			values = append([]string(nil), values...)
-			values[i] = rewritten
-			hdr[name] = values
-		}
+	p.rewriteField(hdr, "Link", p.rewriter.HeaderLink)
+	p.rewriteField(hdr, "Refresh", p.rewriter.HeaderRefresh) // nothing but a page follows it
+	if !p.visit {
+		return // a cache may give this to a visitor, for whom it works as well
 	}
+	before := hdr.Get("Location")
+	p.rewriteField(hdr, "Location", p.rewriter.HeaderLocation)
+	if hdr.Get("Location") != before {
+		hdr.Add("Vary", secFetchDest) // that a visitor's answer is for no one else
+	}
+}
+
+// rewriteField makes the media URLs in the values of a field public.
+func (p *page) rewriteField(hdr http.Header, name string, rewritten func(string, rewrite.Page) string) {
+	values := hdr[name]
+	for i, value := range values {
+		public := rewritten(value, p.info)
+		if public == value {
+			continue
+		}
+		// The slice may belong to someone else, a cache for example.
+		values = append([]string(nil), values...)
+		values[i] = public
+		hdr[name] = values
+	}
+}
+
+// secFetchDest tells what a browser fetches something for (Fetch Metadata Request
+// Headers), on a site with HTTPS.
+const secFetchDest = "Sec-Fetch-Dest"
+
+// isVisit reports whether a request is that of a visitor who goes to a page. One for a
+// download, by a click on a link with that attribute, is not: its name would be lost.
+func isVisit(r *http.Request) bool {
+	return r.Header.Get(secFetchDest) == "document" && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
 // finishHeader makes the header fit the body. size is the body's length, -1 if

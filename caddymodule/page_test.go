@@ -111,9 +111,19 @@ func TestPageHeaders(t *testing.T) {
 			has:    header{"Content-Length": "", "Etag": ""}, // what GET would send is not known
 		},
 		{
-			name: "redirect to media", status: 301, want: "",
+			name: "redirect of a visitor to media", ask: []string{"Sec-Fetch-Dest", "document", "Sec-Fetch-Mode", "navigate"}, status: 301, want: "",
 			header: header{"Content-Type": "text/html", "Location": "http://" + s.address() + "/wp-content/uploads/a.jpg?v=1"},
 			has:    header{"Location": publicTestURL + "a.jpg?v=1"},
+		},
+		{
+			name: "redirect of what a page loads", ask: []string{"Sec-Fetch-Dest", "track", "Sec-Fetch-Mode", "same-origin"}, status: 302, want: "",
+			header: header{"Content-Type": "text/html", "Location": "/wp-content/uploads/a.jpg"},
+			has:    header{"Location": "/wp-content/uploads/a.jpg"},
+		},
+		{
+			name: "redirect of a download", ask: []string{"Sec-Fetch-Dest", "empty", "Sec-Fetch-Mode", "navigate"}, status: 302, want: "",
+			header: header{"Content-Type": "text/html", "Location": "/wp-content/uploads/a.jpg"},
+			has:    header{"Location": "/wp-content/uploads/a.jpg"},
 		},
 		{
 			name: "redirect to an unknown file", status: 301, want: "",

@@ -22,7 +22,7 @@ func (h *Handler) passing(w http.ResponseWriter, r *http.Request, q *requestPath
 	}
 	// Either kind of answer works for every reader, so a cache that does not keep
 	// them apart does no harm.
-	w.Header().Add("Vary", "Sec-Fetch-Dest")
+	w.Header().Add("Vary", secFetchDest)
 	if !readToBeUsed(r, media.NamingType(key)) {
 		return nil
 	}
@@ -43,9 +43,11 @@ func placeOf(engine *offload.Engine, key string) media.Place {
 // Metadata), if the site has HTTPS and the browser is not older than 2023; else
 // browsers are told from apps by what they call themselves.
 func readToBeUsed(r *http.Request, contentType string) bool {
-	switch r.Header.Get("Sec-Fetch-Dest") {
+	switch r.Header.Get(secFetchDest) {
 	case "":
 		return strings.HasPrefix(r.Header.Get("User-Agent"), "Mozilla/")
+	case "image": // what a picture names is not loaded
+		return false
 	case "empty": // a script reads it: a player its playlist, an editor anything else
 		return contentType == "application/dash+xml" || strings.HasSuffix(contentType, "mpegurl")
 	case "document": // it was opened, or saved

@@ -127,7 +127,8 @@ func TestReadToBeUsed(t *testing.T) {
 		{"text/css", "", "", false},
 		{"text/css", "empty", browser, false},
 		{"text/css", "document", browser, false}, // saved
-		{svgType, "image", browser, true},
+		{svgType, "image", browser, false},       // nothing that it names is loaded
+		{svgType, "iframe", browser, true},
 		{svgType, "document", browser, true},
 		{svgType, "empty", browser, false},
 		{"text/html", "document", browser, true},
