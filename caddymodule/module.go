@@ -183,7 +183,6 @@ type Handler struct {
 	cache      *cachePolicy
 	engine     *sharedEngine // nil: not acquired
 
-	publicHost  string                         // of PublicURL, in lower case, without port
 	originHosts []string                       // of SiteHosts, in lower case, without ports
 	reconciled  atomic.Pointer[offload.Engine] // the engine, once it has compared disk and bucket
 

@@ -7,9 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -28,7 +25,8 @@ import (
 //     not fit otherwise, and a public URL that is even shorter than that stays.
 //   - A body of unknown length streams, and its length changes freely.
 //
-// Files in a multipart body are neither buffered nor changed.
+// Files in a multipart body are neither buffered nor changed, nor are the
+// strings of serialized PHP values, and not the bodies that mayTurn refuses.
 
 // reverseLimit is how much of a body is read before the app gets it, in bytes.
 const reverseLimit = 2 << 20
@@ -49,11 +47,7 @@ func (h *Handler) provisionReverse() error {
 	if err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
-	u, err := url.Parse(h.PublicURL)
-	if err != nil {
-		return fmt.Errorf("public_url: %w", err)
-	}
-	h.reverse, h.publicHost = reverse, strings.ToLower(u.Hostname())
+	h.reverse = reverse
 	return nil
 }
 
@@ -63,9 +57,9 @@ func (h *Handler) provisionReverse() error {
 //
 // (Promise 4: "public URLs that come back in a request body are turned back
 // into local ones, so that the app's database never holds one.")
-func (h *Handler) withLocalURLs(r *http.Request) *http.Request {
+func (h *Handler) withLocalURLs(r *http.Request, q *requestPaths) *http.Request {
 	contentType := r.Header.Get("Content-Type")
-	if h.reverse == nil || !hasReversibleBody(r, contentType) || h.site.IsMediaURL(r.URL.EscapedPath()) {
+	if h.reverse == nil || !hasReversibleBody(r, contentType) || h.site.IsMediaURL(r.URL.EscapedPath()) || !h.mayTurn(r, q, contentType) {
 		return r
 	}
 	origin := originOf(r)
@@ -90,8 +84,7 @@ func (h *Handler) withLocalURLs(r *http.Request) *http.Request {
 		r.ContentLength+int64(len(turned)-file))
 }
 
-// hasReversibleBody reports whether r has a body that may hold URLs and may be
-// changed.
+// hasReversibleBody reports whether r has a body that may hold URLs.
 func hasReversibleBody(r *http.Request, contentType string) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -99,31 +92,18 @@ func hasReversibleBody(r *http.Request, contentType string) bool {
 	}
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 &&
 		len(r.Header["Content-Encoding"]) == 0 && rewrite.Reversible(contentType) &&
-		!caddyhttp.IsIncremental(r.Header) && !isSigned(r.Header)
-}
-
-// isSigned reports whether the header holds a digest or a signature of the
-// body (RFC 9530, RFC 9421, and what senders of webhooks use), which would be
-// wrong for a changed one.
-func isSigned(hdr http.Header) bool {
-	for name := range hdr {
-		if strings.Contains(name, "Signature") || strings.Contains(name, "Hmac") ||
-			strings.Contains(name, "Digest") || name == "Content-Md5" || name == "X-Amz-Content-Sha256" {
-			return true
-		}
-	}
-	return false
+		!caddyhttp.IsIncremental(r.Header)
 }
 
 // turn turns a body, or the part of it before the first file.
 func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string) []byte {
-	turned := h.reverse.Body(body, contentType, origin)
-	if bytes.Equal(turned, body) {
-		return body
-	}
-	if holdsSerialized(body, h.publicHost) {
-		h.engine.log.logger().Debug("a request's body holds public URLs in serialized PHP strings; it is passed on as it is",
+	turned, kept := h.reverse.Body(body, contentType, origin)
+	if kept > 0 { // a version may be in such a string, too
+		h.engine.log.logger().Debug("a request's body holds public URLs in serialized PHP strings, which stay as they are",
 			"path", r.URL.Path)
+		return turned
+	}
+	if bytes.Equal(turned, body) {
 		return body
 	}
 	return withoutVersions(turned)
@@ -202,56 +182,6 @@ func boundary(contentType string) string {
 		return ""
 	}
 	return params["boundary"]
-}
-
-// serializedString is the start of a string in PHP's serialize format, as it
-// is and in the spellings of forms, JSON and XML.
-var serializedString = regexp.MustCompile(`(?i)s(?::|%3a)([0-9]{1,9})(?::|%3a)(?:\\*"|(?:%5c)*%22|&quot;)`)
-
-// holdsSerialized reports whether a serialized string in body holds the host. A
-// URL of another length in it would make PHP refuse the whole value. An app
-// serializes what it stores itself, after it got the body, so this is rare: an
-// import form into which an export was pasted.
-func holdsSerialized(body []byte, host string) bool {
-	at := 0
-	next := -1 // position of the host at or after at
-	for {
-		m := serializedString.FindSubmatchIndex(body[at:])
-		if m == nil {
-			return false
-		}
-		size, err := strconv.Atoi(string(body[at+m[2] : at+m[3]]))
-		at += m[1]
-		if next < at {
-			i := indexFold(body[at:], host)
-			if i < 0 {
-				return false
-			}
-			next = at + i
-		}
-		if err == nil && next-at <= longestSpelling*size {
-			return true
-		}
-	}
-}
-
-// longestSpelling is how many bytes a byte of a serialized string may take.
-const longestSpelling = 6
-
-// indexFold returns the position of s, which is in lower case, whatever its
-// case in b.
-func indexFold(b []byte, s string) int {
-	for i := 0; i+len(s) <= len(b); i++ {
-		j := bytes.IndexAny(b[i:], s[:1]+strings.ToUpper(s[:1]))
-		if j < 0 || i+j+len(s) > len(b) {
-			return -1
-		}
-		i += j
-		if strings.EqualFold(string(b[i:i+len(s)]), s) {
-			return i
-		}
-	}
-	return -1
 }
 
 // withBody returns r with another body; closing it closes r's own. r itself

@@ -36,7 +36,7 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	defer g.close()
 	defer g.note(r)
 	early := !hasBody(r) || g.named()
-	toApp := h.withLocalURLs(g.withNames(r, h.site))
+	toApp := h.withLocalURLs(g.withNames(r, h.site), q)
 	if early || g.isContended() {
 		if err := g.pass(); err != nil {
 			return refuse(w, err)

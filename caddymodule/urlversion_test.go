@@ -56,7 +56,7 @@ func TestURLVersion(t *testing.T) {
 		if want == "" {
 			want = body
 		}
-		got := s.sent(http.MethodPost, "/", strings.NewReader(body), int64(len(body)), "Content-Type", formType)
+		got := s.sent(http.MethodPost, "/", strings.NewReader(body), int64(len(body)), "Content-Type", formType, "Cookie", session)
 		if got.Body != want || got.Length != int64(len(want)) {
 			t.Errorf("%s: %s, want %s", body, got.Body, want)
 		}

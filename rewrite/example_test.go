@@ -73,7 +73,8 @@ func ExampleReverse() {
 	body := "content=%3Cimg+src%3D%22https%3A%2F%2Fcdn.example.net%2Fa.jpg%22%3E&id=1"
 
 	// A body in memory: its length changes.
-	fmt.Println(string(r.Body([]byte(body), form, "https://example.com")))
+	turned, _ := r.Body([]byte(body), form, "https://example.com")
+	fmt.Println(string(turned))
 
 	// A stream whose Content-Length is passed on before it is read.
 	out, err := io.ReadAll(r.NewSizedReader(strings.NewReader(body), form, "https://example.com"))

@@ -28,7 +28,8 @@ type ReverseConfig struct {
 //
 // Recognised are http, https and protocol-relative URLs with slashes and
 // colons plain, percent-encoded once or twice, and in the escapes of JSON,
-// JavaScript and HTML, also percent-encoded.
+// JavaScript and HTML, also percent-encoded. One in a string of PHP's serialize
+// format stays, since the string's length stands before it.
 type Reverse struct {
 	bases   []reverseBase
 	needles *needles
@@ -127,18 +128,18 @@ func bodyOf(contentType string) bodyType {
 // Body returns body with its public URLs turned into local ones that begin
 // with origin ("https://example.com"; empty makes them root-relative). The
 // result is body itself if there are none. Its length is the Content-Length to
-// pass on.
-func (r *Reverse) Body(body []byte, contentType, origin string) []byte {
+// pass on. kept is how many stayed because a serialized PHP string holds them.
+func (r *Reverse) Body(body []byte, contentType, origin string) (turned []byte, kept int) {
 	t := bodyOf(contentType)
 	if t.kind == bodyOther || r.needles.index(body, 0) < 0 {
-		return body
+		return body, 0
 	}
 	s := reverser{r: r, t: t, origin: origin}
 	out := s.run(make([]byte, 0, len(body)+len(body)/8), body, true)
 	if s.replaced == 0 {
-		return body
+		return body, s.kept
 	}
-	return out
+	return out, s.kept
 }
 
 // reverser turns one body.
@@ -152,7 +153,10 @@ type reverser struct {
 	sized    bool
 	saved    int
 	replaced int
-	held     []byte // input that is not decided yet
+	// serialized tells which URLs stay; kept is how many did.
+	serialized serializedStrings
+	kept       int
+	held       []byte // input that is not decided yet
 }
 
 // run appends the turned body to dst as far as it is decided.
@@ -176,7 +180,7 @@ func (s *reverser) run(dst, src []byte, final bool) []byte {
 }
 
 // text appends the turned src to dst; without final it leaves the end of src
-// that more input may change.
+// that more input may change. It begins where it left off.
 func (s *reverser) text(dst, src []byte, final bool) ([]byte, int) {
 	done := 0
 	f := finder{ns: s.r.needles}
@@ -195,19 +199,26 @@ func (s *reverser) text(dst, src []byte, final bool) ([]byte, int) {
 			continue
 		}
 		dst = append(dst, src[done:m.start]...)
-		dst = s.replace(dst, src, m)
+		if s.serialized.hold(src, m.start) {
+			dst = append(dst, src[m.start:m.end]...)
+			s.kept++
+		} else {
+			dst = s.replace(dst, src, m)
+		}
 		done = m.end
 	}
-	end := len(src)
-	if !final {
-		end -= maxBefore + s.r.ahead
+	if final {
+		s.serialized = serializedStrings{} // the next text is another
+		return append(dst, src[done:]...), len(src)
 	}
-	return s.keep(dst, src, done, end)
+	return s.keep(dst, src, done, len(src)-maxBefore-s.r.ahead)
 }
 
-// keep copies src[done:end] to dst, as far as that is any.
+// keep copies src[done:end] to dst, as far as that is any, and leaves the rest
+// for the next piece.
 func (s *reverser) keep(dst, src []byte, done, end int) ([]byte, int) {
 	end = max(done, end)
+	s.serialized.drop(src, end)
 	return append(dst, src[done:end]...), end
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -32,7 +33,8 @@ const (
 // turn gives body whole and piece by piece; the results must be equal.
 func turn(t testing.TB, r *Reverse, body, ct, origin string) string {
 	t.Helper()
-	out := string(r.Body([]byte(body), ct, origin))
+	turned, _ := r.Body([]byte(body), ct, origin)
+	out := string(turned)
 	for name, src := range map[string]io.Reader{
 		"whole":        strings.NewReader(body),
 		"byte by byte": iotest.OneByteReader(strings.NewReader(body)),
@@ -149,6 +151,43 @@ var reverseCases = []struct{ ct, in, out string }{
 	{"multipart/form-data", "--XX\r\n\r\nhttps://cdn.test/site1/media/a", ""},
 	{"; bad", "https://cdn.test/site1/media/a", ""},
 	{typePart, "--XX\r\nno header https://cdn.test/site1/media/a", ""},
+}
+
+// A serialized PHP string holds its length: it stays as it is, in every kind of
+// reader; what stands elsewhere in the body is turned.
+func TestReverseSerialized(t *testing.T) {
+	r := newReverse(t)
+	const public, local = "https://cdn.test/site1/media/a", origin + "/wp-content/uploads/a"
+	far := strings.Repeat("x", 3*reverseChunk) + "+"
+	for _, c := range []struct{ ct, in, out string }{
+		{typeForm, "o=s:30:\"" + public + "\";", ""},
+		{typeForm, "o=s%3A30%3A%22" + url.QueryEscape(public) + "%22%3B", ""},
+		{typeForm, "o=s%253A30%253A%2522" + url.QueryEscape(url.QueryEscape(public)) + "%2522%253B", ""},
+		{typeJSON, `{"o":"s:30:\"` + public + `\";"}`, ""},
+		{typeJSON, `{"o":"{\"o\":\"s:30:\\\"` + public + `\\\";\"}"}`, ""},
+		{typeJSON, `{"o":"s:30:\u0022` + public + `\u0022;"}`, ""},
+		{"text/xml", "<string>s:30:&quot;" + public + "&quot;;</string>", ""},
+		{"text/xml", "<string>s:30:&#34;" + public + "&#34;;</string>", ""},
+		{"text/xml", "<string>s:30:&amp;quot;" + public + "&amp;quot;;</string>", ""},
+		{typePart, "--XX\r\n\r\ns:30:\"" + public + "\";\r\n--XX--\r\n", ""},
+		// The string began long before.
+		{typeForm, "o=s:49200:\"" + far + public + "\";", ""},
+		{typeForm, "o=s:1:\"x\";" + far + public, "o=s:1:\"x\";" + far + local},
+		{typeForm, "a=" + public + "&o=s:30:\"" + public + "\";", "a=" + local + "&o=s:30:\"" + public + "\";"},
+		{typePart, "--XX\r\n\r\ns:99:\"x\";\r\n--XX\r\n\r\n" + public + "\r\n--XX--\r\n", "--XX\r\n\r\ns:99:\"x\";\r\n--XX\r\n\r\n" + local + "\r\n--XX--\r\n"},
+	} {
+		want := c.out
+		if want == "" {
+			want = c.in
+			sized, err := io.ReadAll(r.NewSizedReader(iotest.OneByteReader(strings.NewReader(c.in)), c.ct, origin))
+			if err != nil || string(sized) != c.in {
+				t.Errorf("%s, sized: %d bytes of %d, %v", c.ct, len(sized), len(c.in), err)
+			}
+		}
+		if got := turn(t, r, c.in, c.ct, origin); got != want {
+			t.Errorf("%s\n in   %.200q\n got  %.200q\n want %.200q", c.ct, c.in, got, want)
+		}
+	}
 }
 
 func TestReverseReplaced(t *testing.T) {
