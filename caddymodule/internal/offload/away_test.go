@@ -357,3 +357,86 @@ func TestMountThatBlinks(t *testing.T) {
 		})
 	}
 }
+
+// What another node stored while the bucket was away for this one is newer than the
+// file here, also if this node was restarted meanwhile: nothing of it was lost.
+//
+// Promise 6: "Every node sees what a shared disk would show."
+func TestStoredElsewhereWhileAway(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart %t", restart), func(t *testing.T) {
+			t.Parallel()
+			bucket := t.TempDir() + "/bucket"
+			ns := newNodes(t, 2, func(c *Config) { c.Look = 20 * time.Millisecond })
+			for _, s := range ns {
+				s.bucket = bucket
+			}
+			ns.ready()
+			e, f := ns[0], ns[1]
+			f.mustUpload(func() { f.write("o.jpg", "V1") })
+			ns.agree()
+			aside := e.setAside()
+			for _, s := range ns {
+				s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+			}
+			if restart {
+				e.stop()
+				e.start()
+				e.until("it to be noticed again", func() bool { return e.e.awayReason() != nil })
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if err := f.uploadAnyway(ctx, func() { f.write("o.jpg", "V2") }); err == nil {
+				t.Error("an upload was said to be stored while the bucket was away")
+			}
+			if restart { // the other node is the first to see the bucket again
+				e.kill()
+			}
+			f.putBack(aside)
+			f.until("the new content to be stored", func() bool { return f.readObject("o.jpg") == "V2" })
+			if restart {
+				e.start()
+			}
+			for _, s := range ns {
+				s.until("the comparison to find nothing", func() bool { return s.e.Stats().State == "running" && !s.e.isOlder() })
+				s.idle()
+			}
+			ns.agree()
+			if got := e.readObject("o.jpg"); got != "V2" {
+				t.Errorf("the bucket has %q", got)
+			}
+			if got := e.conflicts(); len(got) > 0 {
+				t.Errorf("kept aside: %q", got)
+			}
+		})
+	}
+}
+
+// Where a bucket that was put back to an older state has another content, the
+// disk's keeps the name, and the other is kept aside, logged and counted.
+//
+// Promise 2: "Nothing is lost."
+func TestOlderContentIsKeptAside(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *Config) {
+		c.Local, c.Look, c.Poll, c.LeaseTTL = LocalAll, 20*time.Millisecond, 20*time.Millisecond, 3*time.Second
+	})
+	s.bucket = t.TempDir() + "/bucket"
+	s.ready()
+	s.mustUpload(func() { s.write("o.jpg", "V1") })
+	s.idle()
+	snapshot := t.TempDir()
+	s.sh(`cp -a "$1/." "$2"`, s.bucket, snapshot)
+	s.mustUpload(func() { s.write("o.jpg", "V2") })
+	s.idle()
+	s.setAside()
+	s.putBack(snapshot)
+	s.until("the file to be stored again", func() bool { return s.readObject("o.jpg") == "V2" && !s.e.isOlder() })
+	s.equal()
+	if got := s.conflicts(); len(got) != 1 || got[0] != "V1" {
+		t.Errorf("kept aside: %q", got)
+	}
+	s.until("it to be logged and counted", func() bool {
+		return s.e.Stats().Conflicts == 1 && s.logs.count("the other content is kept aside") == 1
+	})
+}

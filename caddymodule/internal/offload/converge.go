@@ -128,7 +128,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		return e.putShared(s, x, x.base)
 	case putKeeping:
 		// Nothing but its writer says that it was on this disk.
-		_, err := e.copyAside(s.key, x.under, x.stored)
+		aside, err := e.copyAside(s.key, x.under, x.stored)
 		switch {
 		case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
 			return true
@@ -136,7 +136,11 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 			e.retry(s, fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
 			return false
 		}
-		return e.putShared(s, x, x.stored.ETag)
+		if e.putShared(s, x, x.stored.ETag) {
+			return true
+		}
+		e.keptAside(s, x, aside)
+		return false
 	case fetch:
 		if s.version == "" && x.file == noFile && e.isWithheld(s.root, s.rel, x.stored.Stored) {
 			st := e.underPlace(s.key, x.rule, x.under)
@@ -149,6 +153,17 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		return e.removeLocal(s, x)
 	}
 	return e.keepBoth(s, x)
+}
+
+// keptAside notes that the file keeps its name, and what the bucket had is kept aside.
+func (e *Engine) keptAside(s snapshot, x *sight, aside string) {
+	if x.file != cleanFile { // the app replaced what had been here
+		e.log().Info("what was replaced is kept aside", keyKey, s.key, "kept_as", aside)
+		return
+	}
+	e.count.conflicts.Add(1)
+	e.log().Warn("the bucket came back with another version of a file than this server has; the server's keeps the name, the other content is kept aside",
+		keyKey, s.key, "kept_as", aside)
 }
 
 // causeOf tells a change of the app's from a look that only found the file

@@ -169,7 +169,7 @@ func (q *queue) lookAgain(s snapshot, due time.Time) {
 // a reconcile found a difference that need not be that event's. The caller holds
 // mu.
 func (q *queue) lookToo(key string, root int, rel string, why cause) {
-	if it := q.items[key]; it != nil && it.elsewhere && why != bucketOlder {
+	if it := q.items[key]; it != nil && it.elsewhere && !why.mayBeLost() {
 		why = it.why
 	}
 	now := time.Now()

@@ -70,6 +70,8 @@ func isAway(err error) bool {
 type known struct {
 	id, era  string // "" if it has none yet
 	position uint64 // in the change log, that this node has come to
+	// doubted: it was away, and has not been compared since, also by an earlier process.
+	doubted bool
 }
 
 // identity says whether the bucket is the one that this disk knows.
@@ -85,27 +87,41 @@ type identity struct {
 	// compared, what it lacks is not taken for deleted, but stored again. rewound: its
 	// change log is an older one, and the other nodes have been told.
 	older, rewound bool
-	again          bool   // another comparison is due once the queue is empty
-	era            string // the bucket's, when it was looked at
-	noted          string // the note as it was written last
+	// putBack: it is older not only because it was away: what it has may be older than
+	// the files.
+	putBack bool
+	again   bool   // another comparison is due once the queue is empty
+	era     string // the bucket's, when it was looked at
+	noted   string // the note as it was written last
 }
 
-// doubtedEra stands for that of a bucket that was away: it differs from any, so that
-// the bucket is doubted when it is back, also by the next process.
-const doubtedEra = "AAAAAAAAAAAAAAAA"
+// adoptedEra stands for that of a bucket that was adopted, until it has all that is on
+// disk: it differs from any, so that the next process goes on.
+const adoptedEra = "AAAAAAAAAAAAAAAA"
+
+// noteDoubted ends the note about a bucket that is doubted.
+const noteDoubted = "doubted"
 
 // noteOf and parseNote are what stands on a root.
 func (e *Engine) noteOf(k known) string {
-	return fmt.Sprintf("1 %s %s %s %d", e.bucketID, k.id, k.era, k.position)
+	note := fmt.Sprintf("1 %s %s %s %d", e.bucketID, k.id, k.era, k.position)
+	if k.doubted {
+		note += " " + noteDoubted
+	}
+	return note
 }
 
 func (e *Engine) parseNote(s string) (k known, ok bool) {
 	f := strings.Split(s, " ")
+	if len(f) == 6 && f[5] == noteDoubted {
+		k.doubted, f = true, f[:5]
+	}
 	if len(f) != 5 || f[0] != "1" || f[1] != e.bucketID || !isToken(f[2]) || !isToken(f[3]) {
 		return k, false
 	}
 	position, err := strconv.ParseUint(f[4], 10, 64)
-	return known{id: f[2], era: f[3], position: position}, err == nil
+	k.id, k.era, k.position = f[2], f[3], position
+	return k, err == nil
 }
 
 // load reads the notes, once. The caller holds mu.
@@ -199,7 +215,7 @@ func (e *Engine) isAway(reason string) error {
 	i := &e.identity
 	was := i.away
 	i.away = &AwayError{reason}
-	i.known.era = doubtedEra
+	i.known.doubted = true
 	if was == nil {
 		e.log().Error("the bucket is away: nothing is stored or deleted until it is back, and files wait on disk. "+
 			"Mount or bring back what should be there; if the bucket was replaced on purpose, run `media-offload adopt`",
@@ -211,17 +227,18 @@ func (e *Engine) isAway(reason string) error {
 // isThere notes that the bucket is the right one. The caller holds mu.
 func (e *Engine) isThere(found siteFile) {
 	i := &e.identity
-	wasAway, wasOlder := i.away != nil, i.older
+	wasAway, wasOlder, wasPutBack := i.away != nil, i.older, i.putBack
 	i.away, i.looked = nil, time.Now()
-	i.older = wasOlder || found.Era != i.known.era
+	i.putBack = wasPutBack || found.Era != i.known.era
+	i.older = wasOlder || i.putBack || i.known.doubted
 	i.era = found.Era
 	if wasAway {
 		e.log().Info("the bucket is back; disk and bucket are compared", keyBucket, e.store.String())
 	}
-	if i.older && !wasOlder && i.known.era != doubtedEra {
+	if i.putBack && !wasPutBack && i.known.era != adoptedEra {
 		e.sayOlder()
 	}
-	if wasAway || i.older && !wasOlder {
+	if wasAway || i.older && !wasOlder || i.putBack && !wasPutBack {
 		e.doubt()
 	}
 }
@@ -403,7 +420,7 @@ func (e *Engine) checkState(ctx context.Context) error {
 func (e *Engine) foundOlder(ctx context.Context) error {
 	i := &e.identity
 	i.mu.Lock()
-	i.older, i.rewound = true, true
+	i.older, i.rewound, i.putBack = true, true, true
 	era := i.era
 	i.mu.Unlock()
 	e.sayOlder()
@@ -443,6 +460,17 @@ func (e *Engine) isOlder() bool {
 	return e.identity.older
 }
 
+// olderCause is why what disk and bucket differ in is looked at; ok is false if the
+// bucket is as this disk knows it.
+func (e *Engine) olderCause() (why cause, ok bool) {
+	e.identity.mu.Lock()
+	defer e.identity.mu.Unlock()
+	if e.identity.putBack {
+		return bucketOlder, true
+	}
+	return bucketBack, e.identity.older
+}
+
 // caughtUp notes that all was compared with the older state.
 func (e *Engine) caughtUp(ctx context.Context) error {
 	data, _, err := e.readSite(ctx)
@@ -457,7 +485,7 @@ func (e *Engine) caughtUp(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if f.ID == i.known.id {
-		i.older, i.rewound = false, false
+		i.older, i.rewound, i.putBack, i.known.doubted = false, false, false, false
 		i.known.era, i.known.position = f.Era, e.claimer().Stats().Position
 	}
 	return nil
@@ -484,7 +512,7 @@ func (e *Engine) Adopt(ctx context.Context) error {
 	if had.id == "" {
 		return nil
 	}
-	i.known.era, i.older = doubtedEra, true // until all is stored
+	i.known.era, i.older, i.putBack = adoptedEra, true, true // until all is stored
 	if e.shared() {
 		e.team.node.Recheck()
 	}

@@ -38,6 +38,7 @@ type pass struct {
 	// older: the bucket is in an older state (see identity), and lost so many of
 	// the files that had been committed.
 	older    bool
+	why      cause // of what is looked at, then
 	lost     int
 	whole    bool
 	skipped  int
@@ -413,7 +414,7 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 	it.background, it.wrote, it.closed = true, true, true
 	it.misplaced = misplaced
 	if p.older && p.shared {
-		it.why = bucketOlder
+		it.why = p.why
 	}
 	if own != nil {
 		it.listed = own
@@ -426,7 +427,7 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 // cause is why a key is looked at of which an event has told as well.
 func (p *pass) cause() cause {
 	if p.older {
-		return bucketOlder
+		return p.why
 	}
 	return putElsewhere
 }

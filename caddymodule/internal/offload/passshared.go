@@ -20,7 +20,7 @@ const maxTouched = 1000
 func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during window) *pass {
 	p := &pass{e: e, ctx: ctx, during: during, began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
 	_, p.whole = what[everything]
-	p.older = e.isOlder()
+	p.why, p.older = e.olderCause()
 	if p.shared {
 		p.logged = e.logged()
 		open, _ := e.team.names.state()

@@ -46,15 +46,21 @@ const (
 	// otherDeleted: another node deleted a version, but not this one.
 	otherDeleted
 	// bucketOlder: the bucket was put back to an older state. What it lacks was
-	// lost, not deleted.
+	// lost, not deleted, and what it has may be older than the file.
 	bucketOlder
+	// bucketBack: the bucket was away, but its change log goes on from where this node
+	// was. What it lacks may be lost, but what it has is no older than the file.
+	bucketBack
 )
+
+// mayBeLost reports whether what the bucket lacks may be lost, not deleted.
+func (c cause) mayBeLost() bool { return c == bucketOlder || c == bucketBack }
 
 // outlasts reports whether a cause that has not been dealt with stays when another
 // is heard of: who tells of a Put may have seen it before the delete that the log
 // has before it, and what is known to be deleted was not lost.
 func (c cause) outlasts(next cause) bool {
-	return c == deletedElsewhere && (next == putElsewhere || next == bucketOlder)
+	return c == deletedElsewhere && (next == putElsewhere || next.mayBeLost()) || c == bucketOlder && next == bucketBack
 }
 
 // verdict is what has to be done so that disk and bucket agree on a key.
