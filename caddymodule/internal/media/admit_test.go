@@ -12,7 +12,7 @@ import (
 // or a decision without passing the one check of names and classes."
 func TestAdmit(t *testing.T) {
 	s := mustNew(t, Config{
-		Preset: "generic", Private: []string{"/invoices/"}, Ignore: []string{"*.psd", "/work/"},
+		Preset: "generic", Private: []string{"/invoices/"}, Ignore: []string{"*.psd", "/drafts/"},
 		Roots: []Root{{Name: "images", Dir: "/i", URL: "/images/"}, {Name: "files", Dir: "/f", URL: "/files/"}},
 	})
 	for key, want := range map[string]Class{
