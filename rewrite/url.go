@@ -100,7 +100,7 @@ func (w *Writer) joinQueries(tail []byte) {
 // same in every context.
 func (w *Writer) learnBase(repl, rest []byte) {
 	base, ok := bytes.CutSuffix(repl, rest)
-	if ok && classesOf(base)&(unsafeURL|varies) == 0 {
+	if ok && classesOf(base)&(unsafeURL|varies) == 0 && bytes.IndexByte(base, '?') < 0 { // a query may end like rest
 		w.safeBase = append(w.safeBase[:0], base...)
 	}
 }
