@@ -85,7 +85,8 @@ type Handler struct {
 	Missing string `json:"missing,omitempty"`
 
 	// How long the answer to a request that wrote media is held back at most,
-	// until the files are in the bucket. If the server has a `write_timeout` it
+	// until the files are in the bucket. An answer that takes the app longer than
+	// this is passed on as it comes from then on, except for its last byte. If the server has a `write_timeout` it
 	// should be longer. Default: `10s`; negative values are refused.
 	Hold caddy.Duration `json:"hold,omitempty"`
 
@@ -95,8 +96,9 @@ type Handler struct {
 	HoldBuffer int64 `json:"hold_buffer,omitempty"`
 
 	// What the client gets if the files are not in the bucket by then: `pass`
-	// sends the app's answer, `reject` status 503. The files stay queued either
-	// way. Default: `pass`.
+	// sends the app's answer, `reject` status 503, or the end of the connection if
+	// a part of the answer is out. The files stay queued either way. Default:
+	// `pass`.
 	OnFailure string `json:"on_failure,omitempty"`
 
 	// How long a request that may write is kept from the app at most, until this

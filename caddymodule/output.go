@@ -95,6 +95,9 @@ func (w *responseWriter) output(p []byte) (int, error) {
 			w.setDeadline()
 			return len(p), nil
 		}
+		if w.isHeaderOnly() {
+			return len(p), nil // it has no body
+		}
 		w.sendHeader(false)
 	}
 	over := max(0, w.kept()+len(p)-w.tail)
@@ -116,6 +119,51 @@ func (w *responseWriter) setDeadline() {
 	if w.tail == 0 && w.timer == nil && !w.ended {
 		w.timer = time.AfterFunc(pageDelay, w.expire)
 	}
+}
+
+// limitHold gives an answer that is held, of which nothing is out, the time after
+// which it is passed on as it comes, all but its end. Where the header is all that
+// the client gets it waits in any case.
+func (w *responseWriter) limitHold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hold.time > 0 && !w.ended && !w.isHeaderOnly() {
+		w.timer = time.AfterFunc(w.hold.time, w.passOn)
+	}
+}
+
+// isHeaderOnly reports whether the client has the whole of a held answer with its
+// header.
+func (w *responseWriter) isHeaderOnly() bool {
+	return w.hold.buffer > 0 && (w.hold.head || !bodyAllowed(w.status) || w.ResponseWriter.Header().Get("Content-Length") == "0")
+}
+
+// passOn sends what a held answer has so far, except for its end. An error shows at
+// the next write.
+func (w *responseWriter) passOn() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.ended {
+		return
+	}
+	w.tail = lateTail
+	if !w.sent {
+		w.sendHeader(false)
+	}
+	_ = w.flushHeld()
+}
+
+// flushHeld sends all of a held answer that is to leave before its end. w.mu is held.
+func (w *responseWriter) flushHeld() error {
+	if w.rewriter != nil {
+		if err := w.rewriter.Flush(); err != nil {
+			return err
+		}
+	}
+	if err := w.sendKept(max(0, w.kept()-w.tail)); err != nil {
+		return err
+	}
+	return w.flushClient()
 }
 
 // kept is how much is kept back of what is to be sent.
@@ -229,9 +277,6 @@ func (w *responseWriter) sum() uint64 {
 
 // publishHeader makes the real header map equal to the handler's.
 func (w *responseWriter) publishHeader() {
-	if w.own == nil {
-		return
-	}
 	hdr := w.ResponseWriter.Header()
 	if w.before == nil && !w.sent { // another answer may yet be given instead
 		w.before = maps.Clone(hdr)
@@ -255,7 +300,7 @@ func (w *responseWriter) hasTrailers() bool {
 
 // publishTrailers copies what the handler set after the header.
 func (w *responseWriter) publishTrailers() {
-	if w.own == nil || !w.hasTrailers() {
+	if !w.hasTrailers() {
 		return
 	}
 	hdr := w.ResponseWriter.Header()

@@ -74,7 +74,7 @@ func (h *Handler) noRewrite(r *http.Request, q *requestPaths) bool {
 
 // servePage passes r on and rewrites the answer.
 func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, p *page) error {
-	rw := newResponseWriter(w, 0, p)
+	rw := newResponseWriter(w, holding{}, p)
 	defer rw.close()
 	if err := next.ServeHTTP(rw, p.toApp(r)); err != nil {
 		return rw.fail(err)

@@ -59,7 +59,7 @@ func TestRememberedPage(t *testing.T) {
 func serveTestPage(t testing.TB, client *httptest.ResponseRecorder, p *page, body string) {
 	t.Helper()
 	again := *p
-	w := newResponseWriter(client, 0, &again)
+	w := newResponseWriter(client, holding{}, &again)
 	defer w.close()
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Etag", `"v"`)

@@ -46,9 +46,10 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	if p != nil {
 		toApp = p.toApp(toApp)
 	}
-	rw := newResponseWriter(w, int(h.HoldBuffer), p)
+	rw := newResponseWriter(w, h.holding(r), p)
 	defer rw.close()
 	err := next.ServeHTTP(rw, toApp)
+	rw.noMore()
 	if rw.hijacked { // not HTTP any more: nothing to hold
 		return err
 	}
@@ -79,6 +80,11 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	_ = rw.release() // an error here means that the client went away
 	return nil
+}
+
+// holding says how the answer to r is held.
+func (h *Handler) holding(r *http.Request) holding {
+	return holding{buffer: int(h.HoldBuffer), time: time.Duration(h.Hold), head: r.Method == http.MethodHead}
 }
 
 // begin notes that r is about to be passed on. Where the watcher is not up yet,

@@ -24,6 +24,10 @@ const (
 	// holdTail is how much of an answer that outgrew the hold buffer is kept
 	// back until the end, so that the client cannot have the last byte.
 	holdTail = 4 << 10
+	// lateTail is how much of an answer is kept back that takes the app longer
+	// than it is held: the last byte, so that what an app tells of its progress
+	// arrives as it comes.
+	lateTail = 1
 )
 
 // pageDelay is how long the first bytes of a page may wait for the rest, even if
@@ -37,16 +41,16 @@ var pageDelay = 2 * time.Millisecond
 // rewriter, if there are any, to output, which keeps back what must not leave
 // yet.
 //
-// Where a page is rewritten, a timer or the decoder may have to send the
-// header while the app's handler still runs, and that handler may still hold
-// the header map (for trailers). So then, and only then, the handler gets a
-// map of its own (own), which is copied to the real one at the points where
-// net/http would read it: WriteHeader, and for trailers the end.
+// A timer or the decoder may have to send the header while the app's handler still
+// runs, and that handler may still hold the header map (for trailers). So the
+// handler gets a map of its own (own), which is copied to the real one at the points
+// where net/http would read it: WriteHeader, and for trailers the end.
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 
 	page   *page       // nil: the answer is not rewritten
-	own    http.Header // the handler's header map; nil: the real one
+	hold   holding     // how the answer is held
+	own    http.Header // the handler's header map
 	before http.Header // what the real one held at first; nil: what it holds yet
 
 	// Touched by the handler's goroutine only.
@@ -72,17 +76,17 @@ type responseWriter struct {
 	timer    *time.Timer
 }
 
-// newResponseWriter wraps w. hold is the number of bytes to hold back (0: not
-// held); page says how to rewrite (nil: not).
-func newResponseWriter(w http.ResponseWriter, hold int, p *page) *responseWriter {
-	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, page: p}
-	if hold > 0 {
-		rw.limit, rw.tail = hold, min(hold, holdTail)
-	}
-	if p == nil {
-		rw.before = w.Header().Clone()
-		return rw
-	}
+// holding says how an answer is held.
+type holding struct {
+	buffer int           // bytes that are held back; 0: the answer is not held
+	time   time.Duration // for which they are while the app makes the answer
+	head   bool          // the answer has no body: its header is its last byte
+}
+
+// newResponseWriter wraps w; page says how to rewrite (nil: not).
+func newResponseWriter(w http.ResponseWriter, hold holding, p *page) *responseWriter {
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, page: p, hold: hold}
+	rw.limit, rw.tail = hold.buffer, min(hold.buffer, holdTail)
 	rw.own = w.Header().Clone()
 	if rw.own == nil {
 		rw.own = make(http.Header)
@@ -91,12 +95,7 @@ func newResponseWriter(w http.ResponseWriter, hold int, p *page) *responseWriter
 }
 
 // Header implements http.ResponseWriter.
-func (w *responseWriter) Header() http.Header {
-	if w.own != nil {
-		return w.own
-	}
-	return w.ResponseWriter.Header()
-}
+func (w *responseWriter) Header() http.Header { return w.own }
 
 // WriteHeader passes informational statuses on at once; the first final one
 // decides the way of the answer.
@@ -147,6 +146,10 @@ func (w *responseWriter) decide(first []byte) {
 	w.publishHeader()
 	if w.sent {
 		w.ResponseWriter.WriteHeader(w.status)
+		return
+	}
+	if held {
+		w.limitHold()
 	}
 }
 
@@ -216,7 +219,7 @@ func (w *responseWriter) FlushError() error {
 	case w.tail == 0:
 		return w.flushPage()
 	case w.sent:
-		return w.flushClient()
+		return w.flushHeld()
 	}
 	return nil
 }
@@ -240,6 +243,14 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	w.hijacked = true
 	return conn, rw, nil
+}
+
+// noMore notes that the app has ended its answer, well or not: what is kept back
+// stays so until it is released.
+func (w *responseWriter) noMore() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
 }
 
 // endBody ends the answer as far as the app is concerned. What is held stays

@@ -42,7 +42,9 @@ func (w *eventWriter) WriteHeader(status int) {
 
 func (w *eventWriter) Write(p []byte) (int, error) {
 	w.note(fmt.Sprint("write ", len(p)))
+	w.mu.Lock()
 	n, err := w.ResponseRecorder.Write(p)
+	w.mu.Unlock()
 	select {
 	case w.wrote <- struct{}{}:
 	default:
@@ -77,7 +79,7 @@ func newTestPage(t testing.TB) *page {
 // TestSmallPageInOneWrite: a page that the app writes in pieces leaves whole.
 func TestSmallPageInOneWrite(t *testing.T) {
 	client := newEventWriter()
-	w := newResponseWriter(client, 0, newTestPage(t))
+	w := newResponseWriter(client, holding{}, newTestPage(t))
 	defer w.close()
 	w.Header().Set("Content-Type", "text/html")
 	for range 10 {
@@ -109,7 +111,7 @@ func TestPausingApp(t *testing.T) {
 	for _, encoding := range []string{"", "gzip"} {
 		t.Run("encoding "+encoding, func(t *testing.T) {
 			client := newEventWriter()
-			w := newResponseWriter(client, 0, newTestPage(t))
+			w := newResponseWriter(client, holding{}, newTestPage(t))
 			defer w.close()
 			kept := w.Header() // handlers may keep the map
 			kept.Set("Content-Type", "text/html")
@@ -174,7 +176,7 @@ func (w flushingWriter) Write(p []byte) (int, error) {
 func TestLargeBuffersAreDropped(t *testing.T) {
 	const size = 20 << 20
 	for range 8 {
-		w := newResponseWriter(newEventWriter(), size, nil)
+		w := newResponseWriter(newEventWriter(), holding{buffer: size}, nil)
 		if _, err := w.Write(make([]byte, size)); err != nil {
 			t.Fatal(err)
 		}
