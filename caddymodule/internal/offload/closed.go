@@ -1,12 +1,17 @@
 package offload
 
-import "path"
+import (
+	"path"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+)
 
 // Closed reports whether the file of a key must not be sent at its own URL, see
 // media.Site.Closed. What lies behind a symlink that leads out of the root is
-// judged by its name alone: the .htaccess there is not read.
+// judged by its name alone: the .htaccess there is not read. So are the module's own
+// files, which tell of private ones.
 func (e *Engine) Closed(key string) bool {
-	if e.site.Closed(key, nil) {
+	if e.site.Closed(key, nil) || local.Own(key) {
 		return true
 	}
 	root, rel, ok := e.site.Locate(key)

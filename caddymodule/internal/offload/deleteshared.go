@@ -147,12 +147,7 @@ func (e *Engine) seesDelete(s snapshot) (file, dir bool) {
 	if e.passOn(s.item.snapshot()) {
 		return true, false
 	}
-	for above, _ := splitLast(s.key); above != ""; above, _ = splitLast(above) {
-		if it := q.items[aDirGone.itemKey(above)]; it != nil && e.passOn(it.snapshot()) {
-			return false, true
-		}
-	}
-	return false, false
+	return false, e.goesWithDir(s.key)
 }
 
 // keepTold leaves the object of a missing file; other nodes are told of it if

@@ -121,12 +121,13 @@ type Engine struct {
 	recon    reconciler
 	admitted admitted
 
-	unattended unattended
-	team       team
-	backlog    backlog
-	goneDirs   *lru.Cache[string, struct{}] // keys of directories that other nodes removed
-	placed     *lru.Cache[string, placed]   // what was brought from other nodes last
-	watched    atomic.Uint64                // of the files that were fetched, those whose directories are watched
+	unattended  unattended
+	deleteNotes deleteNotes
+	team        team
+	backlog     backlog
+	goneDirs    *lru.Cache[string, struct{}] // keys of directories that other nodes removed
+	placed      *lru.Cache[string, placed]   // what was brought from other nodes last
+	watched     atomic.Uint64                // of the files that were fetched, those whose directories are watched
 
 	life context.Context // ends with Stop: no new work is begun
 	stop context.CancelFunc
@@ -259,6 +260,7 @@ func (e *Engine) Start() {
 // again by the next start. A second call does nothing.
 func (e *Engine) Stop(ctx context.Context) (err error) {
 	e.stopOne.Do(func() {
+		e.takeLastEvents(ctx)
 		e.stop()
 		e.startOne.Do(func() {}) // a Start after this does nothing
 		idle := make(chan struct{})
@@ -274,6 +276,9 @@ func (e *Engine) Stop(ctx context.Context) (err error) {
 		e.leave(ctx)
 		e.kill()
 		<-idle
+		if !e.began.IsZero() {
+			e.noteDeletes()
+		}
 		err = e.store.Close()
 		for _, t := range e.trees {
 			err = errors.Join(err, t.Close())
@@ -281,6 +286,20 @@ func (e *Engine) Stop(ctx context.Context) (err error) {
 	})
 	return err
 }
+
+// takeLastEvents takes what was changed until now from the watcher: a delete is to
+// be noted.
+func (e *Engine) takeLastEvents(ctx context.Context) {
+	if e.watcher.Load() == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastEvents)
+	defer cancel()
+	_ = e.barrier(ctx) // what was not seen is found by the next start
+}
+
+// lastEvents bounds the wait for the watcher when the engine stops.
+const lastEvents = 2 * time.Second
 
 // SetLogger replaces the logger: an engine outlives the configuration that
 // made it.

@@ -311,6 +311,8 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 	case e.isWithheld(o.root, o.rel, o.Stored):
 		p.only++
 		p.learn(&m)
+	case p.goesWithDir(o.key):
+		p.only++
 	case p.wasDeleted(o.root, o.rel):
 		p.deletes = append(p.deletes, m)
 	case e.recon.touched(o.key) || e.queue.has(o.key):
@@ -328,6 +330,14 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 		}
 		p.learn(&m)
 	}
+}
+
+// goesWithDir reports whether an object is to go with the directory that its file was
+// in: neither is it fetched before that, nor does the comparison wait for it.
+func (p *pass) goesWithDir(key string) bool {
+	p.e.queue.mu.Lock()
+	defer p.e.queue.mu.Unlock()
+	return p.e.goesWithDir(key)
 }
 
 // wasDeleted reports whether a file that is missing went while a request ran

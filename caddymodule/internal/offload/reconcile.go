@@ -203,6 +203,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		}
 		if err == nil {
 			e.requests.settled()
+			e.releaseRecalled()
 			if turned {
 				e.log().Info("the bucket can be used again", keyBucket, e.store.String())
 			}

@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,6 +103,9 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 		}
 		if err := r.waitFor(ctx, w, items); err != nil {
 			e.count.timeouts.Add(1)
+			if e.queue.anyDelete(items) {
+				e.noteDeletes() // the client will take them for done
+			}
 			return err
 		}
 		if !e.queue.spread(items) {
@@ -214,6 +218,7 @@ func (e *Engine) requestsLoop() {
 		select {
 		case now := <-tick.C:
 			e.renewNote(now)
+			e.noteDeletes()
 			e.removeGoneDirs(now)
 		case <-e.life.Done():
 			e.renewNote(time.Now())
@@ -297,6 +302,13 @@ func (e *Engine) writeNote(value string) {
 			e.log().Debug("noting that requests run", keyDir, t.Dir(), keyError, err)
 		}
 	}
+}
+
+// anyDelete reports whether one of the items is about a delete that was seen.
+func (q *queue) anyDelete(items []*item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.ContainsFunc(items, func(it *item) bool { return it.snapshot().isDelete() })
 }
 
 // deletes reports whether any delete waits to be passed on.

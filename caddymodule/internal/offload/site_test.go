@@ -107,7 +107,7 @@ func (s *site) stop() {
 // kill stops the engine as if the process had been killed: nothing is put in
 // order on disk.
 func (s *site) kill() {
-	note := s.note()
+	note, deletes := s.note(), s.noted()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := s.e.Stop(ctx); err != nil {
@@ -115,6 +115,7 @@ func (s *site) kill() {
 	}
 	s.e = nil
 	s.setNote(note)
+	mustDo(s.t, local.NewTree(s.dir).SetNotedDeletes(deletes))
 }
 
 // note is the mark on the root that says that requests run.

@@ -15,6 +15,7 @@ func (e *Engine) watch() {
 	e.requests.mu.Lock()
 	e.loadNote()
 	e.requests.mu.Unlock()
+	e.noteDeletes()
 	roots := make([]string, len(e.trees))
 	for i, t := range e.trees {
 		roots[i] = t.Dir()

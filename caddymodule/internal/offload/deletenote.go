@@ -1,0 +1,266 @@
+package offload
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// What was deleted on disk, and the bucket has not heard of, is noted in a file of
+// the media root: a restart would take the object for one whose file is to be
+// fetched or served. The file is there only while a delete waits.
+//
+// (Promise 8: "A deleted file does not come back by itself.")
+
+const (
+	// maxNoted bounds the deletes that are noted for a root; those beyond are kept
+	// or fetched after a restart.
+	maxNoted = 100_000
+	// maxNoteFile is more than so many take.
+	maxNoteFile = 256 << 20
+)
+
+// notedDelete is a line of the file.
+type notedDelete struct {
+	Key string `json:"key"`
+	Dir bool   `json:"dir,omitempty"` // all below the key
+	// Held: it did not go by itself; it is a version that a deleted directory held.
+	Held bool `json:"held,omitempty"`
+	// Meant: a request deleted it. MovedTo is the name that it has now.
+	Meant   bool   `json:"meant,omitempty"`
+	MovedTo string `json:"moved_to,omitempty"`
+	// ETag and Private are of the object that this disk held; "" if that is not
+	// known.
+	ETag    string `json:"etag,omitempty"`
+	Private bool   `json:"private,omitempty"`
+}
+
+// deleteNotes are the notes of all roots.
+type deleteNotes struct {
+	mu sync.Mutex
+	// recalled says of which roots the notes of an earlier process were read, written
+	// what stands on them now.
+	recalled []bool
+	written  [][]byte
+	full     sync.Once // the log line
+
+	// heldBack are recalled deletes that wait for the first comparison, which is over
+	// once compared: it tells their share of all, and stores what has a new name.
+	// Both are guarded by the queue's lock.
+	heldBack []*move
+	compared bool
+}
+
+// noteText is the file of some deletes; parseNoted reads it. Notes of another disk
+// or bucket say nothing.
+func noteText(whose string, all []notedDelete) []byte {
+	var text bytes.Buffer
+	lines := json.NewEncoder(&text)
+	_ = lines.Encode(whose) // neither can fail
+	for i := range all {
+		_ = lines.Encode(&all[i])
+	}
+	return text.Bytes()
+}
+
+func parseNoted(whose string, data []byte) (all []notedDelete) {
+	lines := json.NewDecoder(bytes.NewReader(data))
+	var header string
+	if err := lines.Decode(&header); err != nil || header != whose {
+		return nil
+	}
+	for len(all) < maxNoted {
+		var d notedDelete
+		if err := lines.Decode(&d); err != nil {
+			break // its end, or somebody else's
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// whoseNotes says which disk and bucket the notes are of.
+func (e *Engine) whoseNotes() string { return "1 " + e.bucketID + " " + e.team.self() }
+
+// noteDeletes brings the notes up to date, after having read those that an earlier
+// process left.
+func (e *Engine) noteDeletes() {
+	n := &e.deleteNotes
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for root := range e.trees {
+		e.recallDeletes(root)
+	}
+	waiting := e.waitingDeletes()
+	for root, t := range e.trees {
+		var text []byte
+		if len(waiting[root]) > 0 {
+			text = noteText(e.whoseNotes(), waiting[root])
+		}
+		if !n.recalled[root] || bytes.Equal(text, n.written[root]) {
+			continue
+		}
+		if err := t.SetNotedDeletes(text); err != nil {
+			e.log().Warn("deletes that wait for the bucket cannot be noted on disk: a restart will forget them", keyDir, t.Dir(), keyError, err)
+		}
+		n.written[root] = text
+	}
+}
+
+// waitingDeletes returns by root what is to be noted.
+func (e *Engine) waitingDeletes() (all [][]notedDelete) {
+	all = make([][]notedDelete, len(e.trees))
+	var dirs []string
+	e.queue.mu.Lock()
+	for _, it := range e.queue.items {
+		s := it.snapshot()
+		if !s.isDelete() || it.fresh || !e.passOn(s) {
+			continue
+		}
+		d := notedDelete{Key: it.key, Dir: it.kind == aDirGone, Meant: it.inRequest, MovedTo: it.movedTo}
+		if d.Dir {
+			dirs = append(dirs, it.key+"/")
+		} else {
+			e.noteVersion(&d)
+		}
+		all[it.root] = append(all[it.root], d)
+	}
+	e.queue.mu.Unlock()
+	e.noteHeld(all, dirs)
+	for root, noted := range all {
+		slices.SortFunc(noted, func(a, b notedDelete) int { return cmp.Compare(a.Key, b.Key) })
+		if len(noted) > maxNoted {
+			e.deleteNotes.full.Do(func() {
+				e.log().Warn("more deletes wait for the bucket than are noted on disk: a restart will forget the others", keyDeletes, len(noted), "limit", maxNoted)
+			})
+			all[root] = noted[:maxNoted]
+		}
+	}
+	return all
+}
+
+// isDelete reports whether an item is about a delete that was seen.
+func (s snapshot) isDelete() bool { return s.kind == aDirGone || s.kind == aFile && s.gone && s.told }
+
+// noteVersion adds the version that the disk held last.
+func (e *Engine) noteVersion(d *notedDelete) {
+	if known, ok := e.index.cache.Peek(d.Key); ok && known.based() {
+		d.ETag, d.Private = known.etag, known.class == media.Private
+	}
+}
+
+// noteHeld adds the versions that the disk held below directories that are gone:
+// where several nodes write, only those go with them.
+func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
+	if len(dirs) == 0 || !e.index.shared {
+		return
+	}
+	for _, key := range e.index.cache.Keys() {
+		below := func(dir string) bool { return strings.HasPrefix(key, dir) }
+		root, _, ok := e.site.Locate(key)
+		if !ok || !slices.ContainsFunc(dirs, below) {
+			continue
+		}
+		d := notedDelete{Key: key, Held: true}
+		if e.noteVersion(&d); d.ETag != "" {
+			all[root] = append(all[root], d)
+		}
+	}
+}
+
+// recallDeletes puts into the queue what an earlier process noted of a root.
+func (e *Engine) recallDeletes(root int) {
+	n := &e.deleteNotes
+	if n.recalled == nil {
+		n.recalled, n.written = make([]bool, len(e.trees)), make([][]byte, len(e.trees))
+	}
+	if n.recalled[root] {
+		return
+	}
+	data, err := e.trees[root].NotedDeletes(maxNoteFile)
+	if err != nil {
+		return // no such directory yet
+	}
+	n.recalled[root], n.written[root] = true, data
+	for _, d := range parseNoted(e.whoseNotes(), data) {
+		e.recallDelete(root, d)
+	}
+}
+
+// recallDelete puts one delete into the queue, unless there is something of that
+// name, on disk or in the queue.
+func (e *Engine) recallDelete(root int, d notedDelete) {
+	k, letIn := aFile, e.letIn
+	if d.Dir {
+		k, letIn = aDirGone, e.letInDir
+	}
+	f, ok := letIn(d.Key)
+	if !ok || f.root != root || f.rel == "" {
+		return
+	}
+	if _, err := e.trees[root].Stat(f.rel); err == nil {
+		return
+	}
+	now := time.Now()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	if e.queue.items[k.itemKey(d.Key)] != nil {
+		return
+	}
+	if d.ETag != "" {
+		e.index.set(d.Key, entry{state: dirty, class: d.class(), etag: d.ETag})
+	}
+	if d.Held {
+		return
+	}
+	it, _ := e.queue.change(k, d.Key, root, f.rel, now)
+	it.gone, it.told, it.inRequest = true, true, d.Meant
+	if d.MovedTo != "" {
+		it.movedTo, it.movedAt = d.MovedTo, it.gen
+	}
+	if n := &e.deleteNotes; !n.compared && (!d.Meant || d.MovedTo != "") {
+		it.move = &move{old: it, left: 1}
+		n.heldBack = append(n.heldBack, it.move)
+	}
+	e.queue.schedule(it, now)
+}
+
+func (d notedDelete) class() media.Class {
+	if d.Private {
+		return media.Private
+	}
+	return media.Public
+}
+
+// releaseRecalled lets go on what waited for the first comparison.
+func (e *Engine) releaseRecalled() {
+	q, n, now := e.queue, &e.deleteNotes, time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range n.heldBack {
+		if it := m.old; it.move == m && it.movedAt != 0 {
+			it.move = nil
+			q.awaitArrivals(it, now)
+			continue
+		}
+		q.endMove(m, now)
+	}
+	n.heldBack, n.compared = nil, true
+}
+
+// goesWithDir reports whether a directory above a key is gone, and its delete is to
+// be passed on. The caller holds the queue's lock.
+func (e *Engine) goesWithDir(key string) bool {
+	for above, _ := splitLast(key); above != ""; above, _ = splitLast(above) {
+		if it := e.queue.items[aDirGone.itemKey(above)]; it != nil && e.passOn(it.snapshot()) {
+			return true
+		}
+	}
+	return false
+}
