@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -198,7 +199,7 @@ func TestClose(t *testing.T) {
 		again := n.Claim()
 		again.Add("y")
 		for what, err := range map[string]error{
-			"Wait": again.Wait(t.Context()), "CatchUp": n.CatchUp(t.Context()), "Append": n.Append(t.Context(), putOf("a")), "Join": n.Join(t.Context()),
+			"Wait": again.Wait(t.Context()), "CatchUp": n.CatchUp(t.Context()), "Append": n.Append(t.Context(), putOf("a")), "Join": n.Join(t.Context(), 0),
 		} {
 			if !errors.Is(err, ErrClosed) {
 				t.Errorf("%s after Close: %v", what, err)
@@ -212,7 +213,7 @@ func TestClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Join(t.Context()); err != nil {
+		if err := n.Join(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 		l.set(func(l *link) { l.cut = true })
@@ -338,5 +339,43 @@ func TestHostileObjects(t *testing.T) {
 				t.Errorf("%.60q: %d lines: %.2000s", content, got, lines.String())
 			}
 		})
+	}
+}
+
+// A node that was away goes on where it was, if the log still does.
+func TestJoinGoesOn(t *testing.T) {
+	store := openDir(t)
+	writer, _ := join(t, store)
+	for i := range 5 {
+		if err := writer.Append(t.Context(), putOf(fmt.Sprint(i+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Delete(t.Context(), "offload/log/"+entryName(1)); err != nil { // trimmed
+		t.Fatal(err)
+	}
+	for after, want := range map[uint64][]string{
+		0: nil, 1: nil, // not known; trimmed
+		2: {"3", "4", "5"}, 4: {"5"}, 5: nil,
+		9: nil, // of another log
+	} {
+		var got seen
+		cfg := Config{Store: store, Prefix: "offload/", Apply: got.apply, Lost: got.miss}
+		n, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Join(t.Context(), after); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if keys := got.keys(); !slices.Equal(keys, want) || n.Stats().Position != 5 || n.Stats().Lost != 0 {
+			t.Errorf("after %d: told of %q at %d, want %q", after, keys, n.Stats().Position, want)
+		}
+		if err := n.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -61,10 +61,11 @@ type waiter struct {
 
 func (l *changeLog) entryKey(number uint64) string { return l.prefix + entryName(number) }
 
-// Join finds the end of the log and follows from there. It comes before the
-// first listing of the media, so that nothing falls between the two. It may be
-// repeated when it failed.
-func (n *Node) Join(ctx context.Context) error {
+// Join follows the log from behind the entry to which an earlier process of this
+// node had come; from the log's end if that is not known (0), or if the log does not
+// go on there any more. It comes before the first listing of the media, so that
+// nothing falls between the two. It may be repeated when it failed.
+func (n *Node) Join(ctx context.Context, after uint64) error {
 	if n.static {
 		return ctx.Err()
 	}
@@ -77,9 +78,19 @@ func (n *Node) Join(ctx context.Context) error {
 		return fmt.Errorf("finding the end of the change log: %w", err)
 	}
 	l := &n.log
+	goesOn := false
+	if 0 < after && after < head {
+		if goesOn, _, err = l.follows(ctx, after+1); err != nil {
+			return fmt.Errorf("looking where the change log goes on: %w", err)
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.joined {
+	switch {
+	case l.joined:
+	case goesOn:
+		l.joined, l.next = true, after+1
+	default:
 		l.joined, l.next, l.synced, l.proved = true, head+1, began, began
 	}
 	return nil

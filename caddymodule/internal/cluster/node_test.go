@@ -75,7 +75,7 @@ func join(t testing.TB, store bucket.Store, change ...func(*Config)) (*Node, *se
 			t.Errorf("closing: %v", err)
 		}
 	})
-	if err := n.Join(t.Context()); err != nil {
+	if err := n.Join(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	return n, s

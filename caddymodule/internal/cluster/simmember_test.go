@@ -76,7 +76,7 @@ func (w *world) start(i, life int) *member {
 		seeds[i] = w.random.Uint64()
 	}
 	m.work.Go(func() {
-		for node.Join(m.ctx) != nil {
+		for node.Join(m.ctx, 0) != nil {
 			if m.ctx.Err() != nil {
 				return
 			}

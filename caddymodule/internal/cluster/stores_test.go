@@ -137,7 +137,7 @@ func joinSoon(t *testing.T, ctx context.Context, store bucket.Store, change func
 	if err != nil {
 		t.Fatal(err)
 	}
-	for err = n.Join(ctx); err != nil; err = n.Join(ctx) {
+	for err = n.Join(ctx, 0); err != nil; err = n.Join(ctx, 0) {
 		if !errors.Is(err, bucket.ErrInjected) {
 			t.Fatal(err)
 		}

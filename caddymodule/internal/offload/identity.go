@@ -146,8 +146,8 @@ func (e *Engine) noteBucket() {
 	if i.known.id == "" {
 		return
 	}
-	if !i.older && i.away == nil && e.shared() {
-		i.known.position = max(i.known.position, e.team.node.Stats().Position)
+	if position, ok := e.positionNow(); ok && !i.older && i.away == nil {
+		i.known.position = max(i.known.position, position)
 	}
 	note := e.noteOf(i.known)
 	for _, t := range e.trees {
@@ -159,6 +159,29 @@ func (e *Engine) noteBucket() {
 		}
 	}
 	i.noted = note
+}
+
+// positionNow is up to which entry of the change log all has come to this disk; not
+// ok while some has not.
+func (e *Engine) positionNow() (position uint64, ok bool) {
+	if !e.shared() {
+		return 0, false
+	}
+	position = e.team.node.Stats().Position
+	return position, e.queue.heardLen() == 0
+}
+
+// positionBefore is the position of an earlier process of this node, from which on
+// the change log tells what others did meanwhile; 0 if the bucket was put back, so
+// that its log may be another one.
+func (e *Engine) positionBefore() uint64 {
+	i := &e.identity
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.putBack {
+		return 0
+	}
+	return i.known.position
 }
 
 // admit decides about a directory that is about to be used as the bucket.

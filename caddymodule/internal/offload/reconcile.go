@@ -236,8 +236,8 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	if err := e.checkState(ctx); err != nil {
 		return err
 	}
-	if e.isOlder() && e.shared() {
-		// What others deleted meanwhile is known before what is missing is stored again.
+	if e.shared() {
+		// What the log tells of what others deleted meanwhile is known first.
 		if err := e.team.node.CatchUp(ctx); err != nil {
 			return err
 		}

@@ -108,7 +108,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 		e.index.held.end()
 		return nil
 	}
-	if err := t.node.Join(ctx); err != nil {
+	if err := t.node.Join(ctx, e.positionBefore()); err != nil {
 		return err
 	}
 	e.loops.Go(func() { t.node.Run(e.life) })

@@ -102,7 +102,7 @@ func (n *simNode) start() {
 	ctx := n.ctx
 	n.mu.Unlock()
 	n.work.Go(func() {
-		for node.Join(ctx) != nil {
+		for node.Join(ctx, 0) != nil {
 			if !n.pause(ctx) {
 				return
 			}
