@@ -33,7 +33,7 @@ func TestSiblingURL(t *testing.T) {
 // reported, once for each of the two.
 //
 // Promise 7: "Private and ignored files, control objects and the app's code are
-// never readable through us".
+// never readable […]".
 func TestExposure(t *testing.T) {
 	names := []string{"site1/private/a b.zip", "site1/offload/log/1"}
 	there := func(paths ...string) http.HandlerFunc {

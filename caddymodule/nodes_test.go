@@ -56,10 +56,10 @@ func uniqueNames(uploads string) appFunc {
 // and one bucket, some at the same moment: all are kept, each under a name of
 // its own, and both servers have all.
 //
-// Promise 6: "Every node sees what a shared disk would show. Before PHP runs for
-// an upload, the node has caught up with the change log, so that the app's own
-// "is this name taken?" check (file_exists, scandir) is right. What one node
-// wrote, all others can serve as soon as the answer is out."
+// Promise 6: "Every node sees what a shared disk would show. Before PHP runs for an
+// upload, the node has caught up with the change log, so that the app's own check whether
+// a name is taken (file_exists, scandir) is right. What one node wrote, all others can
+// serve as soon as the answer is out."
 func TestTwoNodes(t *testing.T) {
 	const each, atOnce = 12, 3
 	other, s := newTestSite(t, nil), newTestSite(t, nil)

@@ -25,7 +25,7 @@ import (
 // ended. One with another name does not wait.
 //
 // Promise 6: "Before PHP runs for an upload, the node has caught up with the
-// change log, so that the app's own "is this name taken?" check (file_exists,
+// change log, so that the app's own check whether a name is taken (file_exists,
 // scandir) is right."
 func TestNamesOneAfterAnother(t *testing.T) {
 	for _, u := range uploads(t) {

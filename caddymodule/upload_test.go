@@ -177,7 +177,7 @@ func TestHoldRejectTooLate(t *testing.T) {
 // its end is not out before the commit.
 //
 // Promise 1: "Durable before visible. When the client has the last byte of the
-// answer to a request […] that wrote media, every file […] is committed."
+// answer to a request […] wrote media, every file […] is committed."
 func TestHoldKeepsTheEnd(t *testing.T) {
 	const size = 300_000
 	s := newHoldSite(t, size, func(*testSite) {})

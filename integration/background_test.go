@@ -43,7 +43,7 @@ add_action('init', function () {
 // TestBackground writes media with no request running, or in a GET.
 //
 // Promise 1: "What is written outside such requests (cron, command line, FTP,
-// a GET that makes a thumbnail) is committed in the background within a second
+// a GET that makes a thumbnail […]) is committed in the background within a second
 // or two."
 func TestBackground(t *testing.T) {
 	for _, store := range []store{onVersitygw, onFile} {

@@ -118,7 +118,7 @@ func testEdit(t *testing.T, store store) {
 		}
 		if way.background {
 			// Promise 1: "What is written outside such requests (cron, command
-			// line, FTP, a GET that makes a thumbnail) is committed in the
+			// line, FTP, a GET that makes a thumbnail […]) is committed in the
 			// background within a second or two."
 			w.equalWithin(ctx, "delete by "+way.name, 2*time.Second)
 		}

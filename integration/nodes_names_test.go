@@ -31,7 +31,7 @@ const uploadsAtOnce = 12
 // its own content everywhere.
 //
 // Promise 6: "Before PHP runs for an upload, the node has caught up with the
-// change log, so that the app's own "is this name taken?" check (file_exists,
+// change log, so that the app's own check whether a name is taken (file_exists,
 // scandir) is right."
 func testNodesSameName(t *testing.T, ctx context.Context, c *cluster) {
 	n := length(24, 1000)

@@ -194,7 +194,7 @@ func databaseName(t *testing.T) string {
 // finds the disk and the bucket equal.
 //
 // Promise 1: "When the client has the last byte of the answer to a request
-// (other than GET/HEAD/OPTIONS) that wrote media, every file that was written,
+// […] wrote media, every file that was written,
 // renamed or deleted in a media root while it ran is committed".
 func (w *world) login(ctx context.Context) *wp.Client {
 	w.t.Helper()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Promise 4: "A page is changed only where a browser reads a URL. Text,
+// Promise 4: "A page is changed only where a browser reads a URL […] Text,
 // comments, textareas and form values keep their bytes".
 func TestHTML(t *testing.T) {
 	runRows(t, newTest(t), sitePage, rows(htmlRows))

@@ -54,7 +54,7 @@ func failing(prefixes ...string) bucket.Hook {
 // may hear of a success whose file has not got its name.
 //
 // Promise 6: "Before PHP runs for an upload, the node has caught up with the
-// change log, so that the app's own "is this name taken?" check is right."
+// change log, so that the app's own check whether a name is taken […] is right."
 func TestLostNames(t *testing.T) {
 	var collision *CollisionError
 	for _, test := range []struct {

@@ -62,10 +62,9 @@ func (s *site) link(from, to string) {
 	}
 }
 
-// Promise 1: "When the client has the last byte of the answer to a request that
-// may write … and wrote media, every file that was written, renamed or deleted
-// in a media root while it ran is committed". PHP's link() makes a file that
-// nobody ever closes.
+// Promise 1: "When the client has the last byte of the answer to a request that may
+// write […] and wrote media, every file that was written, renamed or deleted in a media
+// root while it ran is committed". PHP's link() makes a file that nobody ever closes.
 func TestFilesThatAreNeverClosedAreWaitedFor(t *testing.T) {
 	alone(t, func(t *testing.T, s *site) {
 		s.mustUpload(func() { s.write("a.jpg", "content") })

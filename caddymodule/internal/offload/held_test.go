@@ -10,7 +10,7 @@ import (
 
 // Which version a disk held is known of more keys than the index has room for.
 
-// Promise 1: "every file that was [...] deleted in a media root while it ran is
+// Promise 1: "every file that was […] deleted in a media root while it ran is
 // committed".
 func TestDeleteOfWhatTheIndexForgot(t *testing.T) {
 	t.Parallel()
@@ -76,7 +76,7 @@ func TestDeleteOfAnOlderVersionThatTheIndexForgot(t *testing.T) {
 // A read that finds the object of a file that the app has just deleted, before
 // the event about it has come, does not make the delete another one's.
 //
-// Promise 1: "every file that was [...] deleted in a media root while it ran is
+// Promise 1: "every file that was […] deleted in a media root while it ran is
 // committed".
 func TestReadBeforeTheEventOfADelete(t *testing.T) {
 	t.Parallel()

@@ -61,7 +61,7 @@ func TestComparisonFindsWritesThroughOtherNames(t *testing.T) {
 // link (fs.protected_hardlinks), and could copy it just so; and backups and deploy
 // tools make such links of media that must not be lost.
 //
-// Promise 2: "No failure … loses a file that the app has on disk".
+// Promise 2: "No failure […] loses a file that the app has on disk".
 func TestHardLinkToAFileOutsideIsStored(t *testing.T) {
 	alone(t, func(t *testing.T, s *site) {
 		outside := filepath.Join(t.TempDir(), "backup")

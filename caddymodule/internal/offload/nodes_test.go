@@ -115,7 +115,7 @@ func (s *site) read(key string) string {
 	return string(content)
 }
 
-// Promise 6: "Every node sees what a shared disk would show. [...] Overwrites
+// Promise 6: "Every node sees what a shared disk would show. […] Overwrites
 // and deletes reach the other disks within about a second."
 func TestNodesSeeEachOthersFiles(t *testing.T) { onEveryStore(t, nodesSeeEachOthersFiles) }
 

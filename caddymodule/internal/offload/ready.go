@@ -80,7 +80,7 @@ func (e *Engine) claimer() *cluster.Node {
 // that were in the bucket before.
 //
 // (Promise 6: "Before PHP runs for an upload, the node has caught up with the
-// change log, so that the app's own "is this name taken?" check is right.")
+// change log, so that the app's own check whether a name is taken […] is right.")
 func (r *Request) Ready(ctx context.Context) error {
 	err := r.becomeReady(ctx)
 	r.names.mu.Lock()

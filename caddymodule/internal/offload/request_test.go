@@ -11,7 +11,7 @@ import (
 )
 
 // Promise 1: "Durable before visible. When the client has the last byte of the
-// answer to a request (other than GET/HEAD/OPTIONS) that wrote media, every file
+// answer to a request […] wrote media, every file
 // that was written, renamed or deleted in a media root while it ran is
 // committed".
 func TestRequestWaitsForAllItWrote(t *testing.T) {

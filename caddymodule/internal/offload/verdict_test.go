@@ -2,7 +2,7 @@ package offload
 
 import "testing"
 
-// Promise 2: "Nothing is lost. [...] Local content is dropped only when the
+// Promise 2: "Nothing is lost. […] Local content is dropped only when the
 // bucket's copy has been verified": no verdict drops a file that is not clean,
 // and none writes over an object that this disk has not held.
 //

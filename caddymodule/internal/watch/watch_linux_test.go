@@ -107,7 +107,7 @@ func TestWriterExitsWithoutClosing(t *testing.T) {
 	})
 }
 
-// Promise 7: "No path leaves a media root (symlinks, …)": whoever exchanges a
+// Promise 7: "No path leaves a media root (symlinks, […])": whoever exchanges a
 // directory for a link while it is looked at does not lead the watcher away.
 func TestOpenDirFollowsNothing(t *testing.T) {
 	base, err := filepath.EvalSymlinks(t.TempDir())

@@ -287,7 +287,7 @@ func TestSkip(t *testing.T) {
 	})
 }
 
-// Promise 1: "What is written outside such requests … is committed in the
+// Promise 1: "What is written outside such requests […] is committed in the
 // background within a second or two." Nobody calls Barrier then.
 func TestDeliversWithoutBarrier(t *testing.T) {
 	bothKinds(t, func(t *testing.T, cfg Config) {
