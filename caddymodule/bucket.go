@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 )
 
 // BucketConfig says which bucket, and how to reach it. Placeholders such as
@@ -122,20 +124,36 @@ func (b *BucketConfig) check(serve string) error {
 
 // open returns the store and the prefix that the URL gives to all names.
 func (b *BucketConfig) open(logger *slog.Logger) (bucket.Store, string, error) {
-	return bucket.Open(b.URL, bucket.Options{
-		S3: bucket.S3Config{
-			Endpoint:     b.Endpoint,
-			Region:       b.Region,
-			PathStyle:    b.PathStyle,
-			AccessKey:    b.AccessKey,
-			SecretKey:    b.SecretKey,
-			SessionToken: b.SessionToken,
-			Encryption:   b.SSE,
-			KMSKeyID:     b.KMSKey,
-			StorageClass: b.StorageClass,
-			PublicACL:    b.ACL,
-			Checksum:     bucket.Checksum(b.Checksum),
-		},
-		Log: logger,
-	})
+	at, err := bucket.ParseURL(b.URL)
+	if err != nil {
+		return nil, "", fmt.Errorf("opening the bucket: %w", err)
+	}
+	if at.Dir != "" {
+		store, err := dir.Open(at.Dir, logger)
+		return store, "", err
+	}
+	store, err := s3.Open(s3.Config{
+		Bucket:       at.Bucket,
+		Endpoint:     b.Endpoint,
+		Region:       b.Region,
+		PathStyle:    b.PathStyle,
+		AccessKey:    b.AccessKey,
+		SecretKey:    b.SecretKey,
+		SessionToken: b.SessionToken,
+		Encryption:   b.SSE,
+		KMSKeyID:     b.KMSKey,
+		StorageClass: b.StorageClass,
+		PublicACL:    b.ACL,
+		Checksum:     s3.Checksum(b.Checksum),
+	}, logger)
+	return store, at.Prefix, err
+}
+
+// dir is the directory that the bucket is, "" for another kind or a wrong URL.
+func (b *BucketConfig) dir() string {
+	at, err := bucket.ParseURL(b.URL)
+	if err != nil {
+		return ""
+	}
+	return at.Dir
 }

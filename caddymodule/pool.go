@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 )
@@ -115,7 +115,7 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 		return nil, err
 	}
 	e := &sharedEngine{
-		log: log, bucket: store.String(), dir: bucket.Dir(s.Bucket.URL), idle: make(chan struct{}),
+		log: log, bucket: store.String(), dir: s.Bucket.dir(), idle: make(chan struct{}),
 		prefixes: []string{prefix + s.Bucket.PublicPrefix, prefix + s.Bucket.PrivatePrefix, prefix + s.Bucket.ControlPrefix},
 	}
 	look := time.Minute

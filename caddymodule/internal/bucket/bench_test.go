@@ -9,6 +9,8 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 )
 
 // go test -run - -bench . ./caddymodule/internal/bucket
@@ -16,7 +18,7 @@ import (
 func forEachStore(b *testing.B, bench func(*testing.B, bucket.Store)) {
 	for name, open := range map[string]func(*testing.B) bucket.Store{
 		"dir": func(b *testing.B) bucket.Store {
-			s, err := bucket.OpenDir(filepath.Join(b.TempDir(), "bucket"), nil)
+			s, err := dir.Open(filepath.Join(b.TempDir(), "bucket"), nil)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -33,8 +35,8 @@ func forEachStore(b *testing.B, bench func(*testing.B, bucket.Store)) {
 	}
 }
 
-func openBench(b *testing.B, cfg bucket.S3Config) bucket.Store {
-	s, err := bucket.OpenS3(cfg, nil)
+func openBench(b *testing.B, cfg s3.Config) bucket.Store {
+	s, err := s3.Open(cfg, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func BenchmarkGet(b *testing.B) {
 
 // BenchmarkListDir lists 10,000 objects in 10 directories.
 func BenchmarkListDir(b *testing.B) {
-	s, err := bucket.OpenDir(filepath.Join(b.TempDir(), "bucket"), nil)
+	s, err := dir.Open(filepath.Join(b.TempDir(), "bucket"), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 var errTest = errors.New("as told")
@@ -28,7 +29,7 @@ func TestFaultyOnCall(t *testing.T) {
 		return string(b), err
 	}
 	put := func(body string) error {
-		_, err := putText(t.Context(), f, "a", body, bucket.PutOptions{})
+		_, err := buckettest.PutText(t.Context(), f, "a", body, bucket.PutOptions{})
 		return err
 	}
 	want := func(what, body string, err, wantErr error) {

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// maxKeyBytes is what S3 takes at most ("Naming Amazon S3 objects").
-	maxKeyBytes = 1024
-	// maxSegmentBytes is what file systems, and the stores that are built on
+	// MaxKeyBytes is what S3 takes at most ("Naming Amazon S3 objects").
+	MaxKeyBytes = 1024
+	// MaxSegmentBytes is what file systems, and the stores that are built on
 	// them, take for one name.
-	maxSegmentBytes = 255
+	MaxSegmentBytes = 255
 )
 
 // CheckKey returns an error that wraps [ErrRefused] and names the reason if
@@ -21,18 +21,18 @@ const (
 // code points U+FFFE and U+FFFF, which XML cannot carry. Every method of a
 // [Store] that takes a key checks it before anything is sent.
 func CheckKey(key string) error {
-	if fault := keyFault(key); fault != "" {
-		return refuseKey(key, fault)
+	if fault := KeyFault(key); fault != "" {
+		return RefuseKey(key, fault)
 	}
 	return nil
 }
 
-func refuseKey(key, fault string) error {
-	return fmt.Errorf("key %s: %w: %s", quoteKey(key), ErrRefused, fault)
+func RefuseKey(key, fault string) error {
+	return fmt.Errorf("key %s: %w: %s", QuoteKey(key), ErrRefused, fault)
 }
 
-// quoteKey shows a key that may be of any length and hold any bytes.
-func quoteKey(key string) string {
+// QuoteKey shows a key that may be of any length and hold any bytes.
+func QuoteKey(key string) string {
 	const shown = 300
 	if len(key) > shown {
 		return fmt.Sprintf("%q (and %d bytes more)", key[:shown], len(key)-shown)
@@ -40,13 +40,13 @@ func quoteKey(key string) string {
 	return fmt.Sprintf("%q", key)
 }
 
-// keyFault says what is wrong with key; empty if nothing is.
-func keyFault(key string) string {
+// KeyFault says what is wrong with key; empty if nothing is.
+func KeyFault(key string) string {
 	switch {
 	case key == "":
 		return "it is empty"
-	case len(key) > maxKeyBytes:
-		return fmt.Sprintf("it has %d bytes, more than %d", len(key), maxKeyBytes)
+	case len(key) > MaxKeyBytes:
+		return fmt.Sprintf("it has %d bytes, more than %d", len(key), MaxKeyBytes)
 	case !utf8.ValidString(key):
 		return "it is not valid UTF-8"
 	}
@@ -64,24 +64,32 @@ func keyFault(key string) string {
 			return "it has an empty path segment"
 		case segment == "." || segment == "..":
 			return fmt.Sprintf("it has the path segment %q", segment)
-		case len(segment) > maxSegmentBytes:
-			return fmt.Sprintf("a path segment has %d bytes, more than %d", len(segment), maxSegmentBytes)
+		case len(segment) > MaxSegmentBytes:
+			return fmt.Sprintf("a path segment has %d bytes, more than %d", len(segment), MaxSegmentBytes)
 		}
 	}
 	return ""
 }
 
-// beginsKeys reports whether there can be keys that begin with prefix. Stores
+// BeginsKeys reports whether there can be keys that begin with prefix. Stores
 // differ in what they answer when not: nothing, or an error.
-func beginsKeys(prefix string) bool {
-	dir, _ := splitKey(prefix)
-	return !strings.HasPrefix(prefix, "/") && (dir == "" || keyFault(dir) == "")
+func BeginsKeys(prefix string) bool {
+	dir, _ := SplitKey(prefix)
+	return !strings.HasPrefix(prefix, "/") && (dir == "" || KeyFault(dir) == "")
 }
 
-// splitKey splits a key at its last slash.
-func splitKey(key string) (dir, name string) {
+// SplitKey splits a key at its last slash.
+func SplitKey(key string) (dir, name string) {
 	if i := strings.LastIndexByte(key, '/'); i >= 0 {
 		return key[:i], key[i+1:]
 	}
 	return "", key
+}
+
+// CountKeys is how an error of several keys calls them.
+func CountKeys(keys []string) string {
+	if len(keys) == 1 {
+		return keys[0]
+	}
+	return fmt.Sprintf("%d objects", len(keys))
 }

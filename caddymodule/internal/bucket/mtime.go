@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// formatUnix writes t as decimal Unix seconds with a fraction of up to nine
+// FormatUnix writes t as decimal Unix seconds with a fraction of up to nine
 // digits, as rclone and others write x-amz-meta-mtime.
-func formatUnix(t time.Time) string {
+func FormatUnix(t time.Time) string {
 	sec, nsec := t.Unix(), t.Nanosecond()
 	if nsec == 0 {
 		return strconv.FormatInt(sec, 10)
@@ -22,9 +22,9 @@ func formatUnix(t time.Time) string {
 	return strings.TrimRight(fmt.Sprintf("%s%d.%09d", sign, sec, nsec), "0")
 }
 
-// parseUnix reads what formatUnix writes, from anyone; the zero time if s is
+// ParseUnix reads what formatUnix writes, from anyone; the zero time if s is
 // something else.
-func parseUnix(s string) time.Time {
+func ParseUnix(s string) time.Time {
 	whole, fraction, hasFraction := strings.Cut(s, ".")
 	digits, negative := strings.CutPrefix(whole, "-")
 	sec, err := strconv.ParseUint(digits, 10, 62)
@@ -42,7 +42,7 @@ func parseUnix(s string) time.Time {
 		return time.Time{}
 	}
 	if negative {
-		return storableTime(time.Unix(-int64(sec), -nsec))
+		return StorableTime(time.Unix(-int64(sec), -nsec))
 	}
-	return storableTime(time.Unix(int64(sec), nsec))
+	return StorableTime(time.Unix(int64(sec), nsec))
 }

@@ -15,8 +15,8 @@ const (
 	// probeWriters race for one key. A store that checks first and writes
 	// then, without a lock, has shown several winners with as few as these.
 	probeWriters = 16
-	// cleanupTime bounds the removal of what a failed or cancelled call left.
-	cleanupTime = 10 * time.Second
+	// CleanupTime bounds the removal of what a failed or cancelled call left.
+	CleanupTime = 10 * time.Second
 )
 
 // prober tries a store out with objects of its own.
@@ -29,12 +29,12 @@ type prober struct {
 	caps Capabilities
 }
 
-// probe is what all stores share of Store.Probe: about 12 requests and 16 more
+// Probe is what all stores share of Store.Probe: about 12 requests and 16 more
 // at once. It fails on what the store must be able to do, and notes what only
 // several nodes need.
-func probe(ctx context.Context, s Store, prefix string) (Capabilities, error) {
-	p := &prober{store: s, base: prefix + "probe-" + randomText() + "/"}
-	defer p.cleanUp(ctx)
+func Probe(ctx context.Context, s Store, prefix string) (Capabilities, error) {
+	p := &prober{store: s, base: prefix + "probe-" + RandomText() + "/"}
+	defer func() { CleanUp(ctx, s, p.keys...) }()
 	for _, step := range []func(context.Context) error{p.roundTrip, p.list, p.createOnly, p.compareAndSwap, p.remove} {
 		if err := step(ctx); err != nil {
 			return Capabilities{}, fmt.Errorf("probing %s: %w", s, err)
@@ -49,13 +49,13 @@ func (p *prober) key(name string) string {
 	return key
 }
 
-// cleanUp removes what the probe wrote, also after ctx has ended.
-func (p *prober) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+// CleanUp removes what a probe wrote, also after ctx has ended.
+func CleanUp(ctx context.Context, s Store, keys ...string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CleanupTime)
 	defer cancel()
 	// A remnant under a random name harms nothing, and a store that refuses
 	// deletes has been reported by remove.
-	_ = p.store.Delete(ctx, p.keys...)
+	_ = s.Delete(ctx, keys...)
 }
 
 func (p *prober) put(ctx context.Context, key, body string, opts PutOptions) (Info, error) {
@@ -111,7 +111,7 @@ func (p *prober) list(ctx context.Context) error {
 			return err
 		}
 		if info.Key != want {
-			return fmt.Errorf("a listing after an absent key began at %s, not at the next key %s", quoteKey(info.Key), quoteKey(want))
+			return fmt.Errorf("a listing after an absent key began at %s, not at the next key %s", QuoteKey(info.Key), QuoteKey(want))
 		}
 		return nil
 	}
@@ -225,8 +225,8 @@ func (p *prober) lack(what string) {
 	p.caps.Missing += what
 }
 
-// randomText is lower case, because file systems may fold the rest.
-func randomText() string { return strings.ToLower(rand.Text()) }
+// RandomText is lower case, because file systems may fold the rest.
+func RandomText() string { return strings.ToLower(rand.Text()) }
 
 // orNothing makes a nil error printable.
 func orNothing(err error) error {

@@ -176,14 +176,14 @@ func (i Info) ContentMD5() string {
 	if i.MD5 != "" {
 		return i.MD5
 	}
-	if !isMD5(i.ETag) {
+	if !IsMD5(i.ETag) {
 		return ""
 	}
 	return i.ETag
 }
 
-// isMD5 reports whether s is an MD5 in lower-case hex.
-func isMD5(s string) bool {
+// IsMD5 reports whether s is an MD5 in lower-case hex.
+func IsMD5(s string) bool {
 	for _, c := range []byte(s) {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return false

@@ -5,21 +5,21 @@ import (
 	"testing"
 )
 
-func TestParseSpec(t *testing.T) {
+func TestParseURL(t *testing.T) {
 	t.Parallel()
-	for spec, want := range map[string]location{
-		"s3://photos":                  {bucket: "photos"},
-		"s3://photos/":                 {bucket: "photos"},
-		"s3://photos/site1":            {bucket: "photos", prefix: "site1/"},
-		"s3://photos/a/b/":             {bucket: "photos", prefix: "a/b/"},
-		"s3://my.old_Bucket/a%20b":     {bucket: "my.old_Bucket", prefix: "a b/"},
-		"file:///srv/media":            {dir: "/srv/media"},
-		"file:///srv/media/":           {dir: "/srv/media"},
-		"file:///srv//media":           {dir: "/srv/media"},
-		"file:///srv/my%20media%3F":    {dir: "/srv/my media?"},
-		"s3://photos/wp-content/ü/%25": {bucket: "photos", prefix: "wp-content/ü/%/"},
+	for spec, want := range map[string]Location{
+		"s3://photos":                  {Bucket: "photos"},
+		"s3://photos/":                 {Bucket: "photos"},
+		"s3://photos/site1":            {Bucket: "photos", Prefix: "site1/"},
+		"s3://photos/a/b/":             {Bucket: "photos", Prefix: "a/b/"},
+		"s3://my.old_Bucket/a%20b":     {Bucket: "my.old_Bucket", Prefix: "a b/"},
+		"file:///srv/media":            {Dir: "/srv/media"},
+		"file:///srv/media/":           {Dir: "/srv/media"},
+		"file:///srv//media":           {Dir: "/srv/media"},
+		"file:///srv/my%20media%3F":    {Dir: "/srv/my media?"},
+		"s3://photos/wp-content/ü/%25": {Bucket: "photos", Prefix: "wp-content/ü/%/"},
 	} {
-		if got, err := parseSpec(spec); err != nil || got != want {
+		if got, err := ParseURL(spec); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v, want %+v", spec, got, err, want)
 		}
 	}
@@ -52,7 +52,7 @@ func TestParseSpec(t *testing.T) {
 		"gs://photos":                 "only s3://",
 		"S3://photos":                 "only s3://",
 	} {
-		_, err := parseSpec(spec)
+		_, err := ParseURL(spec)
 		if err == nil || !strings.Contains(err.Error(), advice) {
 			t.Errorf("%q: got %v, want advice with %q", spec, err, advice)
 		}
@@ -62,46 +62,26 @@ func TestParseSpec(t *testing.T) {
 	}
 }
 
-func TestOpen(t *testing.T) {
-	t.Parallel()
-	s, prefix, err := Open("file://"+t.TempDir(), Options{})
-	if err != nil || prefix != "" {
-		t.Fatal(prefix, err)
-	}
-	_ = s.Close()
-	s, prefix, err = Open("s3://photos/site1", Options{S3: S3Config{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}})
-	if err != nil || prefix != "site1/" || s.String() != "s3://photos at http://127.0.0.1:1" {
-		t.Fatal(s, prefix, err)
-	}
-	_ = s.Close()
-	if _, _, err := Open("s3://photos", Options{S3: S3Config{Bucket: "other"}}); err == nil {
-		t.Error("two names of one bucket were taken")
-	}
-	if s, _, err := Open("s3://photos", Options{S3: S3Config{AccessKey: "a"}}); err == nil || s != nil {
-		t.Errorf("a wrong configuration gave %v, %v", s, err)
-	}
-}
-
-func FuzzParseSpec(f *testing.F) {
+func FuzzParseURL(f *testing.F) {
 	for _, spec := range []string{"s3://photos/a", "file:///srv", "s3:/x", "s3://a:b@c/d?e#f", "file:///%2e%2e/x", "s3://x%2Fy/z"} {
 		f.Add(spec)
 	}
 	f.Fuzz(func(t *testing.T, spec string) {
-		got, err := parseSpec(spec)
+		got, err := ParseURL(spec)
 		if err != nil {
 			return
 		}
-		if (got.dir == "") == (got.bucket == "") {
+		if (got.Dir == "") == (got.Bucket == "") {
 			t.Errorf("%q is %+v", spec, got)
 		}
-		if got.prefix != "" && (CheckKey(strings.TrimSuffix(got.prefix, "/")) != nil || !strings.HasSuffix(got.prefix, "/")) {
-			t.Errorf("%q has the prefix %q", spec, got.prefix)
+		if got.Prefix != "" && (CheckKey(strings.TrimSuffix(got.Prefix, "/")) != nil || !strings.HasSuffix(got.Prefix, "/")) {
+			t.Errorf("%q has the prefix %q", spec, got.Prefix)
 		}
-		if got.dir != "" && (!strings.HasPrefix(got.dir, "/") || got.dir == "/" || strings.Contains(got.dir+"/", "/../")) {
-			t.Errorf("%q has the directory %q", spec, got.dir)
+		if got.Dir != "" && (!strings.HasPrefix(got.Dir, "/") || got.Dir == "/" || strings.Contains(got.Dir+"/", "/../")) {
+			t.Errorf("%q has the directory %q", spec, got.Dir)
 		}
-		if got.bucket != "" && !isBucketName(got.bucket) {
-			t.Errorf("%q has the bucket %q", spec, got.bucket)
+		if got.Bucket != "" && !IsBucketName(got.Bucket) {
+			t.Errorf("%q has the bucket %q", spec, got.Bucket)
 		}
 	})
 }

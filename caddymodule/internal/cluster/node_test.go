@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openDir(t testing.TB) bucket.Store {
 	t.Helper()
-	store, err := bucket.OpenDir(filepath.Join(t.TempDir(), "bucket"), slog.New(slog.DiscardHandler))
+	store, err := dir.Open(filepath.Join(t.TempDir(), "bucket"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 )
 
 // Real stores, with and without one in seven answers lost after the work was
@@ -41,9 +42,9 @@ func TestStores(t *testing.T) {
 	}
 }
 
-func openS3(t *testing.T, cfg bucket.S3Config) bucket.Store {
+func openS3(t *testing.T, cfg s3.Config) bucket.Store {
 	t.Helper()
-	store, err := bucket.OpenS3(cfg, slog.New(slog.DiscardHandler))
+	store, err := s3.Open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -35,7 +36,7 @@ type site struct {
 	dir    string // of the media
 	more   []media.Root
 	bucket string
-	s3     *bucket.S3Config // the bucket, instead of the directory
+	s3     *s3.Config // the bucket, instead of the directory
 	logs   *logBuffer
 	cfg    Config
 	calls  *calls

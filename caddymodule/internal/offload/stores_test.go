@@ -8,12 +8,14 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 )
 
 // onEveryStore runs a test of several nodes with a directory as the bucket, and
 // with real servers.
 func onEveryStore(t *testing.T, test func(t *testing.T, newNodes func(n int) nodes)) {
-	for name, start := range map[string]func(testing.TB) bucket.S3Config{
+	for name, start := range map[string]func(testing.TB) s3.Config{
 		"dir": nil, "versitygw": buckettest.StartVersityGW, "minio": buckettest.StartMinIO,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,9 +43,9 @@ func (s *site) open() bucket.Store {
 	var store bucket.Store
 	var err error
 	if s.s3 != nil {
-		store, err = bucket.OpenS3(*s.s3, logger)
+		store, err = s3.Open(*s.s3, logger)
 	} else {
-		store, err = bucket.OpenDir(s.bucket, logger)
+		store, err = dir.Open(s.bucket, logger)
 	}
 	if err != nil {
 		s.t.Fatal(err)

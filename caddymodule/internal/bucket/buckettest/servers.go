@@ -16,9 +16,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 )
 
 const (
@@ -31,7 +31,7 @@ const (
 // StartVersityGW starts a versitygw on a loopback address with a directory of
 // its own, and returns the configuration of a new bucket on it. The server
 // ends with the test.
-func StartVersityGW(tb testing.TB) bucket.S3Config {
+func StartVersityGW(tb testing.TB) s3.Config {
 	tb.Helper()
 	binary := serverBinary(tb, "versitygw")
 	dir := tb.TempDir() // on a file system with user extended attributes
@@ -43,7 +43,7 @@ func StartVersityGW(tb testing.TB) bucket.S3Config {
 }
 
 // StartMinIO is StartVersityGW with a MinIO server.
-func StartMinIO(tb testing.TB) bucket.S3Config {
+func StartMinIO(tb testing.TB) s3.Config {
 	tb.Helper()
 	binary := serverBinary(tb, "minio")
 	dir := tb.TempDir()
@@ -55,20 +55,20 @@ func StartMinIO(tb testing.TB) bucket.S3Config {
 }
 
 // NewBucket creates another bucket on the server that cfg names.
-func NewBucket(tb testing.TB, cfg bucket.S3Config) bucket.S3Config {
+func NewBucket(tb testing.TB, cfg s3.Config) s3.Config {
 	tb.Helper()
 	cfg.Bucket = "b-" + strings.ToLower(rand.Text())
 	ctx, cancel := context.WithTimeout(tb.Context(), startTime)
 	defer cancel()
-	if _, err := Client(cfg).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &cfg.Bucket}); err != nil {
+	if _, err := Client(cfg).CreateBucket(ctx, &sdk.CreateBucketInput{Bucket: &cfg.Bucket}); err != nil {
 		tb.Fatalf("creating a bucket: %v", err)
 	}
 	return cfg
 }
 
 // Client returns a plain client of the SDK, to look at a bucket past the store.
-func Client(cfg bucket.S3Config) *s3.Client {
-	return s3.New(s3.Options{
+func Client(cfg s3.Config) *sdk.Client {
+	return sdk.New(sdk.Options{
 		BaseEndpoint: aws.String(cfg.Endpoint), Region: "us-east-1", UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey, ""),
 		HTTPClient:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
@@ -98,18 +98,18 @@ func serverBinary(tb testing.TB, name string) string {
 
 // startServer starts a server on a free port. Another process may take the
 // port between the look and the start: then it tries again.
-func startServer(tb testing.TB, command func(addr string) *exec.Cmd) bucket.S3Config {
+func startServer(tb testing.TB, command func(addr string) *exec.Cmd) s3.Config {
 	tb.Helper()
 	for range 3 {
 		addr := freeAddr(tb)
 		if server := launch(tb, command(addr)); server.ready(tb, addr) {
-			return NewBucket(tb, bucket.S3Config{
+			return NewBucket(tb, s3.Config{
 				Endpoint: "http://" + addr, Region: "us-east-1", AccessKey: accessKey, SecretKey: secretKey,
 			})
 		}
 	}
 	tb.Fatal("the server did not start")
-	return bucket.S3Config{}
+	return s3.Config{}
 }
 
 func freeAddr(tb testing.TB) string {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,11 @@ func MD5(r io.Reader) string {
 }
 
 // put stores a short text and fails the test if that fails.
+// PutText stores a text.
+func PutText(ctx context.Context, s bucket.Store, key, text string, opts bucket.PutOptions) (bucket.Info, error) {
+	return s.Put(ctx, key, strings.NewReader(text), int64(len(text)), opts)
+}
+
 func put(t *testing.T, ctx context.Context, s bucket.Store, key, body string) bucket.Info {
 	t.Helper()
 	info, err := s.Put(ctx, key, bytes.NewReader([]byte(body)), int64(len(body)), bucket.PutOptions{})
@@ -201,3 +207,24 @@ func inParallel(n int, call func(i int) error) []error {
 func textOf(n int) string { return fmt.Sprintf("content number %d", n) }
 
 func readerOf(s string) io.Reader { return bytes.NewReader([]byte(s)) }
+
+// CheckError fails the test unless err is the sentinel want (nil: none of them) and has
+// text in it.
+func CheckError(t testing.TB, err, want error, text string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	sentinels := []error{
+		bucket.ErrNotFound, bucket.ErrExists, bucket.ErrChanged, bucket.ErrRange, bucket.ErrRefused,
+		bucket.ErrDenied, bucket.ErrNoBucket, bucket.ErrClock, bucket.ErrUnsupported,
+	}
+	for _, sentinel := range sentinels {
+		if is := errors.Is(err, sentinel); is != (sentinel == want) {
+			t.Errorf("is %q: %v, for: %v", sentinel, is, err)
+		}
+	}
+	if !strings.Contains(err.Error(), text) {
+		t.Errorf("lacks %q: %v", text, err)
+	}
+}
