@@ -47,6 +47,7 @@ type engineStatus struct {
 	Bucket               string    `json:"bucket"`
 	State                string    `json:"state"`
 	Reason               string    `json:"reason,omitempty"`
+	Guest                bool      `json:"guest,omitempty"`
 	Pending              int       `json:"pending"`
 	OldestPendingSeconds float64   `json:"oldest_pending_seconds"`
 	Committed            uint64    `json:"committed"`
@@ -141,7 +142,7 @@ func (e *sharedEngine) status() engineStatus {
 	}
 	return engineStatus{
 		Site: e.site, Bucket: e.bucket,
-		State: s.State, Reason: s.Reason,
+		State: s.State, Reason: s.Reason, Guest: s.Guest,
 		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
 		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted, WithheldDeletes: s.Withheld,
 		Retries: s.Retries, Refused: s.Refused, Ignored: newIgnored(s.Ignored), Held: s.Held, HoldTimeouts: s.HoldTimeouts,

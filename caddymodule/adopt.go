@@ -37,12 +37,16 @@ func (*adminAPI) adopt(w http.ResponseWriter, r *http.Request) error {
 func adoptCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "adopt",
-		Short: "Takes the bucket as it is now, after it was replaced on purpose",
+		Short: "Takes the bucket as it is now for the site's: it was replaced on purpose, or this server is a guest in it",
 		Long: `
 A server that has used a bucket stores nothing in another one that is found in its
 place, or in one that was emptied: the right one may come back. If it was replaced
 on purpose, this makes the present one the site's: all files on disk are stored in
 it, and nothing on disk is deleted. Run it on each server.
+
+A server that is a guest, because its configuration names none of the hosts of the
+site that the bucket belongs to, becomes one of the site's by this. Never run it on a
+staging copy.
 `,
 		Args: cobra.NoArgs,
 		RunE: caddycmd.WrapCommandFuncForCobra(cmdAdopt),

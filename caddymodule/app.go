@@ -16,6 +16,8 @@ const appID = "media_offload"
 // App starts the engines of the handlers in a config, when the whole of the
 // config has been found right. It needs no configuration: the handlers load it.
 type App struct {
+	ctx caddy.Context
+
 	mu       sync.Mutex
 	handlers []startedHandler
 }
@@ -37,6 +39,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision registers the metrics of this config.
 func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
 	return registerMetrics(ctx.GetMetricsRegistry(), a)
 }
 
@@ -66,8 +69,10 @@ func (a *App) add(h *Handler, logger *slog.Logger) error {
 func (a *App) Start() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	hosts := a.siteHosts()
 	for _, s := range a.handlers {
 		s.engine.log.use(s.handler, s.logger)
+		s.engine.engine.SetHosts(hosts[s.engine])
 		s.engine.start()
 	}
 	return nil

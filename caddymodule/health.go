@@ -12,6 +12,7 @@ import (
 type readiness struct {
 	Reads   bool `json:"reads"`
 	Uploads bool `json:"uploads"`
+	Guest   bool `json:"guest,omitempty"`
 }
 
 // isHealth reports whether r asks how this server is.
@@ -35,6 +36,7 @@ func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request) error {
 		defer engine.release()
 		engine.start()
 		ready.Reads, ready.Uploads, _ = engine.engine.Ready()
+		ready.Guest = engine.engine.Guest()
 	}
 	status := http.StatusOK
 	if !ready.Reads || r.URL.Query().Get("for") == "uploads" && !ready.Uploads {

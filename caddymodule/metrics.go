@@ -31,6 +31,7 @@ func metric(name, help string, more ...string) *prometheus.Desc {
 
 var (
 	descUp             = metric("up", "1 if the bucket answers, 0 if not.")
+	descGuest          = metric("guest", "1 if this server is a guest in the bucket and changes nothing there, 0 if not.")
 	descPending        = metric("pending_files", "Files that wait to be committed.")
 	descOldest         = metric("oldest_pending_seconds", "For how long the oldest of them has been waiting.")
 	descCommitted      = metric("committed_files_total", "Files committed.")
@@ -59,7 +60,7 @@ var (
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		descUp, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
+		descUp, descGuest, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
 		descWithheld, descRetries, descRefused, descIgnoredWritten, descIgnored, descHeld, descHoldTimeouts, descIndex,
 		descReady, descConflicts, descFetched, descFetchedBytes, descRemoved, descBacklog,
 		descLogPosition, descLogBehind, descLeased, descWaited,
@@ -90,7 +91,8 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), slices.Concat(labels, more)...)
 	}
 	_, uploads, _ := e.engine.Ready()
-	gauge(descUp, oneIf(s.State == "running"))
+	gauge(descUp, oneIf(s.State == "running" || s.State == "guest"))
+	gauge(descGuest, oneIf(s.Guest))
 	gauge(descReady, oneIf(uploads))
 	gauge(descPending, float64(s.Pending))
 	gauge(descOldest, s.OldestPending.Seconds())

@@ -48,7 +48,10 @@ type Handler struct {
 	PublicURL string `json:"public_url,omitempty"`
 
 	// Host names of the site besides the one of the request, whose media URLs
-	// in pages are the site's own, too. Ports are ignored. Default: none.
+	// in pages are the site's own, too. Ports are ignored. A server whose config
+	// names one of the hosts that the bucket's identity knows, here or as the
+	// address of the site, is one of the site's; others are guests, which change
+	// nothing in the bucket. Default: none.
 	SiteHosts []string `json:"site_hosts,omitempty"`
 
 	// Whether what needs CORS (web fonts, module scripts, pictures with

@@ -92,7 +92,9 @@ func (h *Handler) holding(r *http.Request) holding {
 func (h *Handler) begin(r *http.Request, engine *offload.Engine) *offload.Request {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(h.Hold))
 	defer cancel()
-	return engine.Begin(ctx, clientOf(r))
+	req := engine.Begin(ctx, clientOf(r))
+	req.For(r.Host)
+	return req
 }
 
 // wait waits until what the request wrote is committed, at most for the

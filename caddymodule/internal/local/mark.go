@@ -28,6 +28,9 @@ const (
 	AttrWithheld = "user.media_offload.withheld"
 	// AttrBucket on a root says which bucket its files are in.
 	AttrBucket = "user.media_offload.bucket"
+	// AttrMember on a root says of which site this disk, on this machine, was a
+	// server's.
+	AttrMember = "user.media_offload.member"
 	// AttrKeys on a root says what its keys begin with, and in which bucket.
 	AttrKeys = "user.media_offload.keys"
 )

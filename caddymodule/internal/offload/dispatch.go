@@ -27,7 +27,7 @@ func (e *Engine) dispatch() {
 	for {
 		now := time.Now()
 		e.queue.mu.Lock()
-		may, next := e.health.mayTry(now, running > 0)
+		may, next := e.mayWork(now, running > 0)
 		var deletes []snapshot
 		for may && running < e.cfg.Workers {
 			it := e.nextItem(now, background)
@@ -50,7 +50,7 @@ func (e *Engine) dispatch() {
 				defer end(1, bg)
 				e.workOn(s)
 			}()
-			may, next = e.health.mayTry(now, running > 0)
+			may, next = e.mayWork(now, running > 0)
 		}
 		if len(deletes) > 0 {
 			running++
@@ -74,6 +74,14 @@ func (e *Engine) dispatch() {
 		case <-timer.C:
 		}
 	}
+}
+
+// mayWork reports whether work may begin now, and if not, when; zero: after a signal.
+func (e *Engine) mayWork(now time.Time, busy bool) (bool, time.Time) {
+	if e.isGuest() {
+		return false, time.Time{}
+	}
+	return e.health.mayTry(now, busy)
 }
 
 // untilNext returns how long to sleep; with nothing due a signal ends it.

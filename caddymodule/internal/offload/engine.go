@@ -114,6 +114,7 @@ type Engine struct {
 	health      health
 	reach       reach
 	identity    identity
+	membership  membership
 	count       counters
 
 	requests requests
@@ -160,7 +161,8 @@ func New(cfg Config) (*Engine, error) {
 		watching: make(chan struct{}),
 	}
 	e.logger.Store(cfg.Logger)
-	e.store = guard{cfg.Store, e.usable}
+	e.store = guard{cfg.Store, e.usable, e.mayChange}
+	e.membership.before = sync.OnceValue(e.wasMember)
 	cfg.Store.Admit(e.admit)
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))

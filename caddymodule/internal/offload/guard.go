@@ -10,24 +10,34 @@ import (
 )
 
 // guard is the store as the engine uses it: one that is away is neither written
-// nor read, so that nobody believes what it lacks.
+// nor read, so that nobody believes what it lacks, and one in which this node is a
+// guest is not changed.
 //
 // (Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one.")
 type guard struct {
 	bucket.Store
-	usable func(context.Context) error
+	usable    func(context.Context) error
+	mayChange func() error
+}
+
+// changeable returns nil if the store may be changed.
+func (g guard) changeable(ctx context.Context) error {
+	if err := g.usable(ctx); err != nil {
+		return err
+	}
+	return g.mayChange()
 }
 
 func (g guard) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
-	if err := g.usable(ctx); err != nil {
+	if err := g.changeable(ctx); err != nil {
 		return bucket.Info{}, err
 	}
 	return g.Store.Put(ctx, key, body, size, opts)
 }
 
 func (g guard) Copy(ctx context.Context, from bucket.Info, to string, public bool) (bucket.Info, error) {
-	if err := g.usable(ctx); err != nil {
+	if err := g.changeable(ctx); err != nil {
 		return bucket.Info{}, err
 	}
 	return g.Store.Copy(ctx, from, to, public)
@@ -48,19 +58,27 @@ func (g guard) Head(ctx context.Context, key string) (bucket.Info, error) {
 }
 
 func (g guard) Delete(ctx context.Context, keys ...string) error {
-	if err := g.usable(ctx); err != nil {
+	if err := g.changeable(ctx); err != nil {
 		return err
 	}
 	return g.Store.Delete(ctx, keys...)
 }
 
 func (g guard) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
+	return g.list(ctx, g.Store.List, prefix, after)
+}
+
+func (g guard) ListNames(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
+	return g.list(ctx, g.Store.ListNames, prefix, after)
+}
+
+func (g guard) list(ctx context.Context, list func(context.Context, string, string) iter.Seq2[bucket.Info, error], prefix, after string) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
 		if err := g.usable(ctx); err != nil {
 			yield(bucket.Info{}, err)
 			return
 		}
-		for info, err := range g.Store.List(ctx, prefix, after) {
+		for info, err := range list(ctx, prefix, after) {
 			if !yield(info, err) {
 				return
 			}
@@ -76,14 +94,14 @@ func (g guard) PresignGet(ctx context.Context, key string, ttl time.Duration) (s
 }
 
 func (g guard) AbortUploads(ctx context.Context, prefix string, age time.Duration) (int, error) {
-	if err := g.usable(ctx); err != nil {
+	if err := g.changeable(ctx); err != nil {
 		return 0, err
 	}
 	return g.Store.AbortUploads(ctx, prefix, age)
 }
 
 func (g guard) Probe(ctx context.Context, prefix string, closed ...string) (bucket.Capabilities, error) {
-	if err := g.usable(ctx); err != nil {
+	if err := g.changeable(ctx); err != nil {
 		return bucket.Capabilities{}, err
 	}
 	return g.Store.Probe(ctx, prefix, closed...)

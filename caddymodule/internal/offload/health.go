@@ -34,6 +34,10 @@ type health struct {
 
 // retry puts an item back after an error of the store.
 func (e *Engine) retry(s snapshot, err error) {
+	if errors.Is(err, ErrGuest) {
+		e.leaveToMember(s, err)
+		return
+	}
 	e.queue.mu.Lock()
 	s.item.fresh = false // the answer may have been lost, not the object
 	e.queue.mu.Unlock()
@@ -52,6 +56,19 @@ func (e *Engine) retry(s snapshot, err error) {
 	if attempts == 8 && !e.health.isDown() {
 		e.log().Warn("a file is still not committed; it is tried again", keyKey, s.key, keyAttempt, attempts, keyError, err)
 	}
+}
+
+// leaveToMember puts an item back that was begun before this node knew that it is a
+// guest. What went is kept.
+func (e *Engine) leaveToMember(s snapshot, err error) {
+	if s.gone || s.kind == aDirGone {
+		e.queue.settled(s, time.Now(), func(bool) {})
+		return
+	}
+	e.queue.mu.Lock()
+	e.queue.satisfy(s.item, s.item.gen, nil)
+	e.queue.retryLater(s.item, err, retryMax, time.Now())
+	e.queue.mu.Unlock()
 }
 
 // adminOnly reports errors that no waiting will mend.

@@ -26,12 +26,31 @@ type siteFile struct {
 	// Era is random, and another one after the bucket was put back to an older
 	// state: a node that knows the earlier one has files that the bucket lost.
 	Era string `json:"era"`
+	// Hosts are those that the site was written for: see membership.
+	Hosts hostList `json:"hosts,omitempty"`
+}
+
+// hostList is a list of hosts as anybody may have written it.
+type hostList []string
+
+// UnmarshalJSON takes the hosts out of what stands there; it never fails.
+func (l *hostList) UnmarshalJSON(data []byte) error {
+	var values []any
+	_ = json.Unmarshal(data, &values) // no list: none
+	var list []string
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			list = append(list, s)
+		}
+	}
+	*l = checkedHosts(list)
+	return nil
 }
 
 const (
 	siteName    = "site" // below the control prefix
 	siteVersion = 1
-	maxSiteFile = 64 << 10
+	maxSiteFile = 512 << 10 // more than maxHosts can take
 )
 
 func parseSiteFile(data []byte) (siteFile, error) {
@@ -81,6 +100,7 @@ type identity struct {
 	mu     sync.Mutex
 	loaded bool
 	known  known
+	knew   string    // the id that an earlier process has noted
 	looked time.Time // when the bucket was found to be the right one; zero: not yet
 	away   error     // why it is not
 	// older: the bucket was away, or put back to an older state. Until all has been
@@ -136,6 +156,7 @@ func (e *Engine) loadIdentity() {
 			i.known = k
 		}
 	}
+	i.knew = i.known.id
 }
 
 // noteBucket keeps the notes on the roots up to date.
@@ -250,6 +271,7 @@ func (e *Engine) isAway(reason string) error {
 // isThere notes that the bucket is the right one. The caller holds mu.
 func (e *Engine) isThere(found siteFile) {
 	i := &e.identity
+	e.judgeRole(found, found.ID == i.knew)
 	wasAway, wasOlder, wasPutBack := i.away != nil, i.older, i.putBack
 	i.away, i.looked = nil, time.Now()
 	i.putBack = wasPutBack || found.Era != i.known.era
@@ -258,7 +280,7 @@ func (e *Engine) isThere(found siteFile) {
 	if wasAway {
 		e.log().Info("the bucket is back; disk and bucket are compared", keyBucket, e.store.String())
 	}
-	if i.putBack && !wasPutBack && i.known.era != adoptedEra {
+	if i.putBack && !wasPutBack && i.known.era != adoptedEra && !e.isGuest() {
 		e.sayOlder()
 	}
 	if wasAway || i.older && !wasOlder || i.putBack && !wasPutBack {
@@ -347,10 +369,13 @@ func (e *Engine) readSite(ctx context.Context) (data []byte, etag string, err er
 }
 
 func (e *Engine) createSite(ctx context.Context) error {
-	f := siteFile{Version: siteVersion, ID: rand.Text(), Era: rand.Text()}
+	f := siteFile{Version: siteVersion, ID: rand.Text(), Era: rand.Text(), Hosts: e.membership.hosts()}
 	err := e.writeSite(ctx, f, bucket.PutOptions{IfNoneMatch: true})
 	if errors.Is(err, bucket.ErrUnsupported) { // one node, then
 		err = e.writeSite(ctx, f, bucket.PutOptions{})
+	}
+	if err == nil {
+		e.prove()
 	}
 	return err
 }
@@ -387,6 +412,7 @@ func (e *Engine) identityLoop() {
 				e.log().Debug("looking at the bucket", keyError, err) // who needs the bucket meets it too
 			}
 		}
+		e.nameHosts(e.life)
 		e.noteBucket()
 		e.compareAgain()
 	}
@@ -457,22 +483,13 @@ func (e *Engine) foundOlder(ctx context.Context) error {
 
 // beginEra replaces an era, unless another node did.
 func (e *Engine) beginEra(ctx context.Context, old string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	data, etag, err := e.readSite(ctx)
-	if err != nil {
-		return err
-	}
-	f, err := parseSiteFile(data)
-	if err != nil || f.Era != old {
-		return err
-	}
-	f.Era = rand.Text()
-	err = e.writeSite(ctx, f, bucket.PutOptions{IfMatch: etag})
-	if errors.Is(err, bucket.ErrChanged) {
-		return nil
-	}
-	return err
+	return e.changeSite(ctx, func(f *siteFile) bool {
+		if f.Era != old {
+			return false
+		}
+		f.Era = rand.Text()
+		return true
+	})
 }
 
 // isOlder reports whether the bucket is in an older state, of which nothing that
@@ -515,11 +532,16 @@ func (e *Engine) caughtUp(ctx context.Context) error {
 }
 
 // Adopt makes the bucket as it is now the one of this disk: it was replaced on
-// purpose. What it lacks is stored again.
+// purpose, or this node is a guest in it and should be a member. What it lacks is
+// stored again.
 func (e *Engine) Adopt(ctx context.Context) error {
 	i := &e.identity
 	i.looking.Lock()
 	defer i.looking.Unlock()
+	if e.isGuest() && e.awayReason() == nil {
+		e.prove()
+		return nil
+	}
 	i.mu.Lock()
 	e.loadIdentity()
 	had := i.known
@@ -532,6 +554,7 @@ func (e *Engine) Adopt(ctx context.Context) error {
 		i.known = had
 		return fmt.Errorf("taking the bucket as it is: %w", err)
 	}
+	e.prove()
 	if had.id == "" {
 		return nil
 	}

@@ -52,7 +52,7 @@ func (e *Engine) Public(key []byte) (etag string, place media.Place, ok bool) {
 	if !ok {
 		x, ok = e.fromMark(string(key))
 	}
-	return x.etag, x.place(text), ok && x.stored() && x.class == media.Public
+	return x.etag, x.place(text), ok && x.stored() && x.class == media.Public && e.namesObjects()
 }
 
 // Changes is a number that grows with each change that Public might answer

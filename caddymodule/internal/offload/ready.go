@@ -21,6 +21,8 @@ type requestNames struct {
 	claim *cluster.Claim
 	ended bool
 	ready bool // the last Ready returned nil
+	// uploaded: a file of one of the names was written. Noted only if somebody asks.
+	uploaded bool
 
 	// By key: files that did not get their names, the versions that were stored,
 	// and those that other nodes have told to put an end to.
@@ -60,7 +62,7 @@ func (r *Request) Name(name string) {
 
 // claimer is the node whose claims count.
 func (e *Engine) claimer() *cluster.Node {
-	if e.team.node == nil || e.onlyNode() {
+	if e.team.node == nil || e.onlyNode() || e.isGuest() {
 		return e.team.own
 	}
 	return e.team.node
@@ -147,7 +149,7 @@ func (e *Engine) watchFetched(ctx context.Context) error {
 // awaitNames waits until the names of all media are known, unless the bucket is
 // known not to answer.
 func (e *Engine) awaitNames(ctx context.Context) error {
-	for {
+	for !e.isGuest() {
 		open, moved := e.team.names.state()
 		if open && (e.onlyNode() || (!e.health.isDown() && e.reach.status() == nil && e.awayReason() == nil)) {
 			return nil
@@ -166,6 +168,7 @@ func (e *Engine) awaitNames(ctx context.Context) error {
 			return errStopping
 		}
 	}
+	return nil
 }
 
 var errStopping = errors.New("stopping")
@@ -258,6 +261,9 @@ func (e *Engine) await(ctx context.Context, w *wait, items []*item) error {
 func (e *Engine) Ready() (reads, uploads bool, reason string) {
 	if e.stopped() {
 		return false, false, "it is stopping"
+	}
+	if e.isGuest() { // its uploads wait for nobody
+		return true, true, ""
 	}
 	open, _ := e.team.names.state()
 	if err := e.trouble(); err != nil {

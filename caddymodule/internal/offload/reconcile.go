@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -127,6 +128,10 @@ func (r *reconciler) end(err error) (turned bool) {
 	defer r.mu.Unlock()
 	turned = (err == nil) != (r.err == nil)
 	r.active, r.changed, r.err = false, nil, err
+	if errors.Is(err, ErrGuest) {
+		r.err = nil // nothing is wrong
+		return false
+	}
 	if err == nil {
 		r.last = time.Now()
 	}
@@ -201,6 +206,12 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, ErrGuest) {
+			// Whatever went in an earlier process' time is kept.
+			e.requests.settled()
+			e.recon.owe(what, window{})
+			return
+		}
 		if err == nil {
 			e.requests.settled()
 			e.releaseRecalled()
@@ -229,6 +240,9 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	defer cancel()
 	if err := e.checkIdentity(ctx); err != nil {
 		return err
+	}
+	if err := e.mayChange(); err != nil {
+		return err // it begins when this node becomes a member
 	}
 	if err := e.probeStore(ctx); err != nil {
 		return err

@@ -20,7 +20,10 @@ type Request struct {
 	waited bool   // its changes have been taken from the watcher
 	failed []*item
 	names  requestNames
-	once   sync.Once
+	// vouches is the host that it is for, if an upload would prove something by it:
+	// see membership.
+	vouches string
+	once    sync.Once
 }
 
 // requests counts the running requests that may write. While there are any,
@@ -87,7 +90,12 @@ func (r *Request) Wait(ctx context.Context) error {
 
 func (r *Request) awaitCommits(ctx context.Context) error {
 	e := r.e
-	if err := e.barrier(ctx); err != nil {
+	err := e.barrier(ctx)
+	r.vouch()
+	if e.isGuest() {
+		return nil
+	}
+	if err != nil {
 		return &PendingError{Cause: fmt.Errorf("looking for what was written: %w", err)}
 	}
 	r.waited = true
@@ -96,6 +104,10 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 		w := &wait{done: make(chan struct{})}
 		items := e.queue.collect(w, r.since, r.client, time.Now())
 		if len(items) == 0 {
+			return nil
+		}
+		if e.isGuest() { // since just now
+			e.queue.abandon(w, items)
 			return nil
 		}
 		if !held {
@@ -171,6 +183,9 @@ func (r *Request) End() {
 	r.once.Do(func() {
 		e := r.e
 		r.releaseNames()
+		if r.vouches != "" {
+			e.membership.vouching.Add(-1)
+		}
 		if r.waited || e.stopped() {
 			e.requests.n.Add(-1)
 			return
@@ -268,7 +283,7 @@ func (e *Engine) noteRunning(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.loadNote()
-	if r.noted.Load() {
+	if r.noted.Load() || e.isGuest() {
 		return
 	}
 	r.begun = now
@@ -288,7 +303,7 @@ func (e *Engine) renewNote(now time.Time) {
 	// A Begin that counts itself after this sees noted unset and waits for mu;
 	// one that did before is seen here.
 	r.noted.Store(false)
-	if r.running() || e.queue.deletes() || !r.before.from.IsZero() {
+	if !e.isGuest() && (r.running() || e.queue.deletes() || !r.before.from.IsZero()) {
 		e.writeNote(window{from: r.begun, to: now}.String())
 		r.noted.Store(true)
 		return

@@ -42,6 +42,7 @@ type site struct {
 	calls  *calls
 	faults *bucket.Faulty
 	hook   bucket.Hook // of faults at the start
+	hosts  []string    // that the configuration names
 	e      *Engine
 	// The admin's lists of patterns.
 	openly, keepPrivate, ignore []string
@@ -79,6 +80,7 @@ func (s *site) start() *Engine {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	e.SetHosts(s.hosts)
 	e.Start()
 	s.e = e
 	s.t.Cleanup(s.stop)

@@ -10,9 +10,12 @@ import (
 
 // Stats are counters since Start and the present state.
 type Stats struct {
-	// State is "starting", "running", "degraded" (the bucket does not answer)
-	// or "stopped"; Reason says why in a sentence.
+	// State is "starting", "running", "degraded" (the bucket does not answer),
+	// "guest" (see membership) or "stopped"; Reason says why in a sentence.
 	State, Reason string
+	// Guest: this node changes nothing in the bucket, and what its app writes stays on
+	// disk; Reason says what to do.
+	Guest bool
 	// Pending files wait to be committed, the oldest since OldestPending.
 	Pending       int
 	OldestPending time.Duration
@@ -90,6 +93,12 @@ func (e *Engine) Stats() Stats {
 		s.State = "stopped"
 	case s.Reconciled.IsZero() && s.State == "running":
 		s.State = "starting"
+	}
+	if reason := e.guestReason(); reason != "" && s.State != "stopped" {
+		s.Guest = true
+		if s.State != "degraded" {
+			s.State, s.Reason = "guest", reason
+		}
 	}
 	return s
 }

@@ -65,8 +65,14 @@ func (e *Engine) handle(events []watch.Event) {
 	now := time.Now()
 	during := e.requests.mayDelete(now)
 	e.noteIgnored(events, during)
+	if e.membership.vouching.Load() > 0 {
+		e.noteUploads(events)
+	}
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
+	if len(e.queue.items) > maxGuestItems && e.isGuest() {
+		e.queue.forget(func(*item) bool { return true })
+	}
 	for _, ev := range events {
 		e.change(ev, during, now)
 	}
