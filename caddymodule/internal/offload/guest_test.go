@@ -187,6 +187,12 @@ func TestGuestBecomesMember(t *testing.T) {
 			s.e.SetHosts([]string{"new.example", "WWW.Example.com:443"})
 			return nil
 		},
+		"the configuration, after a restart": func(s *site) error {
+			s.stop()
+			s.hosts = []string{"new.example", productionHost}
+			s.start()
+			return nil
+		},
 		"the admin says so": func(s *site) error { return s.e.Adopt(s.t.Context()) },
 		"an upload for a host": func(s *site) error {
 			err := s.uploadFor(productionHost, func() { s.write("proof.jpg", "proof") }, "proof.jpg")

@@ -217,6 +217,7 @@ func (q *queue) forget(drop func(*item) bool) {
 		if drop(it) && !it.running() {
 			q.satisfy(it, it.gen, nil)
 			q.unschedule(it)
+			it.move = nil // what it waited for does not bring it back
 			q.remove(it)
 		}
 	}

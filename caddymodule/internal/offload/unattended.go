@@ -50,7 +50,7 @@ const (
 // request at once, otherwise by way of the trash".)
 func (e *Engine) disposal(s snapshot) disposal {
 	switch {
-	case e.cfg.Deletes == DeletesNever:
+	case e.cfg.Deletes == DeletesNever || e.isGuest():
 		return keepIt
 	case s.meant():
 		return deleteIt
