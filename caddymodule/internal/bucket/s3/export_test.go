@@ -10,3 +10,6 @@ func SetPatience(c *Config, patience time.Duration) { c.patience = patience }
 
 // SetCopyLimit sets above which size objects are copied in parts, and their size.
 func SetCopyLimit(c *Config, limit, part int64) { c.copyLimit, c.copyPart = limit, part }
+
+// SetPageSize sets how many keys a page of a listing has.
+func SetPageSize(c *Config, n int32) { c.pageSize = &n }

@@ -78,6 +78,8 @@ type Config struct {
 	// copyLimit is the size above which objects are copied in parts of copyPart;
 	// 0: maxCopy, copyPartSize. For tests.
 	copyLimit, copyPart int64
+	// pageSize of listings; nil: the store's. For tests.
+	pageSize *int32
 }
 
 // String tells what is configured, without the secrets.
@@ -102,6 +104,7 @@ type store struct {
 	// uploads holds the IDs of the multipart uploads of this process that are
 	// under way, so that AbortUploads leaves them alone.
 	uploads sync.Map
+	unnamed sync.Once // the log line about keys that cannot be named
 }
 
 // Open returns a store in an S3 bucket. It looks at the configuration and at
