@@ -229,6 +229,9 @@ var (
 	ErrRange = errors.New("range not satisfiable")
 	// ErrTooLarge: the object is larger than GetOptions.AtMost. Final.
 	ErrTooLarge = errors.New("object too large")
+	// ErrUnread: nothing tells what a large object holds, and reading it takes longer
+	// than the call was given. The store reads on: a later call will know.
+	ErrUnread = errors.New("the object is still being read")
 	// ErrRefused: the store cannot hold this key or this content, now or
 	// later (a key it would fold or hide, a body that is shorter than said or
 	// changed while it was read). Nothing was stored. Final for this key with

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
 )
 
 // What things cost in requests, in virtual time.
@@ -378,4 +381,38 @@ func TestJoinGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A lease of any size keeps a name from nobody.
+func TestHugeLease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bucket")
+	store, err := dir.Open(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := func(n *Node) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		c := n.Claim()
+		c.Add("x")
+		if err := c.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+		c.Release()
+	}
+	first, _ := join(t, store)
+	claim(first)
+	if err := first.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leases, err := filepath.Glob(filepath.Join(path, "offload", "lease", "*"))
+	if err != nil || len(leases) != 1 {
+		t.Fatalf("%q, %v", leases, err)
+	}
+	if err := os.Truncate(leases[0], 200<<30); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := join(t, store)
+	claim(second)
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -235,7 +236,10 @@ func (s *slot) calm() { s.err, s.tries, s.tryAt = nil, 0, instant{} }
 func (s *slot) read() {
 	l := s.leases
 	n := l.node
-	data, info, err := n.get(s.key(), bucket.GetOptions{}, maxLease, n.cfg.LeaseTTL)
+	data, info, err := n.get(s.key(), bucket.GetOptions{AtMost: maxLease}, maxLease, n.cfg.LeaseTTL)
+	if errors.Is(err, bucket.ErrTooLarge) {
+		err = n.removeHuge(s.key())
+	}
 	var found lease
 	var bad error
 	if err == nil {
@@ -268,6 +272,19 @@ func (s *slot) read() {
 		s.foundOther(&found, info.ETag, bad)
 	}
 	s.grant()
+}
+
+// removeHuge removes what is larger than any lease: to take it over, its version would
+// have to be known, and so all of it read. It returns ErrNotFound if that went well.
+func (n *Node) removeHuge(key string) error {
+	n.count.skipped.Add(1)
+	n.cfg.Log().Warn("a name lease is larger than any that a node writes, and is removed", keyObject, key)
+	ctx, cancel := context.WithTimeout(n.ctx, callTimeout)
+	defer cancel()
+	if err := n.cfg.Store.Delete(ctx, key); err != nil {
+		return err
+	}
+	return bucket.ErrNotFound
 }
 
 // foundOwn notes that the object is a write of this node's whose answer was

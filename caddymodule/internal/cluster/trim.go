@@ -2,11 +2,8 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
 // What the log keeps (DESIGN 7: "The newest 1,000 entries, and all of the last
@@ -118,9 +115,15 @@ func (l *changeLog) newest(ctx context.Context) (entryInfo, error) {
 	if number < 1 {
 		return entryInfo{}, nil
 	}
-	info, err := l.node.cfg.Store.Head(ctx, l.entryKey(number))
-	if errors.Is(err, bucket.ErrNotFound) {
-		return entryInfo{}, nil
+	after := ""
+	if number > 1 {
+		after = l.entryKey(number - 1)
 	}
-	return entryInfo{number: number, stored: info.Stored}, err
+	for found, err := range l.entries(ctx, after) { // a look at it would read it, whatever its size
+		if err != nil || found.number != number {
+			return entryInfo{}, err
+		}
+		return found, nil
+	}
+	return entryInfo{}, nil
 }

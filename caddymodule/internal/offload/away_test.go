@@ -440,3 +440,34 @@ func TestOlderContentIsKeptAside(t *testing.T) {
 		return s.e.Stats().Conflicts == 1 && s.logs.count("the other content is kept aside") == 1
 	})
 }
+
+// An absence that is shorter than the time between two looks is seen by who uses the
+// bucket: nothing is written to what lies beneath a mount point.
+//
+// Promise 8: "A bucket that is away, empty or another's is never taken for a new one."
+func TestShortAbsenceIsSeenByWhoWrites(t *testing.T) {
+	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(c *Config) { c.Local, c.Look, c.LeaseTTL = policy, time.Hour, 3*time.Second })
+			s.bucket = t.TempDir() + "/bucket"
+			s.ready()
+			s.mustUpload(func() { s.write("a.jpg", "a") })
+			aside := s.setAside()
+			mustDo(t, os.Mkdir(s.bucket, 0o755))
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if err := s.requestCtx(ctx, func() { s.write("b.jpg", "b"); s.remove("a.jpg") }); err == nil {
+				t.Error("the client is told that what it wrote is stored")
+			}
+			if found := readTree(t, s.bucket, func(string) bool { return true }); len(found) > 0 {
+				t.Errorf("written to what is not the bucket: %v", found)
+			}
+			s.putBack(aside)
+			s.until("b.jpg", func() bool { return s.readObject("b.jpg") == "b" && s.readObject("a.jpg") == "" })
+			s.until("the end of the comparison", func() bool { return s.e.Stats().State == "running" })
+			s.idle()
+			s.equal()
+		})
+	}
+}

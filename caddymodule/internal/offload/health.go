@@ -41,8 +41,8 @@ func (e *Engine) retry(s snapshot, err error) {
 	e.queue.mu.Lock()
 	s.item.fresh = false // the answer may have been lost, not the object
 	e.queue.mu.Unlock()
-	if e.ctx.Err() != nil {
-		e.queue.failed(s, err, false, time.Now()) // stopping: not the bucket's fault
+	if e.ctx.Err() != nil || errors.Is(err, bucket.ErrUnread) {
+		e.queue.failed(s, err, false, time.Now()) // stopping, or one object's fault
 		return
 	}
 	e.count.retries.Add(1)

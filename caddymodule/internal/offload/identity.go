@@ -359,7 +359,10 @@ func (e *Engine) lookAtIdentity(ctx context.Context) error {
 }
 
 func (e *Engine) readSite(ctx context.Context) (data []byte, etag string, err error) {
-	o, err := e.cfg.Store.Get(ctx, e.siteKey(), bucket.GetOptions{})
+	o, err := e.cfg.Store.Get(ctx, e.siteKey(), bucket.GetOptions{AtMost: maxSiteFile})
+	if errors.Is(err, bucket.ErrTooLarge) {
+		return []byte{}, "", nil // it names no site
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -104,7 +104,7 @@ func (r *reach) call() (done func(error)) {
 	return func(err error) {
 		slow.Stop()
 		switch {
-		case err == nil, errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged):
+		case err == nil, errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrTooLarge):
 			r.succeeded()
 		case errors.Is(err, context.Canceled): // given up on this side
 		default:

@@ -138,7 +138,7 @@ func (d *store) openVersion(ctx context.Context, root *os.Root, key string, atMo
 		}
 		now, err := root.Lstat(key)
 		if err == nil && os.SameFile(now, info) {
-			v, err := hashVersion(ctx, f, key, rec)
+			v, err := d.hashOrLater(ctx, f, info, key, rec)
 			if err == nil || !errors.Is(err, errInMotion) || try == versionTries {
 				return v, err
 			}

@@ -113,11 +113,8 @@ func (l *lister) object(here *openPair, key, name string) error {
 		return err
 	}
 	rec, err := here.look(key, name)
-	if err == nil && rec == nil && l.names {
-		var info fs.FileInfo
-		if info, err = here.data.Lstat(name); err == nil {
-			rec = &record{Size: info.Size(), Stored: bucket.StorableTime(info.ModTime())}
-		}
+	if err == nil && rec == nil {
+		rec, err = l.unhashed(here, name)
 	}
 	if err == nil && rec == nil {
 		// No record fits: the long way, with hashing.
@@ -137,6 +134,21 @@ func (l *lister) object(here *openPair, key, name string) error {
 		return errStop
 	}
 	return nil
+}
+
+// unhashed describes a file that no record does without reading it: if only names are
+// wanted, or if it is so large that nobody should wait for that. It is nil for others.
+func (l *lister) unhashed(here *openPair, name string) (*record, error) {
+	info, err := here.data.Lstat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case l.names:
+		return &record{Size: info.Size(), Stored: bucket.StorableTime(info.ModTime())}, nil
+	case info.Size() > l.store.hashAtOnce:
+		return &record{Size: info.Size(), MD5: unreadETag(info), Stored: bucket.StorableTime(info.ModTime())}, nil
+	}
+	return nil, nil
 }
 
 // openPair holds a directory and the one of its records open, so that each

@@ -89,23 +89,27 @@ func (d *store) Copy(ctx context.Context, from bucket.Info, to string, public bo
 
 // checkCondition returns ErrExists or ErrChanged if opts forbids the Put.
 func (d *store) checkCondition(ctx context.Context, root *os.Root, key string, opts *bucket.PutOptions) error {
-	if !opts.IfNoneMatch && opts.IfMatch == "" {
+	if opts.IfNoneMatch {
+		f, _, err := openRegular(root, key)
+		if err == nil {
+			_ = f.Close() // it need not be read to know that it is there
+			return bucket.ErrExists
+		}
+		if !errors.Is(err, bucket.ErrNotFound) {
+			return err
+		}
+	}
+	if opts.IfMatch == "" {
 		return nil
 	}
 	v, err := d.openVersion(ctx, root, key, 0)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
-		if opts.IfMatch != "" {
-			return bucket.ErrChanged
-		}
-		return nil
+		return bucket.ErrChanged
 	case err != nil:
 		return err
 	}
 	_ = v.file.Close()
-	if opts.IfNoneMatch {
-		return bucket.ErrExists
-	}
 	if v.rec.MD5 != opts.IfMatch {
 		return bucket.ErrChanged
 	}

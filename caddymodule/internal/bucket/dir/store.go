@@ -51,6 +51,11 @@ type store struct {
 	// slots serialise the writers of this process; files in .lock those of
 	// others. See lock.
 	slots [lockSlots]chan struct{}
+
+	// hashAtOnce is the size in bytes up to which whoever asks for a file waits until
+	// it has been hashed.
+	hashAtOnce int64
+	reading    reading
 }
 
 // openedDir is the store's directory, open.
@@ -92,7 +97,8 @@ func Open(dir string, log *slog.Logger) (bucket.Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	d := &store{dir: dir, log: log, opening: make(chan struct{}, 1)}
+	d := &store{dir: dir, log: log, opening: make(chan struct{}, 1), hashAtOnce: hashAtOnce}
+	d.reading.life, d.reading.end = context.WithCancel(context.Background())
 	for i := range d.slots {
 		d.slots[i] = make(chan struct{}, 1)
 	}
@@ -104,6 +110,8 @@ func (d *store) String() string { return "file://" + filepath.ToSlash(d.dir) }
 
 // Close implements Store.
 func (d *store) Close() error {
+	d.reading.end()
+	d.reading.readers.Wait()
 	if opened := d.current.Swap(nil); opened != nil {
 		return opened.root.Close()
 	}
