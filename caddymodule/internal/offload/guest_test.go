@@ -14,6 +14,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 )
 
@@ -110,7 +111,7 @@ var copies = map[string]string{"with marks": "cp -a", "without marks": "cp -r", 
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one." Promise 2: "Nothing is lost."
 func TestStagingCopyHarmsNobody(t *testing.T) {
-	for store, start := range map[string]func(testing.TB) bucket.S3Config{"dir": nil, "versitygw": buckettest.StartVersityGW} {
+	for store, start := range map[string]func(testing.TB) s3.Config{"dir": nil, "versitygw": buckettest.StartVersityGW} {
 		for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 			for how, command := range copies {
 				t.Run(fmt.Sprintf("%s, local %s, %s", store, policy, how), func(t *testing.T) {
