@@ -513,14 +513,14 @@ func TestIsolatedPages(t *testing.T) {
 	}
 }
 
-// TestPageFollowsCORS: a page's font and module script are local at first, and public
+// TestPageFollowsCORS: a page's font and script with crossorigin are local at first, and public
 // as soon as the public URL was seen to allow it, also in pages that are remembered;
 // where it does not, they stay, and the rest of the page moves.
 //
 // Promise 4: "with CORS only once the public host was seen to allow it". Promise 3:
 // "Pages never wait".
 func TestPageFollowsCORS(t *testing.T) {
-	const text = `<img src="U/a.jpg"><img crossorigin src="U/a.jpg"><script type="module" src="U/a.js"></script>` +
+	const text = `<img src="U/a.jpg"><img crossorigin src="U/a.jpg"><script crossorigin src="U/a.js"></script>` +
 		`<style>@font-face{src:url(U/a.woff2)}</style><a download href="U/a.jpg"></a>`
 	for _, allows := range []bool{true, false} {
 		t.Run(fmt.Sprint(allows), func(t *testing.T) {

@@ -135,7 +135,7 @@ func (c *allowed) tell(v *view, k *kind, object string, said verdict) {
 }
 
 // stayLocal begins a warning.
-const stayLocal = "web fonts, module scripts and pictures with crossorigin stay local on pages of the site, "
+const stayLocal = "web fonts and what has a crossorigin attribute stay local on pages of the site, "
 
 // resourcePolicy is the header that says which pages may embed a file.
 const resourcePolicy = "Cross-Origin-Resource-Policy"

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
@@ -15,7 +16,7 @@ import (
 
 // inspection is the version of the rules below: what was found by older ones is
 // found anew.
-const inspection = 1
+const inspection = 2
 
 // newInspector returns what looks through the files of a site that may name others.
 // It goes by all of the configuration that says what is media, under which URL and
@@ -47,9 +48,11 @@ func newInspector(site *media.Site, config media.Config) (offload.Inspector, err
 // (Promise 4: "never for a file whose own URLs would then lead elsewhere".)
 func inspect(site *media.Site, key string, body io.Reader, class func(key string) media.Class) media.Place {
 	contentType := media.NamingType(key)
-	if isDocument(contentType) {
-		// Its scripts and frames are of its own origin, whatever it names.
+	switch {
+	case isDocument(contentType): // its scripts and frames are of its own origin, whatever it names
 		return media.PlaceAtHome
+	case isScript(contentType):
+		return inspectScript(key, body)
 	}
 	place, left := media.PlaceAnywhere, maxNamedParts
 	err := rewrite.References(contentType, body, func(url []byte, stands rewrite.Place) bool {
@@ -83,9 +86,24 @@ func mayBeNamed(key string, class func(key string) media.Class) bool {
 	return (t == "" || t == svgType) && class(key) == media.Public
 }
 
+// inspectScript is inspect for a script. One that is a module by its name is known by
+// its URL, and fetches others by that.
+func inspectScript(key string, body io.Reader) media.Place {
+	if strings.EqualFold(path.Ext(key), ".mjs") {
+		return media.PlaceAtHome
+	}
+	if found, err := goesByItsURL(body); found || err != nil {
+		return media.PlaceAtHome
+	}
+	return media.PlaceAnywhere
+}
+
 const svgType = "image/svg+xml"
 
 // isDocument reports whether a file of a media type is a page.
 func isDocument(contentType string) bool {
 	return contentType == "text/html" || contentType == "application/xhtml+xml"
 }
+
+// isScript reports whether a file of a media type is a script.
+func isScript(contentType string) bool { return contentType == "text/javascript" }

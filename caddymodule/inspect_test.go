@@ -56,6 +56,11 @@ func TestInspect(t *testing.T) {
 		{"segments by the host's root", "v/a.m3u8", "#EXTM3U\n#EXTINF:9,\n/wp-content/uploads/v/1.ts\n", atHome},
 		{"segments", "v/a.m3u8", "#EXTM3U\n#EXTINF:9,\n1.ts\n2.ts\n", withCORS},
 		{"other playlists", "v/a.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n", atHome},
+		{"script", "cache/a.js", `!function(){document.documentElement.className+=" js"}()`, anywhere},
+		{"script that finds itself", "cache/a.js", `var base = document.currentScript.src`, atHome},
+		{"module by name", "a.mjs", `x()`, atHome},
+		{"script in UTF-16", "a.js", "\xff\xfex\x00(\x00", atHome},
+		{"sheet in a script's sheet", "x.svg", `<svg xmlns:xlink="http://www.w3.org/1999/xlink"><script xlink:href="a.js"/></svg>`, atHome},
 		{"DASH", "v/a.mpd", `<MPD><BaseURL>/wp-content/uploads/v/</BaseURL></MPD>`, atHome},
 	} {
 		t.Run(test.name, func(t *testing.T) {

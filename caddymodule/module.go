@@ -54,7 +54,7 @@ type Handler struct {
 	// nothing in the bucket. Default: none.
 	SiteHosts []string `json:"site_hosts,omitempty"`
 
-	// Whether what needs CORS (web fonts, module scripts, pictures with
+	// Whether what needs CORS (web fonts, pictures and scripts with
 	// `crossorigin`) may come from the public URL: `on` asks it, now and then,
 	// and logs what is wrong; `off` does not ask, and leaves such URLs local;
 	// `allowed` does not ask, and takes it for allowed. Default: `on`.

@@ -17,13 +17,14 @@ import (
 // passing returns how to rewrite the file of a key in passing, nil if its bytes are
 // to stay. What is rewritten has no ranges.
 func (h *Handler) passing(w http.ResponseWriter, r *http.Request, q *requestPaths, place media.Place, key string) *page {
-	if h.rewriter == nil || place == media.PlaceAnywhere {
+	contentType := media.NamingType(key)
+	if h.rewriter == nil || place == media.PlaceAnywhere || isScript(contentType) {
 		return nil
 	}
 	// Either kind of answer works for every reader, so a cache that does not keep
 	// them apart does no harm.
 	w.Header().Add("Vary", secFetchDest)
-	if !readToBeUsed(r, media.NamingType(key)) {
+	if !readToBeUsed(r, contentType) {
 		return nil
 	}
 	return h.newPage(r, q)

@@ -163,6 +163,8 @@ func TestPagesNameNamers(t *testing.T) {
 		"good.css":                 ".e{background:url(a.jpg)}",
 		"good.svg":                 `<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`,
 		"story.html":               "<p>",
+		"self.js":                  "fetch(new URL('a.json', document.currentScript.src))",
+		"good.js":                  "document.title = 'x'",
 	}
 	s.upload(files)
 	for key, tag := range map[string]string{
@@ -171,6 +173,8 @@ func TestPagesNameNamers(t *testing.T) {
 		"story.html":               `<a href="URL">`,
 		"good.css":                 `<link rel="stylesheet" href="URL">`,
 		"good.svg":                 `<img src="URL">`,
+		"self.js":                  `<script src="URL"></script>`,
+		"good.js":                  `<script src="URL"></script>`,
 	} {
 		app.body = strings.ReplaceAll(tag, "URL", uploadsPath+key)
 		want := app.body

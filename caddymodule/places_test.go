@@ -30,7 +30,10 @@ var placeExamples = map[string][]string{
 	"crossorigin":                   {`<img crossorigin src="U/a.jpg">`, `<video crossorigin src="U/a.mp4"></video>`, `<script crossorigin src="U/a.js"></script>`},
 	"web fonts":                     {`<style>@font-face{src:url(U/a.woff2)}</style>`, `<link rel="preload" as="font" crossorigin href="U/a.woff2">`},
 	"sheets that name web fonts":    nil,
-	"module scripts":                {`<script type="module" src="U/a.js"></script>`, `<link rel="modulepreload" href="U/a.js">`},
+	"module scripts": {
+		`<script type="module" src="U/a.js"></script>`, `<link rel="modulepreload" href="U/a.js">`, `<script type="importmap">{"imports":{"a":"U/a.js"}}</script>`,
+		`<script type="module">import "U/a.js"</script>`, `<script>import("U/a.js")</script>`, `<script type="module">import a from "U/a.css" with {type: "css"}</script>`,
+	},
 	"integrity with crossorigin":    {`<script integrity="sha384-x" crossorigin src="U/a.js"></script>`},
 	"mask-image and shape-outside":  {`<p style="mask-image:url(U/a.png)">`, `<p style="shape-outside:url(U/a.png)">`},
 	"SVG references":                {`<svg><use href="U/a.svg#i"/></svg>`, `<svg><rect fill="url(U/a.svg#g)"/></svg>`},

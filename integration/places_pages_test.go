@@ -197,13 +197,6 @@ func placePages() []placePage {
 			head: `<link rel="stylesheet" href="{m}/fonts.css">`, body: glyph, effect: fonts, want: "loaded", drawn: "white",
 		},
 		{
-			name: "module", rows: []string{"module scripts"},
-			files: []placeFile{
-				{"m.js", []byte(`import {mark} from './part.js'; document.documentElement.dataset.mark = mark`), withCORS}, {"part.js", []byte(`export const mark = 'ran'`), withCORS},
-			},
-			head: `<link rel="modulepreload" href="{m}/m.js">`, body: `<script type="module" src="{m}/m.js"></script>`, effect: mark, want: "ran",
-		},
-		{
 			name: "integrity-cors", rows: []string{"integrity with crossorigin"},
 			files: []placeFile{{"ok.css", sheet, withCORS}},
 			head:  `<link rel="stylesheet" crossorigin href="{m}/ok.css" integrity="` + integrity(sheet) + `">`, body: `<div id="drawn"></div>`,
@@ -259,6 +252,26 @@ func placePages() []placePage {
 			const s = share(); said.push(await message(s, s.port));
 			const r = await serve(); said.push(new URL(r.scope).pathname); await r.unregister();
 			return said.join()`), want: "works,shares," + mediaPath + "worker/",
+		},
+		{
+			// Named in several ways, it is one module, and runs once.
+			name: "module", rows: []string{"module scripts"},
+			files: []placeFile{
+				{"m.js", []byte(`import './part.js'; document.documentElement.dataset.mark = (document.documentElement.dataset.mark || '') + ' ran'`), atHome},
+				{"part.js", []byte(`document.documentElement.dataset.mark = 'part'`), atHome},
+			},
+			head: `<script type="importmap">{"imports": {"named": "{m}/m.js"}}</script><link rel="modulepreload" href="{m}/m.js">`,
+			body: `<script type="module" src="{m}/m.js"></script><script type="module">import '{m}/m.js'; import 'named'</script>`,
+			effect: js(`await import($('script[src]').src); return document.documentElement.dataset.mark`), want: "part ran",
+		},
+		{
+			name: "own-url", rows: []string{"its neighbours by its own URL, as a script"},
+			files: []placeFile{
+				{"app.js", []byte(`const base = document.currentScript.src;
+					globalThis.started = new Promise((done) => new Worker(new URL('w.js', base)).onmessage = (e) => done(e.data))`), atHome},
+				{"w.js", []byte(`importScripts('part.js')`), atHome}, {"part.js", []byte(`postMessage('works')`), atHome},
+			},
+			body: `<script src="{m}/app.js"></script>`, effect: js(`return started`), want: "works",
 		},
 		{
 			name: "iframe", rows: []string{"frames"},

@@ -15,7 +15,7 @@ func rarerPages() []placePage {
 	return []placePage{
 		{
 			name: "import-map", rows: []string{"module scripts"},
-			files: []placeFile{{"part.js", []byte(`export const mark = 'ran'`), withCORS}},
+			files: []placeFile{{"part.js", []byte(`export const mark = 'ran'`), atHome}},
 			head:  `<script type="importmap">{"imports": {"part": "{m}/part.js"}}</script>`,
 			body:  `<script type="module">import {mark} from 'part'; document.documentElement.dataset.mark = mark</script>`, effect: mark, want: "ran",
 		},

@@ -12,11 +12,11 @@ const (
 	// images and links.
 	Anywhere Place = iota
 	// WithCORS: only from where the answer allows the page's origin to read it
-	// (Fetch standard, 3.3), as web fonts, module scripts and all that has a
-	// crossorigin attribute.
+	// (Fetch standard, 3.3), as web fonts and all that has a crossorigin
+	// attribute.
 	WithCORS
-	// AtHome: only from the page's own origin, as workers, SVG references to
-	// another document, text tracks without crossorigin, and download links.
+	// AtHome: only from the page's own origin, as workers, modules, SVG references
+	// to another document, text tracks without crossorigin, and download links.
 	AtHome
 )
 

@@ -42,30 +42,33 @@ var (
 // as src), and as something that a script takes up.
 var placeRules = []placeRule{
 	// The text of scripts.
-	{inMarkup, "script", "text", typed("importmap"), withCORS, "HTML: import maps, fetch a single module script"},
+	{inMarkup, "script", "text", typed("importmap"), atHome, "HTML: import maps, module map; a module is one for each URL"},
 	{inMarkup, "script", "text", typed("speculationrules"), atHome, "Speculation Rules: prerendering is same-origin"},
 	{inMarkup, "script", "text", typed("application/ld+json"), anywhere, "JSON-LD; search engines read it"},
 	{inMarkup, "script", "text", nil, byScript, "HTML: workers and service workers are same-origin; Fetch: request mode"},
 
-	// Only at home, with or without crossorigin.
+	// Only at home, with or without crossorigin. A module that is named by two URLs is
+	// two modules, and what it names itself stands in it as it is: it has one URL
+	// wherever it is named, in scripts too.
+	{inMarkup, "script", "src href xlink:href", typed("module"), atHome, "HTML: module map, resolve a module specifier, import.meta.url"},
+	{inMarkup, "link", "*", rel("modulepreload"), atHome, "HTML: link type modulepreload, module map"},
+	{inMarkup, "link", "*", preloads("json"), atHome, "HTML: link type preload; a module of JSON, module map"},
 	{inMarkup, "link", "*", rel("manifest"), atHome, "Web App Manifest: processing; start_url and scope are relative to it"},
 	{inMarkup, "link", "*", rel("serviceworker"), atHome, "Service Workers: Start Register"},
 	{inMarkup, "link", "*", preloads("worker", "sharedworker", "serviceworker", "document", "frame", "iframe", "embed", "object"), atHome, "HTML: link type preload"},
 	// A crossorigin attribute. What is to be fetched with credentials needs more
 	// than a public host can say to all.
 	{inMarkup, "img video audio link script image feimage", "*", credentials, atHome, "HTML: CORS settings attributes; Fetch: CORS protocol and credentials"},
-	{inMarkup, "script", "src href xlink:href", typed("module"), withCORS, "HTML: fetch a single module script"},
-	{inMarkup, "link", "*", rel("modulepreload"), withCORS, "HTML: link type modulepreload"},
 	{inMarkup, "link script", "*", unreadable, atHome, "Subresource Integrity: is response eligible for integrity validation"},
 	{inMarkup, "img video audio link script image feimage", "*", crossorigin, withCORS, "HTML: CORS settings attributes; SVG 2: crossorigin"},
 
 	// Links and scripts.
-	{inMarkup, "link", "*", preloads("font", "fetch", "json"), withCORS, "HTML: link type preload; CSS Fonts: font fetching requirements"},
+	{inMarkup, "link", "*", preloads("font", "fetch"), withCORS, "HTML: link type preload; CSS Fonts: font fetching requirements"},
 	{inMarkup, "link", "*", preloads("track"), atHome, "HTML: start the track processing model"},
 	{inMarkup, "link", "*", rel("compression-dictionary"), withCORS, "Compression Dictionary Transport: link type"},
 	{inMarkup, "link", "*", nil, anywhere, "HTML: link types stylesheet, icon, preload, alternate, …"},
 	{inMarkup, "script", "src href xlink:href", classic, anywhere, "HTML: fetch a classic script"},
-	{inMarkup, "script", "src href xlink:href", nil, withCORS, "HTML: script, data blocks; a script fetches it"},
+	{inMarkup, "script", "src href xlink:href", nil, use{WithCORS, scriptName}, "HTML: script, data blocks; a script fetches it, or makes it a script"},
 	{inMarkup, "a area", "href xlink:href", has("download"), atHome, "HTML: downloading resources"},
 	{inMarkup, "a area", "href xlink:href", nil, anywhere, "HTML: following hyperlinks; the visitor goes there"},
 	{inMarkup, "base", "href", nil, atHome, "HTML: base; it is never replaced"},
@@ -113,6 +116,7 @@ var placeRules = []placeRule{
 	{inCSS, "*", "--*", nil, use{WithCORS, elementName}, "CSS Variables; nobody knows where it is used"},
 	{inCSS, "*", "*", nil, anywhere, "CSS Images: image values; CSS Values: fetch a style resource"},
 
+	{inScript, "import", "*", nil, atHome, "ECMAScript: imports; HTML: module map"},
 	{inScript, "*", "*", nil, byScript, "HTML: workers and service workers are same-origin; Fetch: request mode"},
 
 	{inFeed, "loc", "text", nil, atHome, "Sitemaps: loc is below the sitemap's own place"},

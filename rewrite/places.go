@@ -307,6 +307,7 @@ var (
 	fontUse     = ruleUse([]byte("@font-face"))
 	importUse   = ruleUse([]byte("@import"))
 	scriptUse   = useIn(inScript, "", "")
+	moduleUse   = useIn(inScript, "import", "")
 	playlistUse = useIn(inPlaylist, "", "")
 	baseUse     = useIn(inMarkup, "base", "href")
 	visited     = useIn(inHeader, "location", "")

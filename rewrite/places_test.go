@@ -105,18 +105,19 @@ const placeRows = `
 <link rel=stylesheet href="{U}a.css" integrity="sha384-x"> ==> h
 <link rel=stylesheet href="{U}a.css" integrity="sha384-x" crossorigin=anonymous><link rel=stylesheet href="{U}a.css" integrity=" "> ==> ca
 <link rel=manifest href="{U}a.webmanifest"><link rel="x MANIFEST" crossorigin href="{U}a.json"> ==> hh
-<link rel=modulepreload href="{U}a.js"><link rel=modulepreload integrity=x href="{U}a.js"> ==> cc
+<link rel=modulepreload href="{U}a.js"><link rel=modulepreload integrity=x crossorigin href="{U}a.js"><link rel=preload as=json href="{U}a.json"> ==> hhh
 <link rel=preload as=font href="{U}a.woff2" crossorigin><link rel=preload as=font href="{U}a.woff2"><link rel=prefetch as=fetch href="{U}a.json"> ==> ccc
 <link rel=preload as=image href="{U}a.jpg" imagesrcset="{U}a.jpg 1x"><link rel=preload as=script href="{U}a.js"><link rel=preload as=style href="{U}a.css"> ==> aaaa
 <link rel=preload as=track href="{U}a.vtt"><link rel=preload as=track href="{U}a.vtt" crossorigin><link rel=preload as=worker href="{U}a.js"> ==> hch
 <link rel=alternate href="{U}a.xml"><link rel=canonical href="{U}a.html"> ==> aa
 // scripts
 <script src="{U}a.js"></script><script src="{U}a.js" type="text/JavaScript"></script> ==> aa
-<script src="{U}a.js" type=module></script><script src="{U}a.js" crossorigin></script><script src="{U}a.js" type="text/babel"></script> ==> ccc
-<script src="{U}a.js" integrity=x></script><script src="{U}a.js" integrity=x crossorigin></script><script type=module src="{U}a.js" integrity=x></script> ==> hcc
+<script src="{U}a.js" type=module></script><script src="{U}a.js" crossorigin></script><script src="{U}a.js" type="text/babel"></script><script src="{U}a.glsl" type=x></script> ==> hchc
+<script src="{U}a.js" integrity=x></script><script src="{U}a.js" integrity=x crossorigin></script><script type=module src="{U}a.js" integrity=x></script> ==> hch
+<script type=module>import a from "{U}a.css" with {type: "css"}; import /* x */ "{U}a.json"; export * from'{U}b.mjs'; import("{U}a.js"); f("{U}a.css", x.from + "", "{U}a.jpg")</script> ==> hhhhaa
 <script>new Worker("{U}w.js"); new SharedWorker("{U}w.js"); navigator.serviceWorker.register('{U}w.mjs'); location = "{U}x.html"</script> ==> hhhh
 <script>f("{U}a.jpg", "{U}a.JPG", "{U}a.mp4", "{U}a.css", "{U}a.svg", "{U}a.json", "{U}a.vtt", "{U}a.glb", "{U}a", "{U}a.pdf", "{U}a.m3u8", "{U}a.woff2")</script> ==> aaaacccccccc
-<script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=speculationrules>{"prefetch":[{"urls":["{U}a.jpg"]}]}</script> ==> ch
+<script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=speculationrules>{"prefetch":[{"urls":["{U}a.jpg"]}]}</script> ==> hh
 <script type="application/ld+json">{"@id":"{U}a.pdf","image":"{U}a.jpg"}</script><script type="application/json">{"a":"{U}a.pdf"}</script> ==> aac
 <script>x = '<img src="{U}a.svg">'; y = "<track src='{U}a.vtt'>"; z = "a{mask:url({U}a.png)}"; v = "url({U}a.svg)"</script> ==> ahcc
 <a onclick="x('{U}a.js')"><p :src="'{U}a.json'"> ==> hc
@@ -187,7 +188,7 @@ func TestHeaderPlaces(t *testing.T) {
 	for _, c := range rows(`
 <{U}a.jpg>; rel=preload; as=image; imagesrcset="{U}a.jpg 1x, {U}b.jpg 2x" ==> aaa
 <{U}a.woff2>; rel="preload"; as="font"; crossorigin, <{U}a.css>; rel=stylesheet ==> ca
-<{U}a.jpg>; crossorigin="use-credentials"; rel=x,<{U}a.js>;rel=modulepreload, <{U}a>; rel="x manifest" ==> hch
+<{U}a.jpg>; crossorigin="use-credentials"; rel=x,<{U}a.js>;rel=modulepreload, <{U}a>; rel="x manifest" ==> hhh
 <{U}a,b;c.jpg> ; rel=preload ; as=image ; nopush ; = ; x="\"," ; crossorigin ==> c
 `) {
 		got := ""

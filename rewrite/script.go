@@ -135,6 +135,10 @@ func (s *scriptScanner) jsonCode(src []byte, i int) int {
 	return i + j
 }
 
+// afterImport, as the last byte, says that a string that follows names a module. (Of
+// other words the last byte is an x.)
+const afterImport = 'm'
+
 func (s *scriptScanner) word(src []byte, i, pos int, final bool) (int, bool) {
 	end := i
 	for end < len(src) && is(src[end], isWordy) && src[end] != '-' {
@@ -151,6 +155,8 @@ func (s *scriptScanner) word(src []byte, i, pos int, final bool) (int, bool) {
 	switch string(src[i:end]) {
 	case "return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "do", "else":
 		s.beforeValue = true
+	case "import", "from":
+		s.last, s.beforeValue = afterImport, false
 	default:
 		s.beforeValue = false
 	}
@@ -305,6 +311,9 @@ func (s *scriptScanner) readString(text []byte, off int, next byte) {
 		return
 	}
 	s.w.use = s.use
+	if s.last == afterImport && !s.json {
+		s.w.use = moduleUse
+	}
 	s.w.value(text, off, k, escapes, s.depth)
 }
 

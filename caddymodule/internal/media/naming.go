@@ -16,7 +16,7 @@ func NamingType(key string) string {
 	}
 	var buf [maxNamingExt]byte
 	switch string(appendLower(buf[:0], ext)) {
-	case "css", "svg", "htm", "html", "xht", "xhtml", "webmanifest", "m3u", "m3u8", "mpd":
+	case "css", "svg", "htm", "html", "xht", "xhtml", "webmanifest", "m3u", "m3u8", "mpd", "js", "mjs", "cjs":
 		t, _ := typeByExt(key)
 		return t
 	case "json":

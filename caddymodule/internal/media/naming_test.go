@@ -9,7 +9,8 @@ func TestNamingType(t *testing.T) {
 		"site.webmanifest": "application/manifest+json", "d/manifest.json": "application/manifest+json",
 		"Manifest.JSON": "application/manifest+json", "live/master.m3u8": "application/vnd.apple.mpegurl",
 		"old.m3u": "audio/mpegurl", "live/stream.mpd": "application/dash+xml",
-		"a.jpg": "", "a.jpeg": "", "data.json": "", "manifest.json/x": "", "app.js": "", "x.css.gz": "", "css": "", "": "",
+		"app.js": "text/javascript", "part.mjs": "text/javascript", "part.CJS": "text/javascript",
+		"a.jpg": "", "app.js.map": "", "app.json": "", "a.jpeg": "", "data.json": "", "manifest.json/x": "", "x.css.gz": "", "css": "", "": "",
 		"d.css/a.png": "", "x.css/": "", "x.averylongextension": "", "feed.xml": "", "a.svgz": "",
 	} {
 		if got := NamingType(key); got != want {
