@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/rewrite"
 	"golang.org/x/net/publicsuffix"
 )
@@ -86,7 +87,8 @@ type view struct {
 
 // kind is the files of one ending.
 type kind struct {
-	object atomic.Pointer[string] // the public URL of one, to ask for
+	ending string
+	object atomic.Pointer[string] // the public URL of one, or of a file that names one, to ask for
 	asked  atomic.Bool            // about that: the next question should be about another
 	wanted atomic.Bool            // a page refers to one where CORS is needed
 	cors   atomic.Bool            // it was seen to be allowed
@@ -121,9 +123,15 @@ func browserOrigin(scheme, host string) string {
 }
 
 // readable reports whether pages may use a file where CORS is needed. raw is the
-// file's path as it stands in the page, public its public URL. The first time it is
-// not known, and the file will be asked for.
+// file's path as it stands in the page, public its public URL.
 func (c *allowed) readable(p *rewrite.Page, raw, public []byte) bool {
+	return c.allows(p, ending(raw), public)
+}
+
+// allows reports whether pages may use files with an ending where CORS is needed.
+// public is the public URL of one of them, or of a file that names one.
+// The first time it is not known, and will be asked for.
+func (c *allowed) allows(p *rewrite.Page, ending, public []byte) bool {
 	switch {
 	case c == nil || c.word == wordOff:
 		return false
@@ -134,9 +142,9 @@ func (c *allowed) readable(p *rewrite.Page, raw, public []byte) bool {
 	if v != nil && v.own {
 		return true
 	}
-	k := v.kind(raw)
+	k := v.kind(ending)
 	if k == nil {
-		if v, k = c.note(p, string(ending(raw)), string(public)); k == nil {
+		if v, k = c.note(p, string(ending), string(public)); k == nil {
 			return v != nil && v.own
 		}
 	}
@@ -146,6 +154,20 @@ func (c *allowed) readable(p *rewrite.Page, raw, public []byte) bool {
 		k.due.Store(0)
 	}
 	return k.cors.Load()
+}
+
+// namesReadable reports whether pages may use what a file names that is fetched with
+// CORS, as its place tells. Those files are found in this one, once they are to be
+// asked for.
+func (c *allowed) namesReadable(p *rewrite.Page, place media.Place, public []byte) bool {
+	readable := true
+	for e := range place.CORSEndings() {
+		var buf [maxEnding]byte
+		if !c.allows(p, append(buf[:0], e...), public) {
+			readable = false // the others are to be asked for too
+		}
+	}
+	return readable
 }
 
 // embeddable reports whether pages may use a file in no-cors mode. isolated says
@@ -188,12 +210,12 @@ func (c *allowed) view(p *rewrite.Page) *view {
 	return (*c.origins.Load())[pageOrigin{p.Scheme, p.Host}]
 }
 
-// kind returns the files with the ending of a path, or nil.
-func (v *view) kind(path []byte) *kind {
+// kind returns the files with an ending, or nil.
+func (v *view) kind(ending []byte) *kind {
 	if v == nil {
 		return nil
 	}
-	return (*v.kinds.Load())[string(ending(path))]
+	return (*v.kinds.Load())[string(ending)]
 }
 
 // ending is what follows the last dot of a path's last segment, if it is short.
@@ -222,7 +244,7 @@ func (c *allowed) note(p *rewrite.Page, ending, public string) (*view, *kind) {
 	if k := kinds[ending]; k != nil || c.kinds >= maxKinds {
 		return v, k
 	}
-	k := new(kind)
+	k := &kind{ending: ending}
 	k.object.Store(&public)
 	kinds = maps.Clone(kinds)
 	kinds[ending] = k

@@ -611,3 +611,72 @@ func TestCORSCheckOfPages(t *testing.T) {
 		})
 	}
 }
+
+// TestSheetsOfFonts: a sheet that names web fonts moves once they may be used, of each
+// kind that it names; it needs no header itself. Another sheet waits for others.
+//
+// Promise 4: "with CORS only once the public host was seen to allow it".
+func TestSheetsOfFonts(t *testing.T) {
+	for _, test := range []struct {
+		name, allows string // endings of which files are sent with the header
+		moves        []string
+		asked        int
+	}{
+		{"sheets alone", ".css", nil, 2},
+		{"fonts", ".woff2 .ttf", []string{"both.css", "one.css"}, 2},
+		{"a kind of fonts", ".woff2", []string{"one.css"}, 2},
+		{"none", "", nil, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			files := map[string]string{
+				"one.css":  "@font-face{src:url(none.woff2),url(f.woff2)}.x{background:url(a.jpg)}",
+				"both.css": "@font-face{src:url('f.woff2?v=1#x'),url(f.ttf)}",
+				"f.woff2":  "font", "f.ttf": "font", "a.jpg": "picture",
+			}
+			server := newPublicServer(t, func(w http.ResponseWriter, r *http.Request) {
+				name := strings.TrimPrefix(r.URL.Path, "/m/")
+				content, ok := files[name]
+				if !ok {
+					http.NotFound(w, r)
+					return
+				}
+				if ending := name[strings.LastIndexByte(name, '.'):]; test.allows != "" && strings.Contains(test.allows, ending) {
+					w.Header().Set(allowOrigin, "*")
+				}
+				_, _ = io.WriteString(w, content)
+			})
+			var s *testSite
+			s = newTestSite(t, uploadApp(&s, html(`<link rel="stylesheet" href="`+uploadsPath+`one.css"><link rel="stylesheet" href="`+uploadsPath+`both.css">`)))
+			s.handler["public_url"] = server.URL + "/m"
+			s.handler["cors_check"] = "on"
+			s.start()
+			s.upload(files)
+			moved := func() (names []string) {
+				for _, name := range []string{"both.css", "one.css"} {
+					if strings.Contains(s.get("/").body, server.URL+"/m/"+name) {
+						names = append(names, name)
+					}
+				}
+				return names
+			}
+			if got := moved(); len(got) > 0 {
+				t.Fatalf("%q move before anything was seen", got)
+			}
+			asked := func() (files []string) {
+				for _, r := range server.requests() {
+					if origin, file, _ := strings.Cut(r, " "); origin != "" && file != "/m/none.woff2" {
+						files = append(files, file)
+					}
+				}
+				return files
+			}
+			eventually(t, "the check", func() bool { return len(asked()) == test.asked })
+			for range 20 {
+				eventually(t, "what is allowed moves", func() bool { return slices.Equal(moved(), test.moves) })
+			}
+			if got := asked(); slices.Contains(got, "/m/one.css") || len(got) != test.asked {
+				t.Errorf("asked for %q", got)
+			}
+		})
+	}
+}

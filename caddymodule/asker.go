@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -63,11 +64,10 @@ const maxRedirects = 10
 // get asks for a URL, as a page of origin would if that is not "". Then it is the
 // same request as a browser's, so that a cache answers it with what browsers get.
 func (a *asker) get(url, origin string) (reply, error) {
-	r, err := http.NewRequestWithContext(a.ctx, http.MethodGet, url, nil)
+	r, err := a.request(url)
 	if err != nil {
-		return reply{}, fmt.Errorf("asking %s: %w", url, err)
+		return reply{}, err
 	}
-	r.Header.Set("User-Agent", "Mozilla/5.0 (compatible; media_offload)")
 	if origin != "" {
 		r.Header.Set("Accept", "*/*")
 		r.Header.Set("Origin", origin)
@@ -83,6 +83,39 @@ func (a *asker) get(url, origin string) (reply, error) {
 	}
 	_ = answer.Body.Close() // nothing was read
 	return reply{answer.StatusCode, answer.Status, answer.Header}, nil
+}
+
+// request is a request for a URL.
+func (a *asker) request(url string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(a.ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", url, err)
+	}
+	r.Header.Set("User-Agent", "Mozilla/5.0 (compatible; media_offload)")
+	return r, nil
+}
+
+// maxRead is how much is read of what is at a URL, in bytes.
+const maxRead = 4 << 20
+
+// read returns what is at a URL, as far as maxRead. The caller closes it.
+func (a *asker) read(url string) (io.ReadCloser, error) {
+	r, err := a.request(url)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.client.Do(r)
+	if err != nil {
+		return nil, err // names the URL
+	}
+	if answer.StatusCode != http.StatusOK {
+		_ = answer.Body.Close() // nothing was read
+		return nil, fmt.Errorf("reading %s: the answer is %s", url, answer.Status)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(answer.Body, maxRead), answer.Body}, nil
 }
 
 // found reports whether there is something at the URL.

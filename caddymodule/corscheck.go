@@ -2,9 +2,14 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/rewrite"
 )
 
 // The public URL is asked as a browser would ask, about files that pages of the
@@ -58,7 +63,7 @@ func (c *allowed) begin(v *view, k *kind, now time.Time) {
 
 // renew has the next question be about another file, if one is known.
 func (c *allowed) renew(k *kind) {
-	if sample := c.sample.Swap(nil); sample != nil && ending(withoutQuery(*sample)) == ending(withoutQuery(*k.object.Load())) {
+	if sample := c.sample.Swap(nil); sample != nil && ending(withoutQuery(*sample)) == k.ending {
 		k.object.Store(sample)
 	}
 }
@@ -69,17 +74,18 @@ type verdict struct {
 	embed  embedding
 	allows string // its Access-Control-Allow-Origin
 	err    error  // there was no answer, or none that says anything
+	object string // what was asked for
 }
 
 // ask asks for a file and takes over what the answer says.
 func (c *allowed) ask(v *view, k *kind, object string) {
-	said := c.question(object, v.origin)
+	said := c.questionOf(k, object, v.origin)
 	if c.ctx.Err() != nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tell(v, k, object, said)
+	c.tell(v, k, said)
 	if said.err == nil && (said.cors || !k.wanted.Load()) && said.embed != embedForbidden {
 		k.due.Store(c.now().Add(askAgain).UnixNano())
 	}
@@ -88,25 +94,79 @@ func (c *allowed) ask(v *view, k *kind, object string) {
 	c.learn(v, k, said.cors, said.embed)
 }
 
+// questionOf asks for a file of a kind from an origin. object is one, or names one: then
+// that is looked for in it.
+func (c *allowed) questionOf(k *kind, object, origin string) (said verdict) {
+	if hasEnding(withoutQuery(object), k.ending) {
+		return c.question(object, origin)
+	}
+	files, err := c.named(object, k.ending)
+	if err != nil {
+		return verdict{err: err, object: object}
+	}
+	for _, file := range files {
+		if said = c.question(file, origin); said.err == nil {
+			break
+		}
+	}
+	return said
+}
+
+// maxNamed is how many files are asked for that another one names, if they are not
+// there.
+const maxNamed = 4
+
+// named returns the public URLs of files with an ending that another one names and that
+// are fetched with CORS; at least one.
+func (c *allowed) named(object, ending string) (files []string, err error) {
+	base, err := url.Parse(object)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", object, err)
+	}
+	body, err := c.read(object)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	err = rewrite.References(media.NamingType(withoutQuery(object)), body, func(name []byte, place rewrite.Place) bool {
+		file, err := base.Parse(string(name))
+		if err == nil && place == rewrite.WithCORS && hasEnding(file.Path, ending) && strings.HasPrefix(file.String(), c.public.String()) {
+			file.Fragment = ""
+			files = append(files, file.String())
+		}
+		return len(files) < maxNamed
+	})
+	if err == nil && len(files) == 0 {
+		err = errors.New("it names no such file any more")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for a file *.%s in %s: %w", ending, object, err)
+	}
+	return files, nil
+}
+
+func hasEnding(path, want string) bool { return strings.EqualFold(ending(path), want) }
+
 // question asks for a file from an origin.
 func (c *allowed) question(object, origin string) verdict {
 	answer, err := c.get(object, origin)
 	if err != nil {
-		return verdict{err: err}
+		return verdict{err: err, object: object}
 	}
 	if !answer.found() {
-		return verdict{err: errors.New("the answer is " + answer.status)}
+		return verdict{err: errors.New("the answer is " + answer.status), object: object}
 	}
 	allows := strings.Join(answer.header.Values(allowOrigin), ", ") // of several, none counts
 	return verdict{
 		cors:   allows == "*" || allows == origin,
 		embed:  c.embeddingOf(strings.Join(answer.header.Values(resourcePolicy), ", "), origin),
 		allows: allows,
+		object: object,
 	}
 }
 
 // tell logs what is wrong, if it was not said last time. c.mu is held.
-func (c *allowed) tell(v *view, k *kind, object string, said verdict) {
+func (c *allowed) tell(v *view, k *kind, said verdict) {
 	var problem string
 	switch {
 	case said.err != nil:
@@ -126,11 +186,11 @@ func (c *allowed) tell(v *view, k *kind, object string, said verdict) {
 	k.told = problem
 	switch {
 	case problem == "":
-		c.log.Info("the public URL allows the site's pages to use its files", "url", object, "origin", v.origin)
+		c.log.Info("the public URL allows the site's pages to use its files", "url", said.object, "origin", v.origin)
 	case said.err != nil:
-		c.log.Warn(problem, "url", object, "origin", v.origin, "error", said.err)
+		c.log.Warn(problem, "url", said.object, "origin", v.origin, "error", said.err)
 	default:
-		c.log.Warn(problem, "url", object, "origin", v.origin, "access_control_allow_origin", said.allows)
+		c.log.Warn(problem, "url", said.object, "origin", v.origin, "access_control_allow_origin", said.allows)
 	}
 }
 

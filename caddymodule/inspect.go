@@ -16,7 +16,7 @@ import (
 
 // inspection is the version of the rules below: what was found by older ones is
 // found anew.
-const inspection = 2
+const inspection = 3
 
 // newInspector returns what looks through the files of a site that may name others.
 // It goes by all of the configuration that says what is media, under which URL and
@@ -60,16 +60,27 @@ func inspect(site *media.Site, key string, body io.Reader, class func(key string
 		left -= 1 + strings.Count(file, "/")
 		switch {
 		case named == media.NamedAtHome, left < 0, named == media.NamedFile && !mayBeNamed(file, class):
-			place = media.PlaceAtHome
+			place |= media.PlaceAtHome
 		case named == media.NamedFile:
-			place = max(place, media.Place(stands))
+			place |= placeFor(file, stands)
 		}
-		return place != media.PlaceAtHome
+		return !place.AtHome()
 	})
-	if err != nil {
-		return media.PlaceAtHome // nothing is known of what it names
+	if err != nil || place.AtHome() {
+		return media.PlaceAtHome // of what cannot be read nothing is known
 	}
 	return place
+}
+
+// placeFor is the place of a file that names the file of a key in a place.
+func placeFor(key string, stands rewrite.Place) media.Place {
+	switch stands {
+	case rewrite.Anywhere:
+		return media.PlaceAnywhere
+	case rewrite.WithCORS:
+		return media.PlaceWithCORS(ending(key))
+	}
+	return media.PlaceAtHome
 }
 
 // maxNamedParts is how many parts the keys may have together that a file names: for

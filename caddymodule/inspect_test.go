@@ -11,9 +11,16 @@ import (
 
 const (
 	anywhere = media.PlaceAnywhere
-	withCORS = media.PlaceWithCORS
 	atHome   = media.PlaceAtHome
 )
+
+// cors is the place of a file that names others with these endings.
+func cors(endings ...string) (place media.Place) {
+	for _, e := range endings {
+		place |= media.PlaceWithCORS(e)
+	}
+	return place
+}
 
 // Promise 4: "never for a file whose own URLs would then lead elsewhere".
 func TestInspect(t *testing.T) {
@@ -33,7 +40,9 @@ func TestInspect(t *testing.T) {
 		{"another host's media", "x.css", `.e{background-image:url("https://old.test/wp-content/uploads/a.jpg")}`, atHome},
 		{"another host", "x.css", `@import "https://fonts.test/css?family=x";.x{background:url(//fonts.test/a.png)}`, anywhere},
 		{"relative picture", "elementor/css/x.css", ".x{background:url(../../2026/a.jpg)}", anywhere},
-		{"relative font", "omgf/fonts.css", "@font-face{src:local(x),url(x.woff2) format('woff2')}", withCORS},
+		{"relative font", "omgf/fonts.css", "@font-face{src:local(x),url(x.woff2) format('woff2')}", cors("woff2")},
+		{"several fonts and masks", "x.css", "@font-face{src:url(x.eot?#iefix),url(x.TTF)}.x{mask:url(a.svg);background:url(a.jpg)}", cors("eot", "ttf", "svg")},
+		{"a font of an unknown kind", "x.css", "@font-face{src:url(x.font)}", atHome},
 		{"font and filter", "x.css", "@font-face{src:url(x.woff2)}.x{filter:url(f.svg#x)}", atHome},
 		{"own fragment", "x.css", ".x{fill:url(#g)}", anywhere},
 		{"data", "x.css", ".x{background:url(data:image/svg+xml,%3Csvg%3E)}", anywhere},
@@ -54,7 +63,7 @@ func TestInspect(t *testing.T) {
 		{"manifest", "site.webmanifest", `{"start_url":"/","icons":[{"src":"a.png"}]}`, atHome},
 		{"manifest by another name", "app/manifest.json", `{"icons":[{"src":"a.png"}]}`, anywhere},
 		{"segments by the host's root", "v/a.m3u8", "#EXTM3U\n#EXTINF:9,\n/wp-content/uploads/v/1.ts\n", atHome},
-		{"segments", "v/a.m3u8", "#EXTM3U\n#EXTINF:9,\n1.ts\n2.ts\n", withCORS},
+		{"segments", "v/a.m3u8", "#EXTM3U\n#EXTINF:9,\n1.ts\n2.ts\n", cors("ts")},
 		{"other playlists", "v/a.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n", atHome},
 		{"script", "cache/a.js", `!function(){document.documentElement.className+=" js"}()`, anywhere},
 		{"script that finds itself", "cache/a.js", `var base = document.currentScript.src`, atHome},

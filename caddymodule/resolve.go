@@ -35,22 +35,22 @@ func (h *Handler) resolveIn(dst []byte, m rewrite.Match, isolated bool) ([]byte,
 		}
 		h.resolved.add(m, dst[start:], place, changes)
 	}
-	if !h.moves(max(m.Place, place), m, dst[start:], isolated) {
+	if !h.moves(place, m, dst[start:], isolated) {
 		return dst[:start], false
 	}
 	return dst, true
 }
 
-// moves reports whether what is fetched as place says may come from its public URL,
-// so that no browser sees a difference.
-func (h *Handler) moves(place rewrite.Place, m rewrite.Match, public []byte, isolated bool) bool {
-	switch place {
-	case rewrite.Anywhere:
-		return h.allowed.embeddable(m.Page, public, isolated)
-	case rewrite.WithCORS:
+// moves reports whether a file, which asks for a place by what is in it, may come
+// from its public URL where m is, so that no browser sees a difference.
+func (h *Handler) moves(place media.Place, m rewrite.Match, public []byte, isolated bool) bool {
+	if place.AtHome() || !h.allowed.namesReadable(m.Page, place, public) {
+		return false
+	}
+	if m.Place == rewrite.WithCORS {
 		return h.allowed.readable(m.Page, m.Raw, public)
 	}
-	return false
+	return h.allowed.embeddable(m.Page, public, isolated)
 }
 
 // changes is a number that is another one after each change of what resolve answers.
@@ -60,7 +60,7 @@ func (h *Handler) changes() uint64 {
 
 // lookUp asks the engine for what resolve returns, whatever the place in the page,
 // and for the place that the file's own content asks for.
-func (h *Handler) lookUp(dst []byte, m rewrite.Match) ([]byte, rewrite.Place, bool) {
+func (h *Handler) lookUp(dst []byte, m rewrite.Match) ([]byte, media.Place, bool) {
 	var buf [256]byte
 	key, ok := h.site.AppendKey(buf[:0], m.Prefix, m.Raw)
 	if !ok {
@@ -74,7 +74,7 @@ func (h *Handler) lookUp(dst []byte, m rewrite.Match) ([]byte, rewrite.Place, bo
 	if h.URLVersion {
 		dst = appendVersion(dst, etag)
 	}
-	return dst, rewrite.Place(place), true
+	return dst, place, true
 }
 
 // appendPublicURL appends the URL of a key below the public URL.
@@ -103,9 +103,9 @@ type resolvedURLs struct {
 type resolvedURL struct {
 	changes uint64 // Engine.Changes when it was right
 	prefix  int
-	place   rewrite.Place // that the file's content asks for
-	raw     int           // where raw ends in text
-	text    []byte        // what follows the prefix, as it stands in pages, and the public URL
+	place   media.Place // that the file's content asks for
+	raw     int         // where raw ends in text
+	text    []byte      // what follows the prefix, as it stands in pages, and the public URL
 }
 
 func newResolvedURLs() *resolvedURLs { return &resolvedURLs{seed: maphash.MakeSeed()} }
@@ -115,7 +115,7 @@ func (c *resolvedURLs) slot(raw []byte) *atomic.Pointer[resolvedURL] {
 }
 
 // append appends the public URL of m to dst, if it is remembered.
-func (c *resolvedURLs) append(dst []byte, m rewrite.Match, changes uint64) ([]byte, rewrite.Place, bool) {
+func (c *resolvedURLs) append(dst []byte, m rewrite.Match, changes uint64) ([]byte, media.Place, bool) {
 	u := c.slot(m.Raw).Load()
 	if u == nil || u.changes != changes || u.prefix != m.Prefix || string(u.text[:u.raw]) != string(m.Raw) {
 		return dst, 0, false
@@ -124,7 +124,7 @@ func (c *resolvedURLs) append(dst []byte, m rewrite.Match, changes uint64) ([]by
 }
 
 // add remembers the public URL of m.
-func (c *resolvedURLs) add(m rewrite.Match, url []byte, place rewrite.Place, changes uint64) {
+func (c *resolvedURLs) add(m rewrite.Match, url []byte, place media.Place, changes uint64) {
 	size := len(m.Raw) + len(url)
 	if size > maxResolved {
 		return

@@ -161,7 +161,7 @@ func TestMarks(t *testing.T) {
 	if got, ok := tree.Mark("a.jpg"); !ok || got != want {
 		t.Errorf("got %+v, %v", got, ok)
 	}
-	want.Place, want.Rules = media.PlaceWithCORS, "0123abcd"
+	want.Place, want.Rules = media.PlaceWithCORS("woff2"), "0123abcd"
 	if err := WriteMark(f, want); err != nil {
 		t.Fatal(err)
 	}

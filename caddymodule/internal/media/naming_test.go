@@ -27,12 +27,21 @@ func BenchmarkNamingType(b *testing.B) {
 }
 
 func TestParsePlace(t *testing.T) {
-	for _, p := range []Place{PlaceAnywhere, PlaceWithCORS, PlaceAtHome} {
-		if got, ok := ParsePlace(p.String()); !ok || got != p {
-			t.Errorf("ParsePlace(%q) = %v, %v", p, got, ok)
+	for word, p := range map[string]Place{
+		"anywhere": PlaceAnywhere, "home": PlaceAtHome, "cors:woff2": PlaceWithCORS("woff2"),
+		"cors:woff2,ttf,key": PlaceWithCORS("ttf") | PlaceWithCORS("KEY") | PlaceWithCORS("woff2"),
+	} {
+		if got, ok := ParsePlace(word); !ok || got != p || p.String() != word {
+			t.Errorf("ParsePlace(%q) = %v, %v, want %v", word, got, ok, p)
 		}
 	}
-	for _, word := range []string{"", "Home", "cors ", "0"} {
+	if p := PlaceWithCORS("ts") | PlaceWithCORS("exe"); p.String() != "home" || !p.AtHome() {
+		t.Errorf("with an ending that is not known: %s", p)
+	}
+	if n := len(corsEndings); n >= 31 {
+		t.Errorf("%d endings do not go into a Place", n)
+	}
+	for _, word := range []string{"", "Home", "cors", "cors:", "cors:exe", "cors:woff2,", "cors:woff2 ", "0"} {
 		if got, ok := ParsePlace(word); ok || got != PlaceAtHome {
 			t.Errorf("ParsePlace(%q) = %v, %v", word, got, ok)
 		}

@@ -16,10 +16,12 @@ import (
 
 // Contents for which wordInspector finds each place.
 const (
-	sheetAnywhere = "anywhere: url(a.png)"
-	sheetWithCORS = "cors: url(a.woff2)"
-	sheetAtHome   = "home: url(/a.png)"
+	sheetAnywhere = "anywhere url(a.png)"
+	sheetWithCORS = "cors:woff2 url(a.woff2)"
+	sheetAtHome   = "home url(/a.png)"
 )
+
+var withCORS = media.PlaceWithCORS("woff2")
 
 // wordInspector is an inspector that finds what the first word of a file says, and
 // knows of which files it was asked.
@@ -37,7 +39,7 @@ func (w *wordInspector) by(rules string) Inspector {
 		if err != nil {
 			return media.PlaceAtHome
 		}
-		word, _, _ := strings.Cut(string(text), ":")
+		word, _, _ := strings.Cut(string(text), " ")
 		place, _ := media.ParsePlace(word)
 		return place
 	}}
@@ -72,7 +74,7 @@ var sheets = map[string]string{"a.css": sheetAnywhere, "c.css": sheetWithCORS, "
 func (s *site) publicSheets() {
 	s.t.Helper()
 	s.public("a.css", media.PlaceAnywhere)
-	s.public("c.css", media.PlaceWithCORS)
+	s.public("c.css", withCORS)
 	s.public("h.css", media.PlaceAtHome)
 }
 
@@ -191,7 +193,7 @@ func TestOldMarks(t *testing.T) {
 			if n := w.count(); n != len(sheets) || puts > 0 || heads > 0 {
 				t.Errorf("looked through %d files of %d, with %d puts and %d heads", n, len(sheets), puts, heads)
 			}
-			if m := s.mark("c.css"); m.Rules != "r1" || m.Place != media.PlaceWithCORS {
+			if m := s.mark("c.css"); m.Rules != "r1" || m.Place != withCORS {
 				t.Errorf("the mark is %+v", m)
 			}
 			s.idle()
@@ -206,10 +208,10 @@ func TestPlacesByOtherRules(t *testing.T) {
 	s.mustRequest(s.writeSheets)
 	s.stop()
 	s.calls.reset()
-	s.cfg.Inspector = Inspector{Rules: "r2", Inspect: func(string, io.Reader, func(string) media.Class) media.Place { return media.PlaceWithCORS }}
+	s.cfg.Inspector = Inspector{Rules: "r2", Inspect: func(string, io.Reader, func(string) media.Class) media.Place { return withCORS }}
 	s.ready()
 	for key := range sheets {
-		s.public(key, media.PlaceWithCORS)
+		s.public(key, withCORS)
 	}
 	if puts, _, _ := s.calls.did(); puts > 0 {
 		t.Errorf("%d files were stored again", puts)
@@ -227,12 +229,14 @@ func TestPlacesOfObjects(t *testing.T) {
 		want media.Place
 	}{
 		"a.css":  {"anywhere r1", media.PlaceAnywhere},
-		"c.css":  {"cors r1", media.PlaceWithCORS},
+		"c.css":  {"cors:woff2 r1", withCORS},
 		"h.css":  {"home r1", media.PlaceAtHome},
 		"1.css":  {"", media.PlaceAtHome},
 		"2.css":  {"anywhere", media.PlaceAtHome},
 		"3.css":  {"anywhere r2", media.PlaceAtHome},
 		"4.css":  {"Anywhere r1", media.PlaceAtHome},
+		"8.css":  {"cors r1", media.PlaceAtHome},
+		"9.css":  {"cors:exe r1", media.PlaceAtHome},
 		"5.css":  {"anywhere r1 r1", media.PlaceAtHome},
 		"6.css":  {"0 r1", media.PlaceAtHome},
 		"7.html": {"nowhere r1", media.PlaceAtHome},
@@ -298,8 +302,8 @@ func TestPlacesOnOtherNodes(t *testing.T) {
 	b.ready()
 	ns.agree()
 	b.public("a.css", media.PlaceAtHome)
-	b.public("c.css", media.PlaceWithCORS)
-	for key, text := range map[string]string{"a.css": "home r1", "c.css": "cors r1"} {
+	b.public("c.css", withCORS)
+	for key, text := range map[string]string{"a.css": "home r1", "c.css": "cors:woff2 r1"} {
 		if info, err := b.e.store.Head(t.Context(), "media/"+key); err != nil || info.Meta[metaPlace] != text {
 			t.Errorf("the metadata of %s say %q, %v", key, info.Meta[metaPlace], err)
 		}
@@ -332,8 +336,8 @@ func TestTooLongToLookThrough(t *testing.T) {
 	s, w := newInspected(t)
 	s.ready()
 	s.mustRequest(func() {
-		s.write("long.css", "anywhere:"+strings.Repeat(" ", inspectLimit))
-		s.write("longest.css", "anywhere:"+strings.Repeat(" ", inspectLimit-len("anywhere:")))
+		s.write("long.css", "anywhere "+strings.Repeat(" ", inspectLimit))
+		s.write("longest.css", "anywhere "+strings.Repeat(" ", inspectLimit-len("anywhere ")))
 	})
 	s.public("long.css", media.PlaceAtHome)
 	s.public("longest.css", media.PlaceAnywhere)
