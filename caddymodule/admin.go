@@ -59,6 +59,8 @@ type engineStatus struct {
 	Ignored              ignored   `json:"ignored"`
 	Held                 uint64    `json:"held"`
 	HoldTimeouts         uint64    `json:"hold_timeouts"`
+	CORSQuestions        uint64    `json:"cors_questions"` // to the public URL, and those after which files stayed local
+	CORSRefused          uint64    `json:"cors_refused"`
 	Reconciled           time.Time `json:"reconciled,omitzero"`
 	Reconciling          bool      `json:"reconciling"`
 	IndexSize            int       `json:"index_size"`
@@ -146,6 +148,7 @@ func (e *sharedEngine) status() engineStatus {
 		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
 		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted, WithheldDeletes: s.Withheld,
 		Retries: s.Retries, Refused: s.Refused, Ignored: newIgnored(s.Ignored), Held: s.Held, HoldTimeouts: s.HoldTimeouts,
+		CORSQuestions: e.cors.questions.Load(), CORSRefused: e.cors.refused.Load(),
 		Reconciled: s.Reconciled, Reconciling: s.Reconciling,
 		IndexSize: s.IndexSize, Watching: s.Watching,
 		ReadyForReads: reads, ReadyForUploads: uploads, NotReadyReason: reason,

@@ -56,6 +56,7 @@ type allowed struct {
 	public *url.URL
 	origin string // of public
 	word   string // Handler.CORSCheck
+	count  *corsCount
 	log    *slog.Logger
 	now    func() time.Time // tests have a clock of their own
 
@@ -70,6 +71,10 @@ type allowed struct {
 	kinds   int                                  // of all origins
 }
 
+// corsCount counts the questions to a public URL, and those after which files stayed
+// local.
+type corsCount struct{ questions, refused atomic.Uint64 }
+
 // pageOrigin is the origin of pages, as rewrite.Page has it.
 type pageOrigin struct{ scheme, host string }
 
@@ -82,7 +87,10 @@ type view struct {
 	embed    atomic.Uint32                    // the embedding that all answers together allow
 	isolated atomic.Bool                      // a page of it required Cross-Origin-Resource-Policy
 	used     atomic.Int64                     // when a page of it was served last
-	removed  bool                             // another has its place; serialised by allowed.mu
+
+	// Serialised by allowed.mu.
+	removed bool // another has its place
+	told    map[complaint]bool
 }
 
 // kind is the files of one ending.
@@ -95,9 +103,9 @@ type kind struct {
 	due    atomic.Int64           // when it is to be asked for
 
 	// Serialised by allowed.mu.
-	embed  embedding
-	asking bool
-	told   string // what the log was told last
+	embed   embedding
+	asking  bool
+	problem problem
 }
 
 // newAllowed returns what is known at the beginning. publicURL is one that
@@ -107,7 +115,7 @@ func newAllowed(publicURL, word string, a *asker, log *slog.Logger) (*allowed, e
 	if err != nil {
 		return nil, err
 	}
-	c := &allowed{asker: a, public: u, origin: browserOrigin(u.Scheme, u.Host), word: word, log: log, now: time.Now}
+	c := &allowed{asker: a, public: u, origin: browserOrigin(u.Scheme, u.Host), word: word, count: new(corsCount), log: log, now: time.Now}
 	c.origins.Store(&map[pageOrigin]*view{})
 	return c, nil
 }
@@ -270,7 +278,7 @@ func (c *allowed) addOrigin(p *rewrite.Page) *view {
 		c.remove(origins[idle])
 		delete(origins, idle)
 	}
-	v := &view{origin: browserOrigin(p.Scheme, p.Host)}
+	v := &view{origin: browserOrigin(p.Scheme, p.Host), told: make(map[complaint]bool)}
 	v.own = v.origin == c.origin
 	v.kinds.Store(&map[string]*kind{})
 	v.used.Store(c.now().UnixNano())

@@ -275,6 +275,48 @@ func TestCORSIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestCORSWarnings: one line for an origin names the endings that stay local; another
+// comes only with another sort of files, and one when all is mended.
+func TestCORSWarnings(t *testing.T) {
+	server := newRules(t)
+	c := newTestAllowed(t, server.URL+"/", wordOn)
+	lines := func() int { return strings.Count(c.log.all(), "\n") }
+	for i, step := range []struct {
+		file  string
+		lines int
+		named string
+	}{
+		{"a.woff2", 1, `endings=woff2`},
+		{"a.woff", 1, ""},
+		{"a.ttf", 1, ""},
+		{"a.js", 2, `endings="js ttf woff woff2"`},
+		{"b.woff2", 2, ""},
+		{"a.json", 3, `endings="js json ttf woff woff2"`},
+		{"a.wasm", 3, ""},
+	} {
+		c.page(siteOrigin, step.file)
+		if n := lines(); n != step.lines || !strings.Contains(c.log.all(), step.named) {
+			t.Errorf("%d, %s: %s", i, step.file, c.log.all())
+		}
+	}
+	if c.page("https://other.test", "a.woff2"); lines() != 4 {
+		t.Errorf("another origin: %s", c.log.all())
+	}
+	if q, r := c.count.questions.Load(), c.count.refused.Load(); q != 7 || r != 7 {
+		t.Errorf("%d questions, %d refused", q, r)
+	}
+	server.set(200, allowOrigin, "*")
+	c.clock = c.clock.Add(askAgain)
+	if c.page(siteOrigin, "a.woff2"); lines() != 5 || strings.Count(c.log.all(), "level=INFO") != 1 {
+		t.Errorf("mended: %s", c.log.all())
+	}
+	server.set(200)
+	c.clock = c.clock.Add(askAgain)
+	if c.page(siteOrigin, "a.woff2"); lines() <= 5 {
+		t.Errorf("broken again: %s", c.log.all())
+	}
+}
+
 // TestCORSCheckWords: whoever knows better need not be asked.
 func TestCORSCheckWords(t *testing.T) {
 	for word, moves := range map[string]bool{wordOff: false, wordAllowed: true} {

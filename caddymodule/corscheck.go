@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,7 @@ type verdict struct {
 
 // ask asks for a file and takes over what the answer says.
 func (c *allowed) ask(v *view, k *kind, object string) {
+	c.count.questions.Add(1)
 	said := c.questionOf(k, object, v.origin)
 	if c.ctx.Err() != nil {
 		return
@@ -165,37 +167,103 @@ func (c *allowed) question(object, origin string) verdict {
 	}
 }
 
-// tell logs what is wrong, if it was not said last time. c.mu is held.
-func (c *allowed) tell(v *view, k *kind, said verdict) {
-	var problem string
-	switch {
-	case said.err != nil:
-		problem = "the public URL could not be asked for a file that a page refers to: if visitors cannot either, they do not see it; " +
-			stayLocal + "until it can"
-	case said.embed == embedForbidden:
-		problem = "all media stay local on pages of the site, where they work: the public URL answers with a Cross-Origin-Resource-Policy " +
-			"that forbids these pages to embed its files; it must be cross-origin, or not be sent (docs/pages.md: CORS)"
-	case !said.cors && k.wanted.Load():
-		problem = stayLocal + "where they work, as the public URL was not seen to allow them: the bucket, or the CDN before it, must answer GET and HEAD " +
-			"with the header Access-Control-Allow-Origin; if this module answers there, name the site by site_hosts; " +
-			"if a proxy before this server speaks TLS, name it by trusted_proxies (docs/pages.md: CORS)"
-	}
-	if problem == k.told {
-		return
-	}
-	k.told = problem
-	switch {
-	case problem == "":
-		c.log.Info("the public URL allows the site's pages to use its files", "url", said.object, "origin", v.origin)
-	case said.err != nil:
-		c.log.Warn(problem, "url", said.object, "origin", v.origin, "error", said.err)
-	default:
-		c.log.Warn(problem, "url", said.object, "origin", v.origin, "access_control_allow_origin", said.allows)
-	}
+// problem is what keeps files of a kind local.
+type problem uint8
+
+const (
+	noProblem problem = iota
+	noAnswer
+	embeddingForbidden
+	corsRefused
+)
+
+// problems are what the log says of each.
+var problems = [...]string{
+	noAnswer: "the public URL could not be asked for a file that a page refers to: if visitors cannot either, they do not see it; " +
+		stayLocal + "until it can",
+	embeddingForbidden: "all media stay local on pages of the site, where they work: the public URL answers with a Cross-Origin-Resource-Policy " +
+		"that forbids these pages to embed its files; it must be cross-origin, or not be sent (docs/pages.md: CORS)",
+	corsRefused: stayLocal + "where they work, as the public URL was not seen to allow them: the bucket, or the CDN before it, must answer GET and HEAD " +
+		"with the header Access-Control-Allow-Origin; if this module answers there, name the site by site_hosts; " +
+		"if a proxy before this server speaks TLS, name it by trusted_proxies (docs/pages.md: CORS)",
 }
 
 // stayLocal begins a warning.
 const stayLocal = "web fonts and what has a crossorigin attribute stay local on pages of the site, "
+
+// problem is what is wrong by an answer, wanted saying that a page needs CORS.
+func (said verdict) problem(wanted bool) problem {
+	switch {
+	case said.err != nil:
+		return noAnswer
+	case said.embed == embedForbidden:
+		return embeddingForbidden
+	case !said.cors && wanted:
+		return corsRefused
+	}
+	return noProblem
+}
+
+// complaint is what the log was told of the pages of an origin.
+type complaint struct {
+	problem problem
+	files   string // of what sort
+}
+
+// tell logs what is wrong with a kind of files, unless that was said of others of
+// their sort: a site has many endings. It logs once when all is mended. c.mu is held.
+func (c *allowed) tell(v *view, k *kind, said verdict) {
+	k.problem = said.problem(k.wanted.Load())
+	if k.problem == noProblem {
+		if len(v.told) > 0 && len(v.endingsWith(func(p problem) bool { return p != noProblem })) == 0 {
+			clear(v.told)
+			c.log.Info("the public URL allows the site's pages to use its files", "url", said.object, "origin", v.origin)
+		}
+		return
+	}
+	c.count.refused.Add(1)
+	about := complaint{k.problem, sortOf(k.ending)}
+	if v.told[about] {
+		return
+	}
+	v.told[about] = true
+	endings := v.endingsWith(func(p problem) bool { return p == k.problem })
+	attrs := []any{"endings", strings.Join(endings, " "), "url", said.object, "origin", v.origin}
+	if said.err != nil {
+		attrs = append(attrs, "error", said.err)
+	} else {
+		attrs = append(attrs, "access_control_allow_origin", said.allows)
+	}
+	c.log.Warn(problems[k.problem], attrs...)
+}
+
+// endingsWith returns the endings of the files whose problem is one.
+func (v *view) endingsWith(is func(problem) bool) (endings []string) {
+	for _, k := range *v.kinds.Load() {
+		if is(k.problem) {
+			endings = append(endings, k.ending)
+		}
+	}
+	slices.Sort(endings)
+	return endings
+}
+
+// sortOf is the sort of files that have an ending: the first part of their media
+// type, as rules for buckets and CDNs are mostly for fonts, scripts, pictures, films
+// or data.
+func sortOf(ending string) string {
+	t := media.ContentType("x."+ending, nil)
+	sort, _, _ := strings.Cut(t, "/")
+	switch {
+	case isScript(t):
+		return t
+	case sort == "audio":
+		return "video"
+	case ending == "eot":
+		return "font"
+	}
+	return sort
+}
 
 // resourcePolicy is the header that says which pages may embed a file.
 const resourcePolicy = "Cross-Origin-Resource-Policy"

@@ -44,6 +44,8 @@ var (
 	descIgnored        = metric("ignored_files", "Files found by the last comparison that stay on disk because of a rule; a directory of such files counts as one.", "rule")
 	descHeld           = metric("held_requests_total", "Requests whose answer waited for a commit.")
 	descHoldTimeouts   = metric("hold_timeouts_total", "Those of them that waited in vain.")
+	descCORSQuestions  = metric("cors_questions_total", "Questions to the public URL whether pages may use its files.")
+	descCORSRefused    = metric("cors_refused_total", "Those of them after which files stayed local.")
 	descIndex          = metric("index_entries", "Files whose state is in memory.")
 	descReady          = metric("ready_for_uploads", "1 if this server can take uploads, 0 if not.")
 	descConflicts      = metric("conflicts_total", "Files of which two contents are kept, because two servers wrote them.")
@@ -61,7 +63,8 @@ var (
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		descUp, descGuest, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
-		descWithheld, descRetries, descRefused, descIgnoredWritten, descIgnored, descHeld, descHoldTimeouts, descIndex,
+		descWithheld, descRetries, descRefused, descIgnoredWritten, descIgnored, descHeld, descHoldTimeouts,
+		descCORSQuestions, descCORSRefused, descIndex,
 		descReady, descConflicts, descFetched, descFetchedBytes, descRemoved, descBacklog,
 		descLogPosition, descLogBehind, descLeased, descWaited,
 	} {
@@ -110,6 +113,8 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	}
 	counter(descHeld, s.Held)
 	counter(descHoldTimeouts, s.HoldTimeouts)
+	counter(descCORSQuestions, e.cors.questions.Load())
+	counter(descCORSRefused, e.cors.refused.Load())
 	gauge(descBacklog, float64(s.FetchBacklog))
 	gauge(descLogPosition, float64(s.Log.Position))
 	gauge(descLogBehind, s.Log.Behind.Seconds())

@@ -300,6 +300,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.engine, err = acquireEngine(settings, h.site, logger); err != nil {
 		return err
 	}
+	if h.allowed != nil {
+		h.allowed.count = &h.engine.cors
+	}
 	if err := h.engine.engine.CheckKeys(); err != nil {
 		return err
 	}

@@ -161,6 +161,7 @@ type sharedEngine struct {
 	begin sync.Once
 
 	turnout turnout // of the requests that may write
+	cors    corsCount
 
 	// requests is the number of requests under way, plus retired.
 	requests atomic.Int64
