@@ -25,7 +25,7 @@ func knownPage() placePage {
 		for _, f := range p.files {
 			if ending := path.Ext(f.name); f.place == withCORS && !endings[ending] {
 				endings[ending] = true
-				known.files = append(known.files, placeFile{"cors" + ending, []byte("known"), withCORS})
+				known.files = append(known.files, placeFile{"cors" + ending, []byte("# known\n"), withCORS})
 				known.head += `<link rel="preload" as="fetch" crossorigin href="{m}/cors` + ending + `">`
 			}
 		}
@@ -170,7 +170,27 @@ func placePages() []placePage {
 				`<script>const config = JSON.parse(document.querySelector('#config').text); document.images[0].src = config.picture</script>`,
 			effect: js(`await pictures(); return (await (await fetch(config.data)).json()).a`), want: "read", drawn: "red",
 		},
+		{
+			name: "sound-json", rows: []string{"JSON in scripts"},
+			files: []placeFile{{"a.wav", wave(), withCORS}},
+			body:  `<script id="config" type="application/json">{"sound": "{m}\/a.wav"}</script>`,
+			effect: js(`const bytes = await (await fetch(JSON.parse($('#config').text).sound)).arrayBuffer();
+			return (await new OfflineAudioContext(1, 8000, 8000).decodeAudioData(bytes)).duration`), want: "1",
+		},
 		// With CORS.
+		{
+			name: "panorama", rows: []string{"panoramas"},
+			files: []placeFile{{"a.png", red, withCORS}, {"b.png", blue, withCORS}},
+			body: `<canvas id="drawn" data-panorama="{m}/a.png" width="40" height="20"></canvas><script>const viewer = {panorama: '{m}/b.png'}</script>`,
+			effect: js(`const c = $('canvas'), said = [];
+			for (const url of [c.dataset.panorama, viewer.panorama]) {
+				const image = new Image(); image.crossOrigin = 'anonymous'; image.src = url; await image.decode();
+				c.getContext('2d').drawImage(image, 0, 0);
+				said.push(c.getContext('2d').getImageData(5, 5, 1, 1).data.join('.'));
+			}
+			c.getContext('2d').fillStyle = 'red'; c.getContext('2d').fillRect(0, 0, 40, 20);
+			return said.join()`), want: "255.0.0.255,0.0.255.255", drawn: "red",
+		},
 		{
 			name: "canvas", rows: []string{"crossorigin"},
 			files:  []placeFile{{"a.png", red, withCORS}},

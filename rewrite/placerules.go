@@ -36,6 +36,8 @@ var (
 	byScript = use{names: scriptName}
 	framed   = use{names: frameName}
 	referred = use{names: elementName}
+	// textured is a picture that a script draws on a surface, which takes CORS.
+	textured = use{WithCORS, scriptName}
 )
 
 // In markup an attribute of a lazy loader counts as what it will become (data-src
@@ -82,7 +84,7 @@ var placeRules = []placeRule{
 	{inMarkup, "source track", "*", mediaCredentials, atHome, "HTML: CORS settings attributes; Fetch: CORS protocol and credentials"},
 	{inMarkup, "source track", "*", mediaCrossorigin, withCORS, "HTML: resource fetch algorithm, start the track processing model"},
 	{inMarkup, "track", "*", nil, atHome, "HTML: start the track processing model, same-origin fallback"},
-	{inMarkup, "video audio source", "src", nil, byScript, "HTML: resource fetch algorithm; a playlist is fetched by a script"},
+	{inMarkup, "video audio source", "src", nil, use{names: filmName}, "HTML: resource fetch algorithm; a playlist is fetched by a script"},
 
 	// What is embedded as a document, and what submits or reports to a URL.
 	{inMarkup, "*", "cite longdesc profile", nil, anywhere, "HTML: following hyperlinks; the visitor goes there"},
@@ -101,6 +103,8 @@ var placeRules = []placeRule{
 	// The rest.
 	{inMarkup, "*", "background lowsrc dynsrc icon", nil, anywhere, "HTML: rendering, obsolete features"},
 	{inMarkup, "meta", "content", nil, anywhere, "Open Graph, Twitter cards, shared declarative refresh steps"},
+	{inMarkup, "a-sky a-image a-curvedimage a-video a-videosphere a-box a-circle a-cylinder a-plane a-sphere", "src", nil, textured, "WebGL: origin restrictions; A-Frame"},
+	{inMarkup, "*", "panorama pano equirectangular cubemap texture", nil, textured, "WebGL: origin restrictions; viewers of panoramas"},
 	{inMarkup, "*", "*", nil, byScript, "data attributes, custom elements and frameworks: a script takes it up"},
 
 	{inCSS, "@import", "*", nil, anywhere, "CSS Cascade: @import; CSS Values: fetch a style resource"},
@@ -117,6 +121,7 @@ var placeRules = []placeRule{
 	{inCSS, "*", "*", nil, anywhere, "CSS Images: image values; CSS Values: fetch a style resource"},
 
 	{inScript, "import", "*", nil, atHome, "ECMAScript: imports; HTML: module map"},
+	{inScript, "*", "panorama", nil, textured, "WebGL: origin restrictions; members that viewers of panoramas read"},
 	{inScript, "*", "*", nil, byScript, "HTML: workers and service workers are same-origin; Fetch: request mode"},
 
 	{inFeed, "loc", "text", nil, atHome, "Sitemaps: loc is below the sitemap's own place"},

@@ -308,6 +308,7 @@ var (
 	importUse   = ruleUse([]byte("@import"))
 	scriptUse   = useIn(inScript, "", "")
 	moduleUse   = useIn(inScript, "import", "")
+	panoramaUse = useIn(inScript, "", panoramaName)
 	playlistUse = useIn(inPlaylist, "", "")
 	baseUse     = useIn(inMarkup, "base", "href")
 	visited     = useIn(inHeader, "location", "")

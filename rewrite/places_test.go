@@ -92,7 +92,7 @@ const placeRows = `
 <video crossorigin=use-credentials><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> hh
 <AUDIO CROSSORIGIN><SOURCE SRC="{U}a.mp3"></AUDIO><video><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> cah
 <video crossorigin><p>a plain paragraph of some length, so that whole blocks of text are passed over, as they are</p><source src="{U}a.mp4"></video> ==> c
-<video src="{U}a.m3u8"></video><video><source data-src="{U}a.mpd"></video><audio data-src="{U}a.mp3"> ==> cca
+<video src="{U}a.m3u8"></video><video><source data-src="{U}a.mpd"><source data-src="{U}a.mp4"></video><audio data-src="{U}a.mp3"><video data-src="{U}a.vtt"> ==> ccaac
 <track src="{U}a.vtt"> ==> h
 // links
 <a href="{U}a.pdf">x</a><area href="{U}a.jpg"><a href="{U}a.zip"> ==> aaa
@@ -116,12 +116,16 @@ const placeRows = `
 <script src="{U}a.js" integrity=x></script><script src="{U}a.js" integrity=x crossorigin></script><script type=module src="{U}a.js" integrity=x></script> ==> hch
 <script type=module>import a from "{U}a.css" with {type: "css"}; import /* x */ "{U}a.json"; export * from'{U}b.mjs'; import("{U}a.js"); f("{U}a.css", x.from + "", "{U}a.jpg")</script> ==> hhhhaa
 <script>new Worker("{U}w.js"); new SharedWorker("{U}w.js"); navigator.serviceWorker.register('{U}w.mjs'); location = "{U}x.html"</script> ==> hhhh
-<script>f("{U}a.jpg", "{U}a.JPG", "{U}a.mp4", "{U}a.css", "{U}a.svg", "{U}a.json", "{U}a.vtt", "{U}a.glb", "{U}a", "{U}a.pdf", "{U}a.m3u8", "{U}a.woff2")</script> ==> aaaacccccccc
+<script>f("{U}a.jpg", "{U}a.JPG", "{U}a.mp4", "{U}a.css", "{U}a.svg", "{U}a.json", "{U}a.vtt", "{U}a.glb", "{U}a", "{U}a.pdf", "{U}a.m3u8", "{U}a.woff2", "{U}a.ogg")</script> ==> aacaccccccccc
+<script>pannellum.viewer("p", {"type": "equirectangular", "panorama" : "{UJ}a.jpg", preview: "{U}a.jpg"}); new Viewer({panorama: /* x */ "{U}a.jpg", "{U}a.jpg": 1, a: "panorama", b: "{U}a.jpg"})</script> ==> caca
+<script>x = '<video src="{U}a.mp4">'; y = {"a": {"video": "{U}a.mp4"}}; panorama = "{U}a.jpg"</script> ==> aca
 <script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=speculationrules>{"prefetch":[{"urls":["{U}a.jpg"]}]}</script> ==> hh
 <script type="application/ld+json">{"@id":"{U}a.pdf","image":"{U}a.jpg"}</script><script type="application/json">{"a":"{U}a.pdf"}</script> ==> aac
 <script>x = '<img src="{U}a.svg">'; y = "<track src='{U}a.vtt'>"; z = "a{mask:url({U}a.png)}"; v = "url({U}a.svg)"</script> ==> ahcc
 <a onclick="x('{U}a.js')"><p :src="'{U}a.json'"> ==> hc
 // data attributes, custom elements
+<div data-mp4="{U}a.mp4" data-src="{U}a.webm" data-x="{&quot;a&quot;:&quot;{U}a.mp3&quot;}"><wave-form src="{U}a.wav"></wave-form><a data-src="{U}a.MP4"> ==> ccccc
+<div data-panorama="{U}a.jpg" data-img="{U}a.jpg"><p data-cube_texture="{U}a.png"><a-sky src="{U}a.jpg"></a-sky><a-image src="{U}a.js"><a-box title="x" data-src="{U}a.jpg"> ==> cacchc
 <div data-bg="{U}a.jpg" data-x="{U}a.json" data-lottie="{U}a.svg" data-y="{&quot;a&quot;:&quot;{U}a.js&quot;}" data-z="url({U}a.jpg)"> ==> accha
 <img data-src="{U}a.jpg" data-src="{U}a.svg"><img data-src="{U}a.svg" data-srcset="{U}a.webp 1x"><iframe data-src="{U}a.html"></iframe> ==> acah
 <img crossorigin data-src="{U}a.jpg"><model-viewer src="{U}a.glb" poster="{U}a.jpg"></model-viewer> ==> cca
@@ -158,7 +162,7 @@ a{color:red;mask:url({U}a.png} ==>
 `
 
 const jsonPlaceRows = `
-{"a":"{UJ}a.jpg","b":"{UJ}a.svg","c":"{UJ}a.vtt","d":"{UJ}a.html","e":"{UJ}a.mp3?x=.js","f":"{UJ}b.js#.jpg"} ==> acchah
+{"a":"{UJ}a.jpg","b":"{UJ}a.svg","c":"{UJ}a.vtt","d":"{UJ}a.html","e":"{UJ}a.mp3?x=.js","f":"{UJ}b.js#.jpg"} ==> acchch
 {"rendered":"<video><track src=\"{UJ}a.vtt\"><\/video><a href=\"{UJ}a.pdf\" download>x<\/a><img src=\"{UJ}a.svg\">"} ==> hha
 `
 

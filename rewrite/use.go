@@ -18,11 +18,15 @@ type naming uint8
 const (
 	// anyName: nothing.
 	anyName naming = iota
-	// scriptName: a script takes it up. Images, sound, video and sheets it gives
-	// to an element that fetches them from anywhere; scripts and documents may
-	// become workers and frames, which are only from home; the rest a script can
-	// only fetch, which takes CORS, and so an SVG image that is to be inlined.
+	// scriptName: a script takes it up. Images and sheets it gives to an element
+	// that fetches them from anywhere; scripts and documents may become workers and
+	// frames, which are only from home; the rest a script fetches, which takes CORS,
+	// and so an SVG image that is to be inlined, and sound and video, to draw waves,
+	// to mix or to feed them in pieces.
 	scriptName
+	// filmName: a video or audio element plays it; what it cannot play, such as a
+	// playlist, a script takes up.
+	filmName
 	// frameName: it is embedded. Documents and what may be one reach, and are
 	// reached by, the page that embeds them, if they are from home; pictures,
 	// sound, video and PDF do not.
@@ -39,7 +43,9 @@ func (u use) key() uint16 { return uint16(u.least)<<8 | uint16(u.names) }
 func (n naming) text() string {
 	switch n {
 	case scriptName:
-		return "picture, sound, video, css: this; script or document: at home; else with CORS"
+		return "picture, css: this; script or document: at home; else with CORS"
+	case filmName:
+		return "sound, video, picture: this; script or document: at home; else with CORS"
 	case frameName:
 		return "picture, sound, video, pdf: this; else at home"
 	case elementName:
@@ -62,8 +68,12 @@ func (u use) named(path, tail []byte) Place {
 	switch u.names {
 	case scriptName:
 		return max(u.least, scriptPlace(path))
+	case filmName:
+		if fileKindOf(path) != film {
+			return max(u.least, scriptPlace(path))
+		}
 	case frameName:
-		if k := fileKindOf(path); k != flatFile && k != paper {
+		if k := fileKindOf(path); k != picture && k != film && k != paper {
 			return AtHome
 		}
 	case elementName:
@@ -77,7 +87,7 @@ func (u use) named(path, tail []byte) Place {
 // scriptPlace is how a script is expected to fetch the file at path.
 func scriptPlace(path []byte) Place {
 	switch fileKindOf(path) {
-	case flatFile, sheet:
+	case picture, sheet:
 		return Anywhere
 	case document:
 		return AtHome
@@ -90,15 +100,17 @@ type fileKind uint8
 
 const (
 	otherFile fileKind = iota
-	flatFile           // a picture, sound, a video: nothing that reaches the page it is shown in
-	paper              // the same, but scripts show it too
+	// A picture, sound, video and paper reach nothing of the page they are shown in.
+	picture
+	film // sound or video
+	paper
 	sheet
 	document
 )
 
 var fileKinds = [...]string{
-	flatFile: "apng avif bmp cur gif heic heif ico jfif jpe jpeg jpg jxl png tif tiff webp" +
-		" 3g2 3gp aac aif aiff amr avi flac m4a m4v mid mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus wav weba webm wma wmv",
+	picture:  "apng avif bmp cur gif heic heif ico jfif jpe jpeg jpg jxl png tif tiff webp",
+	film:     "3g2 3gp aac aif aiff amr avi flac m4a m4v mid mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus wav weba webm wma wmv",
 	paper:    "pdf",
 	sheet:    "css",
 	document: "htm html js mjs cjs php shtm shtml xht xhtml",
