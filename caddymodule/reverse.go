@@ -2,11 +2,13 @@ package caddymodule
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -51,17 +53,55 @@ func (h *Handler) provisionReverse() error {
 	return nil
 }
 
-// withLocalURLs returns r as the app is to see it: with local URLs in its body
-// in place of public ones. An error while the body is read reaches the app at
-// the point where it happened.
+// withLocalURLs returns r, which may write, as the app is to see it: with local URLs in
+// its query and its body in place of public ones. An error while the body is read
+// reaches the app at the point where it happened.
 //
 // (Promise 4: "public URLs that come back in a request body are turned back
 // into local ones, so that the app's database never holds one.")
 func (h *Handler) withLocalURLs(r *http.Request, q *requestPaths) *http.Request {
 	contentType := r.Header.Get("Content-Type")
-	if h.reverse == nil || !hasReversibleBody(r, contentType) || h.site.IsMediaURL(r.URL.EscapedPath()) || !h.mayTurn(r, q, contentType) {
+	if h.reverse == nil || h.site.IsMediaURL(r.URL.EscapedPath()) || !h.mayTurn(r, q, contentType) {
 		return r
 	}
+	r = h.withLocalQuery(r)
+	if !hasReversibleBody(r, contentType) {
+		return r
+	}
+	return h.withLocalBody(r, contentType)
+}
+
+// withLocalQuery returns r with local URLs in its query, unless that is signed.
+func (h *Handler) withLocalQuery(r *http.Request) *http.Request {
+	query := r.URL.RawQuery
+	if query == "" || hasSignature(query) {
+		return r
+	}
+	turned := string(h.turn(r, []byte(query), queryType, originOf(r)))
+	if turned == query {
+		return r
+	}
+	ctx := r.Context()
+	if original, ok := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil && original.URL.RawQuery == query {
+		original.URL = withQuery(original.URL, turned) // what PHP has as REQUEST_URI
+		ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, original)
+	}
+	r2 := r.WithContext(ctx)
+	r2.URL = withQuery(r.URL, turned)
+	return r2
+}
+
+// queryType is the type of a form, which is written as a query is.
+const queryType = "application/x-www-form-urlencoded"
+
+func withQuery(u *url.URL, query string) *url.URL {
+	u2 := *u
+	u2.RawQuery = query
+	return &u2
+}
+
+// withLocalBody returns r with local URLs in its body.
+func (h *Handler) withLocalBody(r *http.Request, contentType string) *http.Request {
 	origin := originOf(r)
 	multipart := boundary(contentType)
 	switch {
@@ -95,11 +135,11 @@ func hasReversibleBody(r *http.Request, contentType string) bool {
 		!caddyhttp.IsIncremental(r.Header)
 }
 
-// turn turns a body, or the part of it before the first file.
+// turn turns a query or a body, or the part of it before the first file.
 func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string) []byte {
 	turned, kept := h.reverse.Body(body, contentType, origin)
 	if kept > 0 { // a version may be in such a string, too
-		h.engine.log.logger().Debug("a request's body holds public URLs in serialized PHP strings, which stay as they are",
+		h.engine.log.logger().Debug("a request holds public URLs in serialized PHP strings, which stay as they are",
 			"path", r.URL.Path)
 		return turned
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // received is what an app got.
@@ -374,4 +376,42 @@ func FuzzReadHead(f *testing.F) {
 			t.Errorf("file at %d of %d", file, len(head))
 		}
 	})
+}
+
+// TestPublicURLsInQueries: what a writing request says in its query is stored, too.
+//
+// Promise 4: "public URLs that come back in a request body are turned back into local
+// ones, so that the app's database never holds one."
+func TestPublicURLsInQueries(t *testing.T) {
+	s := newReverseSite(t, func(w http.ResponseWriter, r *http.Request) error {
+		original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+		return json.NewEncoder(w).Encode(received{Body: r.URL.RawQuery + " " + original.URL.RawQuery})
+	})
+	public, local := url.QueryEscape(publicTestURL+"a.jpg"), url.QueryEscape(s.origin()+"/wp-content/uploads/a.jpg")
+	own := []string{"Sec-Fetch-Site", "same-origin"}
+	for _, test := range []struct {
+		name, method, path, query, want string
+		header                          []string
+	}{
+		{"a form's", "POST", "/x", "url=" + public + "&n=1", "url=" + local + "&n=1", own},
+		{"two", "PUT", "/x", "a=" + public + "&b=" + public, "a=" + local + "&b=" + local, own},
+		{"without a body", "DELETE", "/x", "url=" + public, "url=" + local, []string{"Cookie", session}},
+		{"plain", "POST", "/x", "url=" + publicTestURL + "a.jpg", "url=" + s.origin() + "/wp-content/uploads/a.jpg", own},
+		{"its version", "POST", "/x", "url=" + public + "%3Fv%3Dmo0123456789", "url=" + local, own},
+		{"not ours", "POST", "/x", "url=https%3A%2F%2Fcdn.test%2Fother", "", own},
+		{"signed", "POST", "/x", "url=" + public + "&X-Amz-Signature=1", "", own},
+		{"a digest", "POST", "/x", "hmac=1&url=" + public, "", own},
+		{"a webhook's", "POST", "/x", "url=" + public, "", nil},
+		{"of a signed request", "POST", "/x", "url=" + public, "", append([]string{"X-Hub-Signature", "x"}, own...)},
+		{"of a reader", "GET", "/x", "url=" + public, "", own},
+		{"of a file", "PUT", uploadsPath + "a.jpg", "url=" + public, "", own},
+	} {
+		want := test.want
+		if want == "" {
+			want = test.query
+		}
+		if got := s.sent(test.method, test.path+"?"+test.query, http.NoBody, 0, test.header...).Body; got != want+" "+want {
+			t.Errorf("%s: %s\nwant %s", test.name, got, want)
+		}
+	}
 }

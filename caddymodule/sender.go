@@ -45,6 +45,18 @@ func hasDigest(hdr http.Header) bool {
 
 var digestName = regexp.MustCompile(`(?i)sign|hmac|digest|checksum|hash|md5|sha-?(?:1|256|384|512)|(?:^|[-_])sig(?:[-_]|$)`)
 
+// hasSignature reports whether a parameter of a query, by its name, is a signature or
+// a digest of the others.
+func hasSignature(query string) bool {
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(parameter, "=")
+		if digestName.MatchString(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // connectionName is by what a proxy tells of the connection, such as Cloudflare's
 // Cf-Ja3-Hash and HAProxy's X-SSL-Client-SHA1: with each request, whoever sent it.
 var connectionName = regexp.MustCompile(`(?i)(?:^|[-_])(?:ja[34]|ssl|tls)(?:[-_]|$)`)
