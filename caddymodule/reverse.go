@@ -45,7 +45,7 @@ func (h *Handler) provisionReverse() error {
 		}
 		bases[public] = string(media.EscapeKey(nil, root.URL))
 	}
-	reverse, err := rewrite.NewReverse(rewrite.ReverseConfig{Bases: bases})
+	reverse, err := rewrite.NewReverse(rewrite.ReverseConfig{Bases: bases, Version: versionParameter})
 	if err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
@@ -138,15 +138,11 @@ func hasReversibleBody(r *http.Request, contentType string) bool {
 // turn turns a query or a body, or the part of it before the first file.
 func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string) []byte {
 	turned, kept := h.reverse.Body(body, contentType, origin)
-	if kept > 0 { // a version may be in such a string, too
+	if kept > 0 {
 		h.engine.log.logger().Debug("a request holds public URLs in serialized PHP strings, which stay as they are",
 			"path", r.URL.Path)
-		return turned
 	}
-	if bytes.Equal(turned, body) {
-		return body
-	}
-	return withoutVersions(turned)
+	return turned
 }
 
 // readHead reads a body of the given length to its end (the error is io.EOF),

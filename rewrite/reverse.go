@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,10 @@ type ReverseConfig struct {
 	// host are ignored. Local ones are paths. All are percent-encoded and end
 	// with a slash. At least one pair is needed.
 	Bases map[string]string
+	// Version, if not empty, is a parameter of queries that a resolver adds to public
+	// URLs, such as "v=x####": of letters and digits, with # for each hexadecimal
+	// digit. It is taken off in bodies, behind the first URL that is turned.
+	Version string
 }
 
 // Reverse turns the public URLs in request bodies into local ones, so that
@@ -33,6 +38,7 @@ type ReverseConfig struct {
 type Reverse struct {
 	bases   []reverseBase
 	needles *needles
+	version *regexp.Regexp // or nil
 	// ahead is how much after the start of a host must be in hand.
 	ahead int
 }
@@ -55,6 +61,12 @@ func NewReverse(c ReverseConfig) (*Reverse, error) {
 		return nil, errors.New("rewrite: no public bases")
 	}
 	r := &Reverse{}
+	if c.Version != "" {
+		var err error
+		if r.version, err = newVersion(c.Version); err != nil {
+			return nil, err
+		}
+	}
 	var hosts []string
 	for public, local := range c.Bases {
 		u, err := url.Parse(public)
@@ -194,11 +206,10 @@ func (s *reverser) text(dst, src []byte, final bool) ([]byte, int) {
 		}
 		m, ok := s.r.match(src, done, n)
 		if !ok {
-			dst = append(dst, src[done:n+1]...)
-			done = n + 1
+			dst, done = s.plain(dst, src, done, n+1)
 			continue
 		}
-		dst = append(dst, src[done:m.start]...)
+		dst, _ = s.plain(dst, src, done, m.start)
 		if s.serialized.hold(src, m.start) {
 			dst = append(dst, src[m.start:m.end]...)
 			s.kept++
@@ -208,8 +219,9 @@ func (s *reverser) text(dst, src []byte, final bool) ([]byte, int) {
 		done = m.end
 	}
 	if final {
+		dst, done = s.plain(dst, src, done, len(src))
 		s.serialized = serializedStrings{} // the next text is another
-		return append(dst, src[done:]...), len(src)
+		return dst, done
 	}
 	return s.keep(dst, src, done, len(src)-maxBefore-s.r.ahead)
 }
@@ -217,9 +229,9 @@ func (s *reverser) text(dst, src []byte, final bool) ([]byte, int) {
 // keep copies src[done:end] to dst, as far as that is any, and leaves the rest
 // for the next piece.
 func (s *reverser) keep(dst, src []byte, done, end int) ([]byte, int) {
-	end = max(done, end)
+	dst, end = s.plain(dst, src, done, max(done, end))
 	s.serialized.drop(src, end)
-	return append(dst, src[done:end]...), end
+	return dst, end
 }
 
 // replace appends the local form of m to dst, or m as it is if the body may
