@@ -181,7 +181,7 @@ func placePages() []placePage {
 		{
 			name: "panorama", rows: []string{"panoramas"},
 			files: []placeFile{{"a.png", red, withCORS}, {"b.png", blue, withCORS}},
-			body: `<canvas id="drawn" data-panorama="{m}/a.png" width="40" height="20"></canvas><script>const viewer = {panorama: '{m}/b.png'}</script>`,
+			body:  `<canvas id="drawn" data-panorama="{m}/a.png" width="40" height="20"></canvas><script>const viewer = {panorama: '{m}/b.png'}</script>`,
 			effect: js(`const c = $('canvas'), said = [];
 			for (const url of [c.dataset.panorama, viewer.panorama]) {
 				const image = new Image(); image.crossOrigin = 'anonymous'; image.src = url; await image.decode();
@@ -280,8 +280,8 @@ func placePages() []placePage {
 				{"m.js", []byte(`import './part.js'; document.documentElement.dataset.mark = (document.documentElement.dataset.mark || '') + ' ran'`), atHome},
 				{"part.js", []byte(`document.documentElement.dataset.mark = 'part'`), atHome},
 			},
-			head: `<script type="importmap">{"imports": {"named": "{m}/m.js"}}</script><link rel="modulepreload" href="{m}/m.js">`,
-			body: `<script type="module" src="{m}/m.js"></script><script type="module">import '{m}/m.js'; import 'named'</script>`,
+			head:   `<script type="importmap">{"imports": {"named": "{m}/m.js"}}</script><link rel="modulepreload" href="{m}/m.js">`,
+			body:   `<script type="module" src="{m}/m.js"></script><script type="module">import '{m}/m.js'; import 'named'</script>`,
 			effect: js(`await import($('script[src]').src); return document.documentElement.dataset.mark`), want: "part ran",
 		},
 		{
