@@ -4,10 +4,9 @@ import "bytes"
 
 // attributes reads those of the attributes l of a whole tag, which ends before
 // end, that hold a needle. n is the position of the first one.
-func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *finder) {
+func (w *Writer) attributes(src []byte, l attributeList, end, n int, t *tag, f *finder) {
 	p := w.place(src, l, t.around, t.depth)
 	table := &placeTables[t.in]
-	element := table.element(t.name)
 	for i := range l {
 		a := l[i]
 		if n >= a.end {
@@ -20,7 +19,7 @@ func (w *Writer) attributes(src []byte, l attributeList, end, n int, t tag, f *f
 			name := src[a.name:a.nameEnd]
 			k := w.attributeKind(src, l, name, t)
 			if k != noValue && !l[:i].has(src, name) {
-				w.use = table.attribute(element, name, k, p)
+				w.use = table.attribute(t.name, name, k, p)
 				w.value(src[a.start:a.end], a.start, k, markup, t.depth)
 			} else if t.el == elMeta && t.depth == 0 {
 				w.policy(src, l, i)
@@ -66,7 +65,7 @@ func (w *Writer) baseElement(src []byte, attrs attributeList) {
 const longestAttribute = 64
 
 // attributeKind is as what an attribute is read.
-func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t tag) kind {
+func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t *tag) kind {
 	switch string(name) { // most are these
 	case "src", "href":
 		return oneURL

@@ -29,6 +29,8 @@ type htmlScanner struct {
 	// media is the state of the last video or audio element. Its end is not looked
 	// for: what else a source or track element can be for says so itself.
 	media crossoriginState
+	// around is of the start tag in hand.
+	around around
 }
 
 type htmlState uint8
@@ -175,14 +177,14 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 		for name < len(src) && !is(src[name], endsTag) {
 			name++
 		}
-		var around around
+		h.around = around{}
 		if maybeSourced(c, name-pos-1) {
 			var ok bool
-			if around, ok = h.w.aroundOf(src, pos, name, n, h.media, final, h.depth); !ok {
+			if h.around, ok = h.w.aroundOf(src, pos, name, n, h.media, final, h.depth); !ok {
 				return pos, false
 			}
 		}
-		attrs, end, known := h.tagEnd(src, pos, name, n, around)
+		attrs, end, known := h.tagEnd(src, pos, name, n)
 		if known {
 			pos = end
 			continue
@@ -194,7 +196,7 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 			pos = end
 			continue
 		}
-		h.startTag(src, pos, name, end, attrs, n, f, around)
+		h.startTag(src, pos, name, end, attrs, n, f)
 		pos = end
 		if h.state != htmlData {
 			return pos, true
@@ -219,7 +221,7 @@ const nearNeedle = 256
 // tagEnd is the position after the tag at pos whose name ends at i, or -1 if src
 // ends before, and its attributes, or nil if they were not worth noting. known
 // is whether the tag was remembered, so that nothing is left to do with it.
-func (h *htmlScanner) tagEnd(src []byte, pos, i, n int, around around) (attrs attributeList, end int, known bool) {
+func (h *htmlScanner) tagEnd(src []byte, pos, i, n int) (attrs attributeList, end int, known bool) {
 	near := n-i <= nearNeedle
 	remembers := h.w.remembers(h.depth) && h.foreign.n == 0
 	if !near || remembers {
@@ -227,7 +229,7 @@ func (h *htmlScanner) tagEnd(src []byte, pos, i, n int, around around) (attrs at
 	}
 	switch {
 	case end > n && near && remembers && elementOf(src[pos+1:i]) == elOther:
-		if h.w.recall(src, pos, end, reading{places: around.key()}) {
+		if h.w.recall(src, pos, end, reading{places: h.around.key()}) {
 			return nil, end, true
 		}
 	case end > 0:
@@ -345,7 +347,7 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 
 // startTag reads a whole start tag, src[pos:end], whose name ends at nameEnd.
 // Its attributes are read if attrs is nil.
-func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attributeList, n int, f *finder, around around) {
+func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attributeList, n int, f *finder) {
 	name := src[pos+1 : nameEnd]
 	el := elementOf(name)
 	if el == elOther && n >= end && h.foreign.n == 0 {
@@ -361,7 +363,7 @@ func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attribut
 			h.w.baseElement(src, attrs)
 		}
 	case n < end:
-		h.w.attributes(src, attrs, end, n, tag{el: el, depth: h.depth, name: name, around: around}, f)
+		h.w.attributes(src, attrs, end, n, &tag{el: el, depth: h.depth, name: name, around: h.around}, f)
 		if h.depth == 0 {
 			h.w.remember(src, pos, end)
 		}

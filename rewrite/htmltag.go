@@ -1,6 +1,9 @@
 package rewrite
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // attribute is an attribute of a tag, by positions: where its name begins and
 // ends, and what encloses its value.
@@ -188,6 +191,26 @@ func (l attributeList) has(src, name []byte) bool {
 		}
 	}
 	return false
+}
+
+// lengths are those of the names of the attributes.
+func (l attributeList) lengths() (set lengths) {
+	for i := range l {
+		set |= 1 << ((l[i].nameEnd - l[i].name) & 63)
+	}
+	return set
+}
+
+// lengths is a set of lengths of names: what has none of the length that a name has
+// needs no search for it.
+type lengths uint64
+
+// lengthsOf is the lengths of the names between spaces in s.
+func lengthsOf(s string) (set lengths) {
+	for name := range strings.FieldsSeq(s) {
+		set |= 1 << len(name)
+	}
+	return set
 }
 
 func sameName(a, b []byte) bool {

@@ -11,9 +11,7 @@ type placed struct {
 	src   []byte
 	attrs attributeList
 	around
-	// cors is the state of the element's own crossorigin attribute, plus one; 0 if
-	// it was not asked for yet.
-	cors crossoriginState
+	has lengths // of the attributes' names, and aroundIt
 	// typeText is the element's type, typed says that it was asked for.
 	typeText []byte
 	typed    bool
@@ -28,19 +26,17 @@ func (p *placed) typeOf() []byte {
 }
 
 // crossorigin is the state of the element's own crossorigin attribute.
-func (p *placed) crossorigin() crossoriginState {
-	if p.cors == 0 {
-		p.cors = crossoriginOf(p.src, p.attrs) + 1
-	}
-	return p.cors - 1
-}
+func (p *placed) crossorigin() crossoriginState { return crossoriginOf(p.src, p.attrs) }
 
 // place notes at a depth what conditions are about. (What is given to a condition
 // would be allocated otherwise.)
 func (w *Writer) place(src []byte, l attributeList, a around, depth int) *placed {
 	p := &w.placed[depth]
-	p.src, p.attrs, p.around = src, l, a
-	p.cors, p.typed = 0, false
+	p.src, p.attrs, p.around, p.typed = src, l, a, false
+	p.has = l.lengths()
+	if a != (around{}) {
+		p.has |= aroundIt
+	}
 	return p
 }
 
@@ -74,39 +70,46 @@ func crossoriginOf(src []byte, l attributeList) crossoriginState {
 	return anonymous
 }
 
-// condition says on which elements a rule of the table of places is for.
+// condition says which elements a rule of the table of places is for.
 type condition struct {
-	text  string
+	text string
+	// asks is the lengths of the names of the attributes that it depends on, and of
+	// aroundIt. It depends on nothing else.
+	asks  lengths
 	holds func(p *placed) bool
 }
 
+// aroundIt is as if what is around an element were an attribute with a name that
+// is longer than others.
+const aroundIt lengths = 1 << 63
+
 var (
-	crossorigin = &condition{"crossorigin", func(p *placed) bool {
+	crossorigin = &condition{"crossorigin", lengthsOf("crossorigin"), func(p *placed) bool {
 		return p.crossorigin() != noCORS
 	}}
-	credentials = &condition{"crossorigin=use-credentials", func(p *placed) bool {
+	credentials = &condition{"crossorigin=use-credentials", lengthsOf("crossorigin"), func(p *placed) bool {
 		return p.crossorigin() == useCredentials
 	}}
 	// unreadable is a response of which the digest cannot be taken if it is from
 	// elsewhere.
-	unreadable = &condition{"integrity without crossorigin", func(p *placed) bool {
+	unreadable = &condition{"integrity without crossorigin", lengthsOf("integrity crossorigin"), func(p *placed) bool {
 		return len(trimSpace(p.attrs.value(p.src, "integrity"))) > 0 && p.crossorigin() == noCORS
 	}}
-	mediaCrossorigin = &condition{"its video or audio has crossorigin", func(p *placed) bool {
+	mediaCrossorigin = &condition{"its video or audio has crossorigin", aroundIt, func(p *placed) bool {
 		return p.media != noCORS
 	}}
-	mediaCredentials = &condition{"its video or audio has crossorigin=use-credentials", func(p *placed) bool {
+	mediaCredentials = &condition{"its video or audio has crossorigin=use-credentials", aroundIt, func(p *placed) bool {
 		return p.media == useCredentials
 	}}
-	imgCrossorigin = &condition{"its img has crossorigin", func(p *placed) bool {
+	imgCrossorigin = &condition{"its img has crossorigin", aroundIt, func(p *placed) bool {
 		return p.img != noCORS
 	}}
-	imgCredentials = &condition{"its img has crossorigin=use-credentials", func(p *placed) bool {
+	imgCredentials = &condition{"its img has crossorigin=use-credentials", aroundIt, func(p *placed) bool {
 		return p.img == useCredentials
 	}}
 	// classic is a script element's type that makes it a classic script (HTML
 	// standard, "prepare the script element").
-	classic = &condition{"a classic script", func(p *placed) bool {
+	classic = &condition{"a classic script", lengthsOf("type"), func(p *placed) bool {
 		t := p.typeOf()
 		return len(t) == 0 || scriptTypes.has(t)
 	}}
@@ -120,24 +123,24 @@ var scriptTypes = newNames("application/ecmascript application/javascript applic
 
 // has is for elements that have the attribute, whatever its value.
 func has(attribute string) *condition {
-	return &condition{attribute, func(p *placed) bool { return p.attrs.index(p.src, attribute) >= 0 }}
+	return &condition{attribute, lengthsOf(attribute), func(p *placed) bool { return p.attrs.index(p.src, attribute) >= 0 }}
 }
 
 // typed is for elements of this type.
 func typed(is string) *condition {
-	return &condition{"type=" + is, func(p *placed) bool {
+	return &condition{"type=" + is, lengthsOf("type"), func(p *placed) bool {
 		return equalFold(p.typeOf(), is)
 	}}
 }
 
 // rel is for links of this type.
 func rel(is string) *condition {
-	return &condition{"rel=" + is, func(p *placed) bool { return p.hasRel(is) }}
+	return &condition{"rel=" + is, lengthsOf("rel"), func(p *placed) bool { return p.hasRel(is) }}
 }
 
 // preloads is for links that fetch ahead what will be one of these.
 func preloads(destinations ...string) *condition {
-	return &condition{"rel=preload or prefetch, as=" + strings.Join(destinations, ", "), func(p *placed) bool {
+	return &condition{"rel=preload or prefetch, as=" + strings.Join(destinations, ", "), lengthsOf("rel as"), func(p *placed) bool {
 		as := trimSpace(p.attrs.value(p.src, "as"))
 		for _, d := range destinations {
 			if equalFold(as, d) {
@@ -176,6 +179,10 @@ type placeTable struct {
 type placeCell struct {
 	rules     []*placeRule
 	otherwise use
+	// asks is what the conditions depend on. What stands in an element that has
+	// none of that, as nearly all have not, is fetched as plain says.
+	asks  lengths
+	plain use
 }
 
 func (t *placeTable) cell(element, attribute uint8) *placeCell {
@@ -225,20 +232,30 @@ func (t *placeTable) newCell(c context, element, attribute int) (cell placeCell)
 			break
 		}
 		cell.rules = append(cell.rules, r)
+		cell.asks |= r.when.asks
 	}
+	cell.plain = cell.use(&placed{})
 	return cell
 }
 
-// use is how what stands in an attribute of an element is fetched, by their
-// numbers.
-func (t *placeTable) use(element, attribute uint8, p *placed) use {
-	c := t.cell(element, attribute)
+// use is how what stands there is fetched.
+func (c *placeCell) use(p *placed) use {
 	for _, r := range c.rules {
 		if r.when.holds(p) {
 			return r.use
 		}
 	}
 	return c.otherwise
+}
+
+// use is how what stands in an attribute of an element is fetched, by their
+// numbers.
+func (t *placeTable) use(element, attribute uint8, p *placed) use {
+	c := t.cell(element, attribute)
+	if c.asks == 0 || c.asks&p.has == 0 {
+		return c.plain
+	}
+	return c.use(p)
 }
 
 // element is the number of the element called name.
@@ -252,9 +269,13 @@ func (t *placeTable) element(name []byte) uint8 {
 	return t.elements.id(name)
 }
 
-// attribute is how what the attribute called name, which is read as k, of an
-// element of this number is fetched.
-func (t *placeTable) attribute(element uint8, name []byte, k kind, p *placed) use {
+// attribute is how what the attribute called name, which is read as k, of the
+// element in hand, p, is fetched.
+func (t *placeTable) attribute(tag, name []byte, k kind, p *placed) use {
+	if k == styleText {
+		return propertyUse(name) // but for style, which names properties itself
+	}
+	element := t.element(tag)
 	switch string(name) {
 	case "src":
 		return t.use(element, t.src, p)
@@ -262,9 +283,6 @@ func (t *placeTable) attribute(element uint8, name []byte, k kind, p *placed) us
 		return t.use(element, t.href, p)
 	case "srcset":
 		return t.use(element, t.srcset, p)
-	}
-	if k == styleText {
-		return propertyUse(name) // but for style, which names properties itself
 	}
 	if a := t.attributes.id(name); a != 0 {
 		return t.use(element, a, p)

@@ -291,3 +291,26 @@ func TestQueries(t *testing.T) {
 		t.Errorf("a header becomes %s, want %s", got, want)
 	}
 }
+
+// What a condition depends on is what it asks for, else cells would leave it out.
+func TestConditionsAsk(t *testing.T) {
+	w := newWriter(nil)
+	tags := []string{
+		"crossorigin", "crossorigin=use-credentials", "integrity=x", "crossorigin integrity=x", "download", "type=x",
+		"type=module", "type=importmap", "type=speculationrules", "type=application/ld+json", "rel=manifest",
+		"rel=serviceworker", "rel=modulepreload", "rel=compression-dictionary", "rel=preload as=worker",
+		"rel=prefetch as=font", "rel=preload as=track", "",
+	}
+	for _, tag := range tags {
+		src := []byte("<x " + tag + ">")
+		l, _ := readAttributes(nil, src, 2)
+		for _, a := range []around{{}, {media: anonymous}, {media: useCredentials}, {img: anonymous}, {img: useCredentials}} {
+			p := w.place(src, l, a, 0)
+			for _, r := range placeRules {
+				if r.when != nil && r.when.holds(p) != r.when.holds(&placed{}) && r.when.asks&p.has == 0 {
+					t.Errorf("%q (%v): %q depends on what it does not ask for", tag, a, r.when.text)
+				}
+			}
+		}
+	}
+}

@@ -215,7 +215,7 @@ func (x *xmlScanner) startTag(src []byte, pos, nameEnd, end, n int, f *finder, a
 	case el == elBase && !x.feed:
 		x.w.baseElement(src, attrs)
 	case n < end:
-		x.w.attributes(src, attrs, end, n, tag{el: el, name: local, in: x.in(), around: around}, f)
+		x.w.attributes(src, attrs, end, n, &tag{el: el, name: local, in: x.in(), around: around}, f)
 	}
 	if el == elVideo || el == elAudio {
 		x.media = crossoriginOf(src, attrs)
