@@ -160,7 +160,9 @@ func (w *Writer) remember(src []byte, start, end int) {
 		how: h.how, site: w.site, changes: w.changes,
 	}
 	for i := range p.edits {
-		p.edits[i] = p.edits[i].moved(-start, -h.firstRepl)
+		e := &p.edits[i]
+		e.literal = w.mayCarryOut(e) // that depends on the piece alone
+		*e = e.moved(-start, -h.firstRepl)
 	}
 	if out := p.edited(); out != nil && len(p.text)+len(out) <= maxPiece {
 		p.out, p.replaced, p.edits, p.repl = out, replacements(p.edits), nil, nil

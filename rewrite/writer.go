@@ -283,13 +283,12 @@ func headStart(s []byte, n int) int {
 
 // apply carries out the edits that a scan has added.
 func (w *Writer) apply() {
-	done := false // the edit before
-	for i := range w.edits {
+	for i := 0; i < len(w.edits); i++ {
 		e := &w.edits[i]
-		if !e.joined {
-			done = e.start >= w.sent && (e.literal || w.headIsShort(e))
-		}
-		if !done {
+		if e.start < w.sent || !w.mayCarryOut(e) {
+			if i+1 < len(w.edits) && w.edits[i+1].joined {
+				i++
+			}
 			continue
 		}
 		w.emit(e.start)
@@ -306,6 +305,10 @@ func (w *Writer) apply() {
 	}
 	w.edits, w.repl = w.edits[:0], w.repl[:0]
 }
+
+// mayCarryOut reports whether e may be carried out if nothing of it has left. (One
+// that is joined to another is skipped with that.)
+func (w *Writer) mayCarryOut(e *edit) bool { return e.literal || e.joined || w.headIsShort(e) }
 
 // headIsShort reports whether the URL of e would have been held back however
 // the input was cut: its needle stands literally, and what precedes it there
