@@ -15,6 +15,8 @@ const (
 	endsPath              // begins a query or fragment
 	isHigh                // not ASCII
 	varies                // written in another way in some context
+	bareStop              // ends a url() without quotes, or begins an escape in it
+	isSlash               // '/'
 )
 
 var class = func() (t [256]uint16) {
@@ -33,6 +35,8 @@ var class = func() (t [256]uint16) {
 	set("%", isEscape)
 	set("?#", endsPath)
 	set("&()\\", varies)
+	set(" \t\n\f\r\"'(\\", bareStop)
+	set("/", isSlash)
 	for c := range 256 {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
@@ -53,6 +57,17 @@ var class = func() (t [256]uint16) {
 
 // is reports whether c has one of the bits.
 func is(c byte, b uint16) bool { return class[c]&b != 0 }
+
+// indexOf is the position of the first byte of s that has one of the bits, or the
+// length of s.
+func indexOf(s []byte, b uint16) int {
+	for i, c := range s {
+		if is(c, b) {
+			return i
+		}
+	}
+	return len(s)
+}
 
 // lower is the lower case of an ASCII letter and every other byte as it is.
 func lower(c byte) byte {

@@ -294,10 +294,7 @@ func hexDigits(s []byte, limit int) (v rune, n int) {
 // original does.
 func encode(repl []byte, from, to int, c codec, slash []byte) []byte {
 	for from < to {
-		i := from
-		for i < to && repl[i] != '/' && !is(repl[i], varies) {
-			i++
-		}
+		i := from + indexOf(repl[from:to], varies|isSlash)
 		repl = append(repl, repl[from:i]...)
 		if from = i + 1; i == to {
 			break

@@ -261,15 +261,14 @@ func (s *cssScanner) url(text []byte, off int) {
 // bareURL reports whether u can stand in url() without quotes.
 func bareURL(u []byte) bool {
 	for i := 0; i < len(u); i++ {
-		c := u[i]
-		if c == '\\' { // whitespace after hexadecimal digits is part of the escape
-			_, n := cssEscape(u[i:])
-			i += max(n-1, 0)
+		if !is(u[i], bareStop) {
 			continue
 		}
-		if is(c, isSpace) || c == '"' || c == '\'' || c == '(' {
+		if u[i] != '\\' {
 			return false
 		}
+		_, n := cssEscape(u[i:]) // whitespace after hexadecimal digits is part of it
+		i += max(n-1, 0)
 	}
 	return true
 }

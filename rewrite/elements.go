@@ -61,6 +61,9 @@ func maybeSpecial(c byte, length int) bool {
 
 // elementOf is the element called name, in any case.
 func elementOf(name []byte) element {
+	if len(name) == 0 || !maybeSpecial(name[0], len(name)) {
+		return elOther
+	}
 	switch len(name) {
 	case 3:
 		return either(name, elSVG, elXMP)

@@ -4,6 +4,12 @@ import "bytes"
 
 // scriptType is as what the script element of type t is read.
 func scriptType(t []byte) (k kind, rel relative) {
+	switch string(t) { // most are these
+	case "", "text/javascript", "module":
+		return scriptText, rootRelative
+	case "application/json":
+		return jsonText, rootRelative
+	}
 	var buf [48]byte
 	if len(t) > len(buf) {
 		return scriptText, rootRelative
@@ -13,8 +19,6 @@ func scriptType(t []byte) (k kind, rel relative) {
 	}
 	t = buf[:len(t)]
 	switch {
-	case len(t) == 0:
-		return scriptText, rootRelative
 	case bytes.Equal(t, []byte("application/ld+json")):
 		return jsonText, anyRelative
 	case containsAny(t, "json", "importmap", "speculationrules"):

@@ -59,7 +59,7 @@ func (w *Writer) refer(u []byte) {
 		return
 	}
 	path, _ := scanPath(u)
-	if !w.found(u, w.use.place(path, u[len(path):])) {
+	if !w.found(u, w.use.place(path, u)) {
 		w.err = errEnough
 	}
 }

@@ -47,10 +47,10 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 	if !ok {
 		return
 	}
-	end := off + cap(u) - cap(rest) + len(rest)
+	n := cap(u) - cap(rest) + len(rest)
 	from := len(w.repl)
 	repl, ok := w.rw.resolve(w.repl, Match{
-		Prefix: prefix, Path: path, Raw: rest, Place: w.use.place(rest, u[end-off:]), Page: &w.page,
+		Prefix: prefix, Path: path, Raw: rest, Place: w.use.place(rest, u), Page: &w.page,
 	})
 	if !ok {
 		w.repl = w.repl[:from]
@@ -66,10 +66,10 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 		w.learnBase(w.repl[from:], rest)
 	}
 	w.edits = append(w.edits, edit{
-		start: off, end: end, from: from, to: len(w.repl), literal: literal, simple: known && bits&varies == 0,
+		start: off, end: off + n, from: from, to: len(w.repl), literal: literal, simple: known && bits&varies == 0,
 	})
-	if tail := u[end-off:]; len(tail) > 0 && tail[0] == '?' && !known {
-		w.joinQueries(tail)
+	if !known && n < len(u) && u[n] == '?' {
+		w.joinQueries(u[n:])
 	}
 }
 

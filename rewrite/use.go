@@ -54,17 +54,17 @@ func (n naming) text() string {
 	return ""
 }
 
-// place is how what is at path, which tail (a query, a fragment) follows, is
-// fetched.
-func (u use) place(path, tail []byte) Place {
+// place is how what is at path, which is that of url or what follows the prefix in
+// it, is fetched.
+func (u use) place(path, url []byte) Place {
 	if u.names == anyName {
 		return u.least
 	}
-	return u.named(path, tail)
+	return u.named(path, url)
 }
 
 // named is place where the name tells of more.
-func (u use) named(path, tail []byte) Place {
+func (u use) named(path, url []byte) Place {
 	switch u.names {
 	case scriptName:
 		return max(u.least, scriptPlace(path))
@@ -77,7 +77,7 @@ func (u use) named(path, tail []byte) Place {
 			return AtHome
 		}
 	case elementName:
-		if bytes.IndexByte(tail, '#') >= 0 {
+		if bytes.IndexByte(url, '#') >= 0 {
 			return AtHome
 		}
 	}
