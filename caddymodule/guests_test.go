@@ -302,6 +302,33 @@ func TestStagingBesideProduction(t *testing.T) {
 	}
 }
 
+// The hosts of a handler are those of the routes that lead to it, the inner ones where
+// they say more; site_hosts are taken as requests name them.
+func TestHostsOfRoutes(t *testing.T) {
+	inner, outer, open := new(Handler), new(Handler), new(Handler)
+	match := func(hosts ...string) caddyhttp.MatcherSets {
+		m := caddyhttp.MatchHost(hosts)
+		return caddyhttp.MatcherSets{{&m}, {caddyhttp.MatchPath{"/x"}}}
+	}
+	handlers := func(h ...caddyhttp.MiddlewareHandler) []caddyhttp.MiddlewareHandler { return h }
+	at := make(map[*Handler][]string)
+	hostsOf(caddyhttp.RouteList{
+		{MatcherSets: match("a.example", "*.example"), Handlers: handlers(&caddyhttp.Subroute{Routes: caddyhttp.RouteList{
+			{MatcherSets: match("b.example"), Handlers: handlers(inner)},
+			{Handlers: handlers(outer)},
+		}})},
+		{Handlers: handlers(open, &caddyhttp.Subroute{Routes: caddyhttp.RouteList{{MatcherSets: match("c.example"), Handlers: handlers(inner)}}})},
+	}, nil, at)
+	for h, want := range map[*Handler]string{inner: "[b.example c.example]", outer: "[a.example *.example]", open: "[]"} {
+		if got := fmt.Sprint(at[h]); got != want {
+			t.Errorf("hosts %s, want %s", got, want)
+		}
+	}
+	if got := fmt.Sprint(configuredHosts([]string{"Bücher.example", "WWW.example.com:8443", "localhost"})); got != "[xn--bcher-kva.example www.example.com localhost]" {
+		t.Errorf("site_hosts %s", got)
+	}
+}
+
 // A site whose address names no host, as behind a load balancer or with domains that the
 // app maps, takes writes for all hosts and is known by those that uploads came for;
 // health checks and requests with an odd Host say nothing, and X-Forwarded-Host nothing

@@ -25,7 +25,8 @@ func (a *App) siteHosts() map[*sharedEngine][]string {
 }
 
 // hostsOf notes for each handler below routes for which hosts it is reached; above are
-// those that the routes themselves are for, none if for all.
+// those that the routes themselves are for, none if for all. A handler that is reached
+// in another way (named routes) has the hosts of site_hosts alone.
 func hostsOf(routes caddyhttp.RouteList, above []string, at map[*Handler][]string) {
 	for i := range routes {
 		hosts := matchedHosts(routes[i].MatcherSets)
