@@ -107,7 +107,7 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 			return nil
 		}
 		if e.isGuest() { // since just now
-			e.queue.abandon(w, items)
+			_, _ = e.queue.abandon(w, items) // nobody is told
 			return nil
 		}
 		if !held {
