@@ -37,6 +37,9 @@ func (s *site) fill() *site {
 	s.ready()
 	s.mustRequest(func() { s.writeAll(append(names(5), "album/a.jpg", "album/b.jpg")) })
 	s.idle()
+	if s.cfg.Local == LocalOwn {
+		s.counted()
+	}
 	return s
 }
 

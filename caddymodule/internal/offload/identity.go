@@ -26,6 +26,8 @@ type siteFile struct {
 	// Era is random, and another one after the bucket was put back to an older
 	// state: a node that knows the earlier one has files that the bucket lost.
 	Era string `json:"era"`
+	// Writes grows where there is no change log: see raiseWrites.
+	Writes uint64 `json:"writes,omitempty"`
 	// Hosts are those that the site was written for: see membership.
 	Hosts hostList `json:"hosts,omitempty"`
 }
@@ -89,6 +91,7 @@ func isAway(err error) bool {
 type known struct {
 	id, era  string // "" if it has none yet
 	position uint64 // in the change log, that this node has come to
+	writes   uint64 // of the identity: see raiseWrites
 	// doubted: it was away, and has not been compared since, also by an earlier process.
 	doubted bool
 }
@@ -113,6 +116,7 @@ type identity struct {
 	again   bool   // another comparison is due once the queue is empty
 	era     string // the bucket's, when it was looked at
 	noted   string // the note as it was written last
+	counted uint64 // what was written until known.writes
 }
 
 // adoptedEra stands for that of a bucket that was adopted, until it has all that is on
@@ -125,6 +129,9 @@ const noteDoubted = "doubted"
 // noteOf and parseNote are what stands on a root.
 func (e *Engine) noteOf(k known) string {
 	note := fmt.Sprintf("1 %s %s %s %d", e.bucketID, k.id, k.era, k.position)
+	if k.writes > 0 {
+		note += fmt.Sprintf(" %d", k.writes)
+	}
 	if k.doubted {
 		note += " " + noteDoubted
 	}
@@ -132,16 +139,18 @@ func (e *Engine) noteOf(k known) string {
 }
 
 func (e *Engine) parseNote(s string) (k known, ok bool) {
+	s, k.doubted = strings.CutSuffix(s, " "+noteDoubted)
 	f := strings.Split(s, " ")
-	if len(f) == 6 && f[5] == noteDoubted {
-		k.doubted, f = true, f[:5]
+	if len(f) == 5 {
+		f = append(f, "0")
 	}
-	if len(f) != 5 || f[0] != "1" || f[1] != e.bucketID || !isToken(f[2]) || !isToken(f[3]) {
+	if len(f) != 6 || f[0] != "1" || f[1] != e.bucketID || !isToken(f[2]) || !isToken(f[3]) {
 		return k, false
 	}
-	position, err := strconv.ParseUint(f[4], 10, 64)
-	k.id, k.era, k.position = f[2], f[3], position
-	return k, err == nil
+	position, err1 := strconv.ParseUint(f[4], 10, 64)
+	writes, err2 := strconv.ParseUint(f[5], 10, 64)
+	k.id, k.era, k.position, k.writes = f[2], f[3], position, writes
+	return k, err1 == nil && err2 == nil
 }
 
 // load reads the notes, once. The caller holds mu.
@@ -152,7 +161,7 @@ func (e *Engine) loadIdentity() {
 	}
 	i.loaded = true
 	for _, t := range e.trees {
-		if k, ok := e.parseNote(t.DirNote("", local.AttrBucket)); ok && (i.known.id == "" || k.position > i.known.position) {
+		if k, ok := e.parseNote(t.DirNote("", local.AttrBucket)); ok && (i.known.id == "" || k.position > i.known.position || k.writes > i.known.writes) {
 			i.known = k
 		}
 	}
@@ -274,7 +283,7 @@ func (e *Engine) isThere(found siteFile) {
 	e.judgeRole(found, found.ID == i.knew)
 	wasAway, wasOlder, wasPutBack := i.away != nil, i.older, i.putBack
 	i.away, i.looked = nil, time.Now()
-	i.putBack = wasPutBack || found.Era != i.known.era
+	i.putBack = wasPutBack || found.Era != i.known.era || found.Writes < i.known.writes
 	i.older = wasOlder || i.putBack || i.known.doubted
 	i.era = found.Era
 	if wasAway {
@@ -450,8 +459,14 @@ func (e *Engine) compared(ctx context.Context, lost int) error {
 // checkState looks whether the bucket is the right one, and not an older state of
 // it.
 func (e *Engine) checkState(ctx context.Context) error {
-	if err := e.checkIdentity(ctx); err != nil || !e.shared() {
+	if err := e.checkIdentity(ctx); err != nil {
 		return err
+	}
+	if e.onlyNode() {
+		return e.raiseWrites(ctx)
+	}
+	if !e.shared() {
+		return nil // not known yet
 	}
 	i := &e.identity
 	i.mu.Lock()
@@ -529,7 +544,7 @@ func (e *Engine) caughtUp(ctx context.Context) error {
 	defer i.mu.Unlock()
 	if f.ID == i.known.id {
 		i.older, i.rewound, i.putBack, i.known.doubted = false, false, false, false
-		i.known.era, i.known.position = f.Era, e.claimer().Stats().Position
+		i.known.era, i.known.position, i.known.writes = f.Era, e.claimer().Stats().Position, f.Writes
 	}
 	return nil
 }

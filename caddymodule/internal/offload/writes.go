@@ -1,0 +1,36 @@
+package offload
+
+import "context"
+
+// A change log tells that a bucket was put back to an older state. Where there is
+// none, a number in the identity does: a node raises it at a look after it has
+// written, and notes it on its disk. A bucket with a lower one is older. What was
+// written since the last look, and lost before the next, shows at the next start.
+
+// raiseWrites raises the number if this node has written since it did.
+func (e *Engine) raiseWrites(ctx context.Context) error {
+	i := &e.identity
+	wrote := e.count.committed.Load() + e.count.deleted.Load()
+	i.mu.Lock()
+	due, known := !i.older && i.counted != wrote, i.known.writes
+	i.mu.Unlock()
+	if !due || e.isGuest() {
+		return nil
+	}
+	var raised uint64
+	err := e.changeSite(ctx, func(f *siteFile) bool {
+		if raised = 0; f.Writes < known {
+			return false // it was put back just now: the next look sees that
+		}
+		f.Writes++
+		raised = f.Writes
+		return true
+	})
+	if err != nil || raised == 0 {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.known.writes, i.counted = raised, wrote
+	return nil
+}
