@@ -62,6 +62,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		hold_buffer   <size>
 //		on_failure    pass|reject
 //		ready_wait    <duration>
+//		slow_body     <bytes per second> [<after>]
+//		uploads_per_client <n>
 //		health        <path>
 //		deletes       always|requests|never
 //		trash         <duration>|off
@@ -136,6 +138,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return wordArg(d, &h.OnFailure, onFailurePass, onFailureReject)
 	case "ready_wait":
 		return durationArg(d, &h.ReadyWait)
+	case "slow_body":
+		return h.unmarshalSlowBody(d)
+	case "uploads_per_client":
+		return countArg(d, &h.UploadsPerClient)
 	case "deletes":
 		return wordArg(d, &h.Deletes, "always", "requests", "never")
 	case "trash":
@@ -287,6 +293,17 @@ func (h *Handler) unmarshalServe(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func (h *Handler) unmarshalSlowBody(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || len(args) > 2 {
+		return d.Errf("slow_body takes bytes per second and perhaps a time, as `slow_body 1KiB 10s`")
+	}
+	if err := parseSize(d, "slow_body", args[0], &h.SlowBody); err != nil || len(args) == 1 {
+		return err
+	}
+	return parseDuration(d, "slow_body", args[1], &h.SlowBodyAfter)
+}
+
 // oneArg takes the only argument of an option, which must not be empty.
 func oneArg(d *caddyfile.Dispenser, value *string) error {
 	option := d.Val()
@@ -346,6 +363,10 @@ func sizeArg(d *caddyfile.Dispenser, value *int64) error {
 	if err := oneArg(d, &text); err != nil {
 		return err
 	}
+	return parseSize(d, option, text, value)
+}
+
+func parseSize(d *caddyfile.Dispenser, option, text string, value *int64) error {
 	size, err := humanize.ParseBytes(text)
 	if err != nil || size == 0 || size > maxHoldBuffer {
 		return d.Errf("%s: %q is not a size between 1 byte and 1GiB, as 1MiB", option, text)

@@ -30,6 +30,9 @@ func (h *Handler) setDefaults() {
 	setDefault(&h.OnFailure, onFailurePass)
 	setDefault(&h.PrivateReads, privateDeny)
 	setDefault(&h.ReadyWait, caddy.Duration(30*time.Second))
+	setDefault(&h.UploadsPerClient, 16)
+	setDefault(&h.SlowBody, 1<<10)
+	setDefault(&h.SlowBodyAfter, caddy.Duration(10*time.Second))
 	setDefault(&h.Missing, missing404)
 	setDefault(&h.CORSCheck, wordOn)
 }
@@ -64,6 +67,10 @@ func (h *Handler) check() error {
 		return errors.New("hold: must be positive, for example 10s")
 	case h.ReadyWait < 0:
 		return errors.New("ready_wait: must be positive, for example 30s")
+	case h.UploadsPerClient < 0:
+		return errors.New("uploads_per_client: must be positive, for example 16")
+	case h.SlowBody < 0 || h.SlowBodyAfter < 0:
+		return errors.New("slow_body: must be positive, for example 1KiB 10s")
 	case h.HoldBuffer < 0:
 		return errors.New("hold_buffer: must be positive, for example 1MiB")
 	case h.HoldBuffer > maxHoldBuffer:

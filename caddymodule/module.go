@@ -113,6 +113,23 @@ type Handler struct {
 	// logs a warning. Default: `30s`; negative values are refused.
 	ReadyWait caddy.Duration `json:"ready_wait,omitempty"`
 
+	// How many requests from one client (an IPv4 address or the /64 of an IPv6 one;
+	// behind a proxy, set the server's `trusted_proxies`) claim the names of files at
+	// the same time, on this server. Further ones wait for one of these, at most for
+	// `ready_wait`. Default: 16; negative values are refused.
+	UploadsPerClient int `json:"uploads_per_client,omitempty"`
+
+	// How many bytes a second must come of the body of a request other than a POST
+	// (a PUT, whose file the app may name before the body is there), in the time that
+	// `slow_body_after` says. A slower one loses the names of its files; at its end it
+	// claims them again, and is refused with status 503 if another request had them
+	// meanwhile. (A POST has the names of its files when it is all there, and keeps
+	// them from nobody before.) Default: 1024; negative values are refused.
+	SlowBody int64 `json:"slow_body,omitempty"`
+
+	// See `slow_body`. Default: `10s`; negative values are refused.
+	SlowBodyAfter caddy.Duration `json:"slow_body_after,omitempty"`
+
 	// Which deletes on disk are passed on to the bucket: `always`, all that are
 	// seen; `requests`, those that happen while a request that may write is
 	// running; `never`. Default: `always`.

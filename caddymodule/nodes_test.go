@@ -52,6 +52,40 @@ func uniqueNames(uploads string) appFunc {
 	}
 }
 
+// twoNodes are two servers with a disk each and one bucket, in one Caddy: a request
+// with the header `X-Node: other` goes to the other one. Their app stores uploads as
+// WordPress does.
+type twoNodes struct {
+	*testSite
+	other *testSite
+	nodes []*testSite
+}
+
+func newTwoNodes(t *testing.T) *twoNodes {
+	t.Helper()
+	other, s := newTestSite(t, nil), newTestSite(t, nil)
+	testApps.Store(s.appName, uniqueNames(s.uploads))
+	testApps.Store("other", uniqueNames(other.uploads))
+	t.Cleanup(func() { testApps.Delete("other") })
+	nodes := []*testSite{s, other}
+	// One configuration refuses two sites with one bucket, but a server may have two
+	// addresses.
+	server := buckettest.StartVersityGW(t)
+	for site, endpoint := range map[*testSite]string{s: server.Endpoint, other: strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1)} {
+		site.handler["bucket"] = map[string]any{
+			"url": "s3://" + server.Bucket, "endpoint": endpoint, "access_key": server.AccessKey, "secret_key": server.SecretKey,
+		}
+		site.handler["hold"], site.handler["ready_wait"] = "60s", "60s"
+	}
+	s.before = []map[string]any{{"handler": "subroute", "routes": []any{map[string]any{
+		"match":  []any{map[string]any{"header": map[string]any{"X-Node": []string{"other"}}}},
+		"handle": []any{other.handler, map[string]any{"handler": "file_server", "root": other.docRoot, "pass_thru": true}, map[string]any{"handler": "test_app", "name": "other"}},
+	}}}}
+	s.after = []map[string]any{{"handler": "file_server", "root": s.docRoot, "pass_thru": true}}
+	s.client.Timeout = 2 * time.Minute
+	return &twoNodes{s, other, nodes}
+}
+
 // TestTwoNodes sends uploads of one name through two servers with a disk each
 // and one bucket, some at the same moment: all are kept, each under a name of
 // its own, and both servers have all.
@@ -62,26 +96,8 @@ func uniqueNames(uploads string) appFunc {
 // serve as soon as the answer is out."
 func TestTwoNodes(t *testing.T) {
 	const each, atOnce = 12, 3
-	other, s := newTestSite(t, nil), newTestSite(t, nil)
-	testApps.Store(s.appName, uniqueNames(s.uploads))
-	testApps.Store("other", uniqueNames(other.uploads))
-	defer testApps.Delete("other")
-	s.handler["hold"], other.handler["hold"] = "60s", "60s"
-	s.handler["ready_wait"], other.handler["ready_wait"] = "60s", "60s"
-	// One configuration refuses two sites with one bucket, but a server may have two
-	// addresses.
-	server := buckettest.StartVersityGW(t)
-	for site, endpoint := range map[*testSite]string{s: server.Endpoint, other: strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1)} {
-		site.handler["bucket"] = map[string]any{
-			"url": "s3://" + server.Bucket, "endpoint": endpoint, "access_key": server.AccessKey, "secret_key": server.SecretKey,
-		}
-	}
-	s.before = []map[string]any{{"handler": "subroute", "routes": []any{map[string]any{
-		"match":  []any{map[string]any{"header": map[string]any{"X-Node": []string{"other"}}}},
-		"handle": []any{other.handler, map[string]any{"handler": "file_server", "root": other.docRoot, "pass_thru": true}, map[string]any{"handler": "test_app", "name": "other"}},
-	}}}}
-	s.after = []map[string]any{{"handler": "file_server", "root": s.docRoot, "pass_thru": true}}
-	s.client.Timeout = 2 * time.Minute
+	s := newTwoNodes(t)
+	other := s.other
 	s.start()
 
 	var mu sync.Mutex

@@ -48,6 +48,8 @@ type engineSettings struct {
 	Workers   int
 	IndexSize int
 
+	UploadsPerClient int
+
 	CacheControl        string
 	CacheControlPrivate string
 	CacheControlRules   []CacheControlRule
@@ -57,7 +59,8 @@ type engineSettings struct {
 func (h *Handler) engineSettings() (engineSettings, error) {
 	s := engineSettings{
 		Local: h.Local, Deletes: h.Deletes, Trash: h.Trash, Workers: h.Workers, IndexSize: h.IndexSize,
-		CacheControl: h.CacheControl, CacheControlPrivate: h.CacheControlPrivate, CacheControlRules: h.CacheControlRules,
+		UploadsPerClient: h.UploadsPerClient,
+		CacheControl:     h.CacheControl, CacheControlPrivate: h.CacheControlPrivate, CacheControlRules: h.CacheControlRules,
 		Media: media.Config{
 			Public: h.Public, Private: h.Private, Ignore: h.Ignore,
 			NoRewrite: h.NoRewrite, MayWrite: h.MayWrite,
@@ -134,9 +137,12 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 		Trash:         time.Duration(s.Trash),
 		IndexSize:     s.IndexSize,
 		Look:          look,
-		CacheControl:  cache.value,
-		Inspector:     inspector,
-		Logger:        logger,
+
+		RequestsPerClient: s.UploadsPerClient,
+
+		CacheControl: cache.value,
+		Inspector:    inspector,
+		Logger:       logger,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

@@ -21,12 +21,16 @@ import (
 // that this server is ready for it:
 //
 //   - Names in the URL or the header are claimed before the request is
-//     forwarded, and the engine is asked then; also for a request without body.
+//     forwarded. Unless it is a POST with a body, for the whole of which PHP waits,
+//     the engine is asked then.
 //   - Names in a body are found while it streams to the app, and its end is
 //     kept back until the engine is ready (see heldBody).
 //   - The first bytes of a body that may bring names are read before it is
-//     forwarded. A request whose name another one on this server has waits
-//     there, without keeping one of PHP's few processes from the other.
+//     forwarded. A request whose name another one has, as far as is known by then,
+//     waits there for its turn, without keeping one of PHP's few processes from the
+//     other.
+//
+// A body that does not get on keeps its names from nobody: see pace.go.
 
 // gate keeps one request from the app until the engine is ready for it. The
 // body may be read by another goroutine than the handler's, and after that.
@@ -37,11 +41,13 @@ type gate struct {
 	method string
 	wait   time.Duration
 	reject bool // rather a 503 than the app's run too early
+	early  bool // the app may be at work before it has all of the request
 
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	scanner *media.NameScanner // nil: the body holds no names
+	paced   *pacedBody         // nil: the body may take its time
 
 	mu        sync.Mutex
 	stems     []string      // of the names so far
@@ -72,6 +78,7 @@ func (h *Handler) newGate(r *http.Request, q *requestPaths, engine *sharedEngine
 	g := &gate{
 		req: req, shared: &engine.turnout, log: engine.log,
 		method: r.Method, wait: time.Duration(h.ReadyWait), reject: h.OnFailure == onFailureReject,
+		early: startsEarly(r),
 	}
 	g.ctx, g.cancel = context.WithCancel(r.Context())
 	for _, name := range h.site.RequestNames(media.RequestInfo{
@@ -110,6 +117,30 @@ func (g *gate) isContended() bool {
 	return g.contended
 }
 
+// enter waits before r is forwarded, if it is known by now that it should: until the
+// engine is ready, if the app may be at work then, else for other requests of the
+// same names. inHeader says that there are names in URL or header. An error means
+// that the app must not see r.
+func (g *gate) enter(r *http.Request, inHeader bool) error {
+	known := inHeader || g.isContended()
+	switch {
+	case g.early && (known || !hasBody(r)):
+		return g.pass()
+	case known:
+		return g.turn()
+	}
+	return nil
+}
+
+// turn waits for other requests of the same names, no longer than configured.
+func (g *gate) turn() error {
+	ctx, cancel := withPatience(g.ctx, g.wait)
+	defer cancel()
+	begun := time.Now()
+	err := g.req.Turn(ctx)
+	return g.answered(err, min(g.wait, time.Since(begun)))
+}
+
 // pass waits until the engine is ready for the request, all in all no longer
 // than configured. An error means that the app must not see its end.
 func (g *gate) pass() error {
@@ -124,7 +155,22 @@ func (g *gate) pass() error {
 	defer cancel()
 	begun := time.Now()
 	err := g.req.Ready(ctx)
+	if err == nil && g.early && g.req.Interrupted() {
+		return g.refuse(errTaken)
+	}
 	return g.answered(err, min(left, time.Since(begun)))
+}
+
+// errTaken: the app may have chosen a name by the header of a request whose body came
+// too slowly, or while this server stood still, that it has given to another one since.
+var errTaken = errors.New("the request took too long, and another one had its file's name meanwhile")
+
+// refuse keeps the end of the request from the app.
+func (g *gate) refuse(cause error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refused = &errNotReady{cause}
+	return g.refused
 }
 
 // ask reports whether the engine must be asked, and for how long at most: again
@@ -133,7 +179,8 @@ func (g *gate) pass() error {
 func (g *gate) ask() (left time.Duration, ask bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	left = g.wait - g.waited
+	// Who has waited for its turn needs a moment more to have the names again.
+	left = max(g.wait-g.waited, min(g.wait, catchUpWait))
 	if len(g.stems) == 0 { // nobody else can be in its way, only the bucket
 		left = min(left, catchUpWait)
 	}
@@ -189,6 +236,9 @@ func (g *gate) refusal() error {
 // close ends all waiting.
 func (g *gate) close() {
 	g.cancel()
+	if g.paced != nil {
+		g.paced.end()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true

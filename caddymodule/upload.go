@@ -35,12 +35,10 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	g := h.newGate(r, q, engine, req)
 	defer g.close()
 	defer g.note(r)
-	early := !hasBody(r) || g.named()
-	toApp := h.withLocalURLs(g.withNames(r, h.site), q)
-	if early || g.isContended() {
-		if err := g.pass(); err != nil {
-			return refuse(w, err)
-		}
+	inHeader := g.named()
+	toApp := h.withLocalURLs(g.withNames(h.withPace(r, g), h.site), q)
+	if err := g.enter(r, inHeader); err != nil {
+		return refuse(w, err)
 	}
 	toApp = g.withHeldEnd(toApp)
 	if p != nil {
@@ -67,6 +65,7 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	if rejected {
 		req.Fail()
 	}
+	req.End() // how long its client takes for the answer keeps the names from nobody
 	switch {
 	case err != nil:
 		return rw.fail(err)
@@ -94,6 +93,7 @@ func (h *Handler) begin(r *http.Request, engine *offload.Engine) *offload.Reques
 	defer cancel()
 	req := engine.Begin(ctx, clientOf(r))
 	req.For(r.Host)
+	req.ComesFrom(networkOf(r))
 	return req
 }
 

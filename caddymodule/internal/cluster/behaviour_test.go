@@ -38,7 +38,7 @@ func TestRequests(t *testing.T) {
 		var c *Claim
 		claim := func(n *Node, names ...string) func() {
 			return func() {
-				c = n.Claim()
+				c = n.Claim("")
 				for _, name := range names {
 					c.Add(name)
 				}
@@ -143,7 +143,7 @@ func TestStoreAway(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				began := time.Now()
-				c := n.Claim()
+				c := n.Claim("")
 				defer c.Release()
 				c.Add(fmt.Sprint("name", i%10))
 				for what, err := range map[string]error{"Wait": c.Wait(ctx), "CatchUp": n.CatchUp(ctx), "Append": n.Append(ctx, putOf("a"))} {
@@ -177,7 +177,7 @@ func TestClose(t *testing.T) {
 		store := newMemStore()
 		l := linkTo(store, 10*time.Millisecond).(*link)
 		n, _ := join(t, l)
-		c := n.Claim()
+		c := n.Claim("")
 		c.Add("x")
 		if err := c.Wait(t.Context()); err != nil {
 			t.Fatal(err)
@@ -199,7 +199,7 @@ func TestClose(t *testing.T) {
 		if c.Held() {
 			t.Error("a claim outlives its node")
 		}
-		again := n.Claim()
+		again := n.Claim("")
 		again.Add("y")
 		for what, err := range map[string]error{
 			"Wait": again.Wait(t.Context()), "CatchUp": n.CatchUp(t.Context()), "Append": n.Append(t.Context(), putOf("a")), "Join": n.Join(t.Context(), 0),
@@ -332,7 +332,7 @@ func TestHostileObjects(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*maxTTL)
 			defer cancel()
-			c := n.Claim()
+			c := n.Claim("")
 			c.Add("x")
 			if err := c.Wait(ctx); err != nil {
 				t.Errorf("%.60q: %v", content, err)

@@ -35,12 +35,17 @@ type leases struct {
 	known float64
 	// unsettled are claims whose slots have changed.
 	unsettled []*Claim
+	serial    uint64 // of the last claim that was made
+
+	perClient int // claims of one client that seek slots at a time; 0: any number
+	shares    map[string]*share
 }
 
 func (l *leases) init(n *Node) {
 	l.node = n
 	l.mu.before = n.cfg.preempt
 	l.slots = make(map[uint16]*slot)
+	l.perClient, l.shares = n.cfg.ClaimsPerClient, make(map[string]*share)
 }
 
 // Claim is what one request wants: names that no other request, on any node,
@@ -51,6 +56,8 @@ func (l *leases) init(n *Node) {
 // in a circle.
 type Claim struct {
 	leases *leases
+	client string
+	serial uint64
 
 	// Under leases.mu.
 	wants    []*slot // ascending
@@ -60,13 +67,29 @@ type Claim struct {
 	listed   bool // in leases.unsettled
 	waited   bool // for another claim or node
 
+	due         bool        // the request is all there; else the claim is ahead
+	patient     bool        // the request waits, though it is not all there
+	resting     bool        // it seeks no slots until Turn or Wait
+	soon        bool        // Soon was called
+	timer       *time.Timer // ends the time ahead; nil: it has not begun
+	gaveUp      []*slot     // were promised, and are not since
+	interrupted bool        // another claim may have had one of them
+	share       *share      // of the client; nil: none yet
+	seeks       bool        // counted there
+
 	look   *waiter // asked for by Look; nil once CatchUp goes by it
 	looked instant
 }
 
-// Claim returns an empty claim. It is to be released in any case.
-func (n *Node) Claim() *Claim {
-	return &Claim{leases: &n.leases, settled: make(chan struct{})}
+// Claim returns an empty claim. It is to be released in any case. Of a client, if it
+// is not empty, only some claims seek names at the same time, see
+// Config.ClaimsPerClient.
+func (n *Node) Claim(client string) *Claim {
+	l := &n.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.serial++
+	return &Claim{leases: l, client: client, serial: l.serial, settled: make(chan struct{})}
 }
 
 // Add wants a name too, normalised by the caller so that names are equal that
@@ -95,11 +118,14 @@ func (c *Claim) Add(name string) {
 	l.settle()
 }
 
-// Wait returns nil when all names are leased. When ctx ends before, it returns
-// at once, and the names go on being sought until Release. It may be called
-// again: after more names were added, or after Held turned false.
+// Wait returns nil when all names are leased; the request is all there. When ctx
+// ends before, it returns at once, and the names go on being sought until Release.
+// It may be called again: after more names were added, or after Held turned false.
 func (c *Claim) Wait(ctx context.Context) error {
 	l := c.leases
+	l.mu.Lock()
+	c.becomeDue()
+	l.mu.Unlock()
 	for {
 		l.mu.Lock()
 		switch {
@@ -240,10 +266,12 @@ func (l *leases) release(c *Claim) {
 		return
 	}
 	c.released = true
+	c.stopTimer()
 	for _, s := range c.wants {
 		s.leave(c)
 	}
-	c.wants = nil
+	c.wants, c.gaveUp = nil, nil
+	c.leaveShare()
 	if c.look != nil {
 		l.node.log.leaveNow(c.look)
 		c.look = nil
@@ -257,6 +285,7 @@ func (c *Claim) seekAgain() {
 	for _, s := range c.wants {
 		if s.owner == c && s.promised && !s.valid() {
 			s.promised = false
+			c.gaveUp = append(c.gaveUp, s)
 			s.reclaim()
 			s.work()
 		}
@@ -331,6 +360,9 @@ func (l *leases) settle() {
 // settleSlots puts the claim in the queues of its slots up to the first that it
 // has to wait for, and takes it out of those above.
 func (c *Claim) settleSlots() {
+	if c.resting || !c.join() {
+		return // it is in no queue
+	}
 	blocked := false
 	for _, s := range c.wants {
 		switch {
@@ -380,6 +412,11 @@ func (l *leases) close() {
 			}
 		}
 		signal(s.wake)
+	}
+	for _, p := range l.shares {
+		for _, c := range slices.Clone(p.waiting) {
+			l.release(c)
+		}
 	}
 	l.settle()
 }

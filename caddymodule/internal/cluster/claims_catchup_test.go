@@ -43,7 +43,7 @@ func TestClaimCatchesUp(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			synctest.Wait()
 			began, before := time.Now(), store.total()
-			c := step.node.Claim()
+			c := step.node.Claim("")
 			c.Add("x")
 			if err := c.CatchUp(t.Context()); err != nil || !c.Held() {
 				t.Fatal(err)
@@ -90,13 +90,14 @@ func TestClaimLooksAhead(t *testing.T) {
 				if err := other.Append(t.Context(), putOf("before")); err != nil {
 					t.Fatal(err)
 				}
-				c := n.Claim()
+				c := n.Claim("")
 				defer c.Release()
 				c.Add("x")
 				c.Look()
 				time.Sleep(test.body / 2)
 				c.Add("y")
 				c.Look()
+				c.Soon()
 				if err := other.Append(t.Context(), putOf("meanwhile")); err != nil {
 					t.Fatal(err)
 				}
@@ -129,7 +130,7 @@ func TestClaimLooksAhead(t *testing.T) {
 func TestClaimLooksAheadInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := join(t, linkTo(newMemStore(), 100*time.Millisecond))
-		c := n.Claim()
+		c := n.Claim("")
 		c.Add("x")
 		c.Look()
 		c.Release()
@@ -158,12 +159,12 @@ func TestClaimCatchesUpAfterWaiting(t *testing.T) {
 				way := linkTo(store, 10*time.Millisecond)
 				a, _ := join(t, way)
 				b, saw := join(t, linkTo(store, 10*time.Millisecond))
-				first := a.Claim()
+				first := a.Claim("")
 				first.Add("x")
 				if err := first.CatchUp(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				second := b.Claim()
+				second := b.Claim("")
 				second.Add("x")
 				got := make(chan error, 1)
 				go func() { got <- second.CatchUp(t.Context()) }()
@@ -203,7 +204,7 @@ func TestClaimCatchesUpAfterLosing(t *testing.T) {
 			way := bucket.NewFaulty(linkTo(store, 10*time.Millisecond), nil)
 			b, saw := join(t, way, short)
 			third, _ := join(t, linkTo(store, 10*time.Millisecond), short) // knows of no entry
-			first, other := a.Claim(), third.Claim()
+			first, other := a.Claim(""), third.Claim("")
 			first.Add(low)
 			other.Add(high)
 			for _, c := range []*Claim{first, other} {
@@ -211,7 +212,7 @@ func TestClaimCatchesUpAfterLosing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			second := b.Claim()
+			second := b.Claim("")
 			second.Add(low)
 			second.Add(high)
 			got := make(chan error, 1)

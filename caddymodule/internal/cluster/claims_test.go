@@ -13,7 +13,7 @@ func TestClaimOnSlowStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := join(t, linkTo(newMemStore(), 4200*time.Millisecond)) // 2.1 to 6.3 seconds
 		for range 5 {
-			c := n.Claim()
+			c := n.Claim("")
 			c.Add("x")
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			if err := c.Wait(ctx); err != nil {
@@ -31,7 +31,7 @@ func TestClaimOnSlowStore(t *testing.T) {
 func TestGrantedBeforeItsRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := join(t, linkTo(newMemStore(), 10*time.Millisecond))
-		c := n.Claim()
+		c := n.Claim("")
 		defer c.Release()
 		c.Add("x")
 		if err := c.Wait(t.Context()); err != nil {
@@ -49,7 +49,7 @@ func TestGrantedBeforeItsRelease(t *testing.T) {
 func TestRenewedAfterItRanOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := join(t, linkTo(newMemStore(), 10*time.Millisecond))
-		c := n.Claim()
+		c := n.Claim("")
 		defer c.Release()
 		c.Add("x")
 		time.Sleep(time.Second)
@@ -78,7 +78,7 @@ func TestRenewedAfterItRanOut(t *testing.T) {
 func TestClaimWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := join(t, linkTo(newMemStore(), 10*time.Millisecond))
-		c := n.Claim()
+		c := n.Claim("")
 		c.Add("x")
 		if err := c.Wait(t.Context()); err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ func TestClaimWhileClosing(t *testing.T) {
 			closed <- n.Close(ctx)
 		}()
 		synctest.Wait()
-		n.Claim().Add("x")
+		n.Claim("").Add("x")
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
@@ -113,7 +113,7 @@ func TestClaimsCrosswise(t *testing.T) {
 				wg.Go(func() {
 					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 					defer cancel()
-					c := members[i%nodes].Claim()
+					c := members[i%nodes].Claim("")
 					defer c.Release()
 					names := []string{"x", "y"}
 					c.Add(names[i/nodes%2])
@@ -141,7 +141,7 @@ func TestClaimsAreFair(t *testing.T) {
 		for range 5 {
 			wg.Go(func() {
 				for ctx.Err() == nil {
-					c := a.Claim()
+					c := a.Claim("")
 					c.Add("x")
 					if c.Wait(ctx) == nil {
 						time.Sleep(100 * time.Millisecond)
@@ -153,7 +153,7 @@ func TestClaimsAreFair(t *testing.T) {
 		time.Sleep(time.Second)
 		for range 5 {
 			began := time.Now()
-			c := b.Claim()
+			c := b.Claim("")
 			c.Add("x")
 			if err := c.Wait(ctx); err != nil {
 				t.Error(err)
@@ -175,14 +175,14 @@ func TestCrashedHolder(t *testing.T) {
 		l := linkTo(store, 10*time.Millisecond).(*link)
 		a, _ := join(t, l)
 		b, _ := join(t, linkTo(store, 10*time.Millisecond))
-		dead := a.Claim()
+		dead := a.Claim("")
 		dead.Add("x")
 		if err := dead.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		l.set(func(l *link) { l.cut = true })
 		began := time.Now()
-		c := b.Claim()
+		c := b.Claim("")
 		defer c.Release()
 		c.Add("x")
 		if err := c.Wait(t.Context()); err != nil {
@@ -209,7 +209,7 @@ func TestLostLease(t *testing.T) {
 		l := linkTo(store, 10*time.Millisecond).(*link)
 		a, _ := join(t, l)
 		b, _ := join(t, linkTo(store, 10*time.Millisecond))
-		mine, other := a.Claim(), b.Claim()
+		mine, other := a.Claim(""), b.Claim("")
 		defer mine.Release()
 		mine.Add("x")
 		if err := mine.Wait(t.Context()); err != nil {

@@ -62,6 +62,9 @@ type Config struct {
 	// LeaseTTL is how long a crashed node keeps its names. Default: 10s, at
 	// least 3s.
 	LeaseTTL time.Duration
+	// ClaimsPerClient is how many claims of one client seek names or have them at
+	// the same time; further ones wait for one of these. Default: any number.
+	ClaimsPerClient int
 
 	// For tests. Defaults: keepEntries, keepAge, fresh, systemClock, the program's
 	// random numbers and nothing.
@@ -137,9 +140,10 @@ func New(cfg Config) (*Node, error) {
 }
 
 // NewStatic returns the only node of a site: there is no log, nothing is
-// stored, and claims keep this node's own requests apart.
-func NewStatic() *Node {
-	n := newNode(Config{clock: systemClock()})
+// stored, and claims keep this node's own requests apart. claimsPerClient: see
+// Config.
+func NewStatic(claimsPerClient int) *Node {
+	n := newNode(Config{clock: systemClock(), ClaimsPerClient: claimsPerClient})
 	n.static = true
 	return n
 }

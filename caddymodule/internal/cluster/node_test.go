@@ -116,7 +116,7 @@ func TestAppendIsSeen(t *testing.T) {
 
 func TestClaimsExclude(t *testing.T) {
 	store := openDir(t)
-	nodes := []*Node{NewStatic()}
+	nodes := []*Node{NewStatic(0)}
 	a, _ := join(t, store)
 	b, _ := join(t, store)
 	for _, nodes := range [][]*Node{nodes, {a}, {a, b}} {
@@ -125,7 +125,7 @@ func TestClaimsExclude(t *testing.T) {
 		inside := 0
 		for i := range 10 {
 			wg.Go(func() {
-				c := nodes[i%len(nodes)].Claim()
+				c := nodes[i%len(nodes)].Claim("")
 				defer c.Release()
 				names := []string{"x", "y", "z"}
 				for j := range names {
@@ -156,7 +156,7 @@ func TestWaitEndsWithContext(t *testing.T) {
 	store.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	c := n.Claim()
+	c := n.Claim("")
 	defer c.Release()
 	c.Add("x")
 	for what, err := range map[string]error{"Wait": c.Wait(ctx), "CatchUp": n.CatchUp(ctx), "Append": n.Append(ctx, putOf("a"))} {

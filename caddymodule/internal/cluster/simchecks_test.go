@@ -136,7 +136,7 @@ func (w *world) checkAlive(ctx context.Context, m *member, order []int, random *
 	if m.append(soon, random) == 0 || !m.catchUp(soon) {
 		w.t.Errorf("%s cannot append or catch up though nothing hinders it: %s", m.name, m.node.describe())
 	}
-	c := m.node.Claim()
+	c := m.node.Claim("")
 	defer c.Release()
 	for _, i := range order {
 		c.Add(w.names[i])

@@ -58,7 +58,7 @@ func (w *world) start(i, life int) *member {
 	node, err := New(Config{
 		Store: m.link, Prefix: "offload/", Apply: m.apply, Lost: m.lost,
 		Log:  func() *slog.Logger { return slog.New(slog.DiscardHandler) },
-		Poll: w.poll, LeaseTTL: w.size.ttl, keepEntries: 4, keepAge: w.size.ttl * 3 / 2, fresh: w.size.ttl * 8 / 10,
+		Poll: w.poll, LeaseTTL: w.size.ttl, ClaimsPerClient: 1, keepEntries: 4, keepAge: w.size.ttl * 3 / 2, fresh: w.size.ttl * 8 / 10,
 		clock: m.clock.now, preempt: m.preempt,
 		random: func(n int64) int64 {
 			lock.Lock()
@@ -174,13 +174,24 @@ func (m *member) catchUp(ctx context.Context) bool {
 }
 
 func (m *member) upload(ctx context.Context, random *rand.Rand) {
-	c := m.node.Claim()
+	c := m.node.Claim([]string{"", "a", "b"}[random.IntN(3)])
 	defer c.Release()
 	known := &known{world: m.world}
 	m.addNames(c, random, known)
 	numbers := c.numbers()
+	if random.IntN(4) == 0 {
+		m.awaitTurn(ctx, c, random)
+	}
 	if !m.claim(ctx, c, numbers, known) {
 		return
+	}
+	if random.IntN(8) == 0 { // the request is too slow
+		c.Rest()
+		time.Sleep(m.world.below(random, 3*time.Second))
+		known.head, known.looked = 0, false
+		if !m.claim(ctx, c, numbers, known) {
+			return
+		}
 	}
 	m.world.hold(c, numbers)
 	defer m.world.unhold(c, numbers)
@@ -198,6 +209,19 @@ func (m *member) upload(ctx context.Context, random *rand.Rand) {
 			m.world.leave(numbers, entry)
 		}
 	}
+}
+
+// awaitTurn waits as a request does that is not all there, which then takes a while.
+func (m *member) awaitTurn(ctx context.Context, c *Claim, random *rand.Rand) {
+	m.world.wait(c, m)
+	err := c.Turn(ctx)
+	m.world.unwait(c)
+	if err != nil {
+		return
+	}
+	time.Sleep(m.world.below(random, 2*ahead))
+	c.Soon()
+	time.Sleep(m.world.below(random, ahead))
 }
 
 // known is what a claim must have been given when it has caught up.

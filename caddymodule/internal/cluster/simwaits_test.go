@@ -86,12 +86,22 @@ func (w *world) waitsFor(c *Claim) (first int, others bool) {
 	if first < 0 {
 		return first, false
 	}
+	if c.waitsForRoom() {
+		return first, true
+	}
 	owner, promised := w.owner(uint16(first))
 	if owner == nil {
 		return first, false
 	}
 	next := owner.missing()
 	return first, promised || next < 0 || next > first
+}
+
+// waitsForRoom reports whether others of the client's claims are in its way.
+func (c *Claim) waitsForRoom() bool {
+	c.leases.mu.Mutex.Lock()
+	defer c.leases.mu.Unlock()
+	return c.share != nil && !c.seeks
 }
 
 // missing returns the first slot that a claim has not got, -1 if it has all.

@@ -35,9 +35,10 @@ type slot struct {
 	leases *leases
 	number uint16
 
-	queue    []*Claim // waiting, first come first served
+	queue    []*Claim // waiting, those that are due before others, first come first served
 	owner    *Claim   // has it
 	promised bool     // owner's Wait returned nil
+	last     uint64   // serial of the claim that had it last; 0: unknown, perhaps another node's
 	working  bool     // a worker runs
 	wake     chan struct{}
 	err      error // of the last call of the store
@@ -78,13 +79,13 @@ func (s *slot) valid() bool {
 	return n.static || s.mode == mine && n.now().before(s.deadline)
 }
 
-// enter puts a claim at the end of the queue, unless it is there or has the
-// slot.
+// enter puts a claim into the queue, unless it is there or has the slot.
 func (s *slot) enter(c *Claim) {
 	if s.owner == c || slices.Contains(s.queue, c) {
 		return
 	}
-	s.queue = append(s.queue, c)
+	s.line(c, false)
+	s.oust(c)
 	s.grant()
 	s.work()
 }
@@ -112,6 +113,7 @@ func (s *slot) grant() {
 	}
 	s.owner, s.promised = s.queue[0], false
 	s.queue = slices.Delete(s.queue, 0, 1)
+	s.owner.gotSlot(s)
 	s.leases.unsettle(s.owner)
 	s.unsettleQueue()
 }

@@ -216,15 +216,16 @@ func (s *slot) lose(mode mode, etag string) {
 	if s.mode == mine && s.owner != nil {
 		s.leases.node.count.expired.Add(1)
 	}
-	s.mode, s.etag, s.unsure = mode, etag, false
+	s.mode, s.etag, s.unsure, s.last = mode, etag, false, 0
 	s.reclaim()
 }
 
 // reclaim puts an owner that Wait has promised nothing back into the queue.
 func (s *slot) reclaim() {
 	if s.owner != nil && !s.promised {
-		s.queue = append([]*Claim{s.owner}, s.queue...)
+		owner := s.owner
 		s.owner = nil
+		s.line(owner, true)
 	}
 	s.unsettleQueue()
 }

@@ -80,7 +80,7 @@ func testStore(t *testing.T, store bucket.Store, prefix string) {
 		wg.Go(func() {
 			n := members[i%nodes]
 			for round := range rounds {
-				c := n.Claim()
+				c := n.Claim("")
 				c.Add("image")
 				if err := c.Wait(ctx); err != nil {
 					t.Error(err)

@@ -57,6 +57,9 @@ type Config struct {
 	// LeaseTTL is how long a node that was killed keeps the names that its
 	// requests had claimed. Default: 10s, at least 3s.
 	LeaseTTL time.Duration
+	// RequestsPerClient is how many requests from one network claim names at the
+	// same time; further ones wait for one of these. Default: any number.
+	RequestsPerClient int
 	// Look is the time between two looks whether the bucket is still the one that
 	// this disk knows. Default: 1m.
 	Look time.Duration

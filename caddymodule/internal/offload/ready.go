@@ -19,6 +19,7 @@ type requestNames struct {
 	mu    sync.Mutex
 	stems map[string]struct{}
 	claim *cluster.Claim
+	from  string // the network of the client
 	ended bool
 	ready bool // the last Ready returned nil
 	// uploaded: a file of one of the names was written. Noted only if somebody asks.
@@ -54,10 +55,55 @@ func (r *Request) Name(name string) {
 	}
 	n.stems[stem] = struct{}{}
 	if n.claim == nil {
-		n.claim = r.e.claimer().Claim()
+		n.claim = r.e.claimer().Claim(n.from)
 	}
 	n.claim.Add(stem)
 	n.claim.Look()
+}
+
+// ComesFrom says from which network the request comes, before Name: of one network
+// only some requests claim names at the same time, see Config.RequestsPerClient.
+func (r *Request) ComesFrom(network string) {
+	r.names.mu.Lock()
+	defer r.names.mu.Unlock()
+	r.names.from = network
+}
+
+// Turn waits for the requests of the same names that are at work: for one that is
+// not all there. It has the names for a moment then, and again from Ready on. An
+// error (ctx ended) means nothing else than that others are at work yet.
+func (r *Request) Turn(ctx context.Context) error {
+	claim := r.claim()
+	if claim == nil {
+		return nil
+	}
+	if err := claim.Turn(ctx); err != nil {
+		return fmt.Errorf("waiting for the names of the files: %w", err)
+	}
+	return nil
+}
+
+// Soon says that the request will be all there soon: its names are sought then, so
+// that Ready need not wait for them.
+func (r *Request) Soon() {
+	if claim := r.claim(); claim != nil {
+		claim.Soon()
+	}
+}
+
+// Rest gives the names back until Ready is called again: the request does not get
+// on, and others may want them.
+func (r *Request) Rest() {
+	if claim := r.claim(); claim != nil {
+		claim.Rest()
+	}
+}
+
+// Interrupted reports whether another request may have had one of the names since
+// Ready returned nil.
+func (r *Request) Interrupted() bool {
+	claim := r.claim()
+	return claim != nil && claim.Interrupted()
 }
 
 // claimer is the node whose claims count.

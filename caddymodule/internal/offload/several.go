@@ -30,7 +30,7 @@ type team struct {
 // joinTeam prepares the engine's part, without I/O.
 func (e *Engine) joinTeam() error {
 	t := &e.team
-	t.own, t.decided = cluster.NewStatic(), make(chan struct{})
+	t.own, t.decided = cluster.NewStatic(e.cfg.RequestsPerClient), make(chan struct{})
 	t.self = sync.OnceValue(e.readSelf)
 	t.names.init()
 	if e.cfg.Local == LocalOwn {
@@ -43,6 +43,7 @@ func (e *Engine) joinTeam() error {
 	node, err := cluster.New(cluster.Config{
 		Store: controlStore{e.store, &e.reach}, Prefix: e.cfg.ControlPrefix, Log: e.log,
 		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll, LeaseTTL: e.cfg.LeaseTTL,
+		ClaimsPerClient: e.cfg.RequestsPerClient,
 	})
 	t.node = node
 	return err

@@ -20,7 +20,7 @@ func (n *simNode) request(random *rand.Rand, content string) {
 	n.mu.Lock()
 	node := n.node
 	n.mu.Unlock()
-	claim := node.Claim()
+	claim := node.Claim("")
 	defer claim.Release()
 	claim.Add(stem)
 	claim.Look()
