@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
@@ -18,8 +19,9 @@ const (
 	// which this holds.
 	heldBack = 128
 	// namesHead is how much of a body is read before it is forwarded, if no
-	// name comes before.
+	// name comes before; firstHead how much of that at first, where a name mostly is.
 	namesHead = 16 << 10
+	firstHead = 2 << 10
 )
 
 // hasBody reports whether r has, or may have, a body whose end can be kept back.
@@ -48,24 +50,25 @@ func (g *gate) withNames(r *http.Request, site *media.Site) *http.Request {
 	if r.ContentLength > 0 {
 		size = min(size, r.ContentLength)
 	}
-	head, err := g.readHead(body, make([]byte, size))
+	head, err := g.readHead(body, int(size))
 	if err != nil {
 		return withBody(r, io.MultiReader(bytes.NewReader(head), failingReader{err}), r.ContentLength)
 	}
 	return withBody(r, io.MultiReader(bytes.NewReader(head), body), r.ContentLength)
 }
 
-// readHead reads until a name came or buf is full.
-func (g *gate) readHead(body io.Reader, buf []byte) ([]byte, error) {
-	n := 0
-	for n < len(buf) {
-		read, err := body.Read(buf[n:])
-		n += read
+// readHead reads until a name came or size bytes did.
+func (g *gate) readHead(body io.Reader, size int) (head []byte, err error) {
+	head = make([]byte, 0, min(size, firstHead))
+	for len(head) < size {
+		head = slices.Grow(head, 1)
+		n, err := body.Read(head[len(head):min(cap(head), size)])
+		head = head[:len(head)+n]
 		if err != nil || g.named() {
-			return buf[:n], err
+			return head, err
 		}
 	}
-	return buf, nil
+	return head, nil
 }
 
 // scannedBody shows all that is read of a body to a scanner.

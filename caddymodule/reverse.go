@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -150,10 +151,10 @@ func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string)
 // before it), or to reverseLimit (file is 0).
 func readHead(body io.Reader, boundary string, length int64) (head []byte, file int, err error) {
 	parts := partScanner{delimiter: []byte("--" + boundary)}
-	head = make([]byte, 0, min(length+1, 32<<10))
+	head = make([]byte, 0, min(length+1, firstHead))
 	for len(head) < reverseLimit || int64(len(head)) >= length {
 		if len(head) == cap(head) {
-			head = append(head, 0)[:len(head)]
+			head = slices.Grow(head, 1)
 		}
 		n, err := body.Read(head[len(head):cap(head)])
 		head = head[:len(head)+n]

@@ -12,6 +12,8 @@
 //	go run ./bench -quick                under two minutes, rougher
 //	go run ./bench -parts upload,reads   some of them
 //	go run ./bench -profile DIR          processor profiles of the module, too
+//	go run ./bench -parts slowuploads -slow 500
+//	                                     memory, with fewer uploads
 //	go run ./bench -plugin DIR           uploads with WP Offload Media Lite, too
 //
 // Targets are printed as met or missed and never fail the run.

@@ -28,6 +28,7 @@ var parts = []part{
 	{"pages", (*bench).pages},
 	{"reads", (*bench).reads},
 	{"upload", (*bench).upload},
+	{"slowuploads", (*bench).slowUploads},
 	{"nodes", (*bench).nodes},
 }
 
@@ -44,6 +45,7 @@ type options struct {
 	quick   bool
 	profile string
 	keys    int
+	slow    int
 	plugin  string
 }
 
@@ -72,6 +74,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under two minutes")
 	flags.StringVar(&o.profile, "profile", "", "folder for processor profiles of the module (pprof); takes longer")
 	flags.IntVar(&o.keys, "keys", 20000, "files of the site that a server joins")
+	flags.IntVar(&o.slow, "slow", 2000, "slow uploads at a time")
 	flags.StringVar(&o.plugin, "plugin", "", "folder with WP Offload Media Lite (amazon-s3-and-cloudfront), to upload with it, too")
 	if err := flags.Parse(args); err != nil {
 		return o, err

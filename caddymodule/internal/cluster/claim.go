@@ -37,6 +37,7 @@ type leases struct {
 	unsettled []*Claim
 	serial    uint64 // of the last claim that was made
 
+	ahead     int // claims that seek slots and are not due
 	perClient int // claims of one client that seek slots at a time; 0: any number
 	shares    map[string]*share
 }
@@ -75,7 +76,8 @@ type Claim struct {
 	gaveUp      []*slot     // were promised, and are not since
 	interrupted bool        // another claim may have had one of them
 	share       *share      // of the client; nil: none yet
-	seeks       bool        // counted there
+	seeks       bool        // slots; counted in share
+	isAhead     bool        // counted in leases.ahead
 
 	look   *waiter // asked for by Look; nil once CatchUp goes by it
 	looked instant

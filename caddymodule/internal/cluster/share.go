@@ -4,7 +4,12 @@ import "slices"
 
 // One client must not keep many names, nor stand in their queues, for others to wait
 // behind: of its claims only some seek slots at a time, and the others follow. A
-// claim that is not due and finds no room comes when it is.
+// claim that is not due and finds no room comes when it is. So do claims ahead, of
+// whatever clients, when a node has many: each costs the store several requests, and
+// a goroutine and a connection meanwhile.
+
+// maxAhead is how many claims ahead of a node seek slots in the bucket at a time.
+const maxAhead = 32
 
 // share is what the claims of one client have of the slots. Under leases.mu.
 type share struct {
@@ -16,7 +21,15 @@ type share struct {
 // join reports whether the claim may seek slots now. The caller holds mu.
 func (c *Claim) join() bool {
 	l := c.leases
-	if c.seeks || c.client == "" || l.perClient == 0 {
+	switch {
+	case c.seeks:
+		return true
+	case !c.due && !l.node.static && l.ahead >= maxAhead:
+		c.resting = true
+		c.leaveShare()
+		return false
+	case c.client == "" || l.perClient == 0:
+		c.begin()
 		return true
 	}
 	p := c.share
@@ -28,7 +41,7 @@ func (c *Claim) join() bool {
 	if p.seeking < l.perClient && first {
 		p.drop(c)
 		p.seeking++
-		c.seeks = true
+		c.begin()
 		p.call()
 		return true
 	}
@@ -43,17 +56,35 @@ func (c *Claim) join() bool {
 	return false
 }
 
-// leaveShare makes room for the client's next claim. The caller holds mu.
+// begin notes that the claim seeks slots from now on. The caller holds mu.
+func (c *Claim) begin() {
+	c.seeks = true
+	if !c.due {
+		c.isAhead = true
+		c.leases.ahead++
+	}
+}
+
+// leaveAhead notes that the claim is not ahead any more. The caller holds mu.
+func (c *Claim) leaveAhead() {
+	if c.isAhead {
+		c.isAhead = false
+		c.leases.ahead--
+	}
+}
+
+// leaveShare makes room for other claims. The caller holds mu.
 func (c *Claim) leaveShare() {
-	p := c.share
+	c.leaveAhead()
+	p, sought := c.share, c.seeks
+	c.share, c.seeks = nil, false
 	if p == nil {
 		return
 	}
 	p.drop(c)
-	if c.seeks {
+	if sought {
 		p.seeking--
 	}
-	c.share, c.seeks = nil, false
 	p.call()
 	if p.seeking == 0 && len(p.waiting) == 0 {
 		delete(c.leases.shares, p.client)

@@ -18,7 +18,8 @@ const ahead = turn
 
 // Turn waits until the claim has all its slots, once: it keeps them for no longer
 // than any claim ahead. For requests that are not all there, but better follow
-// those of the same name that are at work.
+// those of the same name that are at work. On a node that has too many claims ahead
+// it does not wait.
 func (c *Claim) Turn(ctx context.Context) error {
 	l := c.leases
 	for {
@@ -33,8 +34,11 @@ func (c *Claim) Turn(ctx context.Context) error {
 		}
 		c.patient = true
 		c.resume()
-		settled := c.settled
+		settled, busy := c.settled, c.resting
 		l.mu.Unlock()
+		if busy {
+			return nil
+		}
 		select {
 		case <-settled:
 		case <-ctx.Done():
@@ -124,6 +128,7 @@ func (c *Claim) becomeDue() {
 		return
 	}
 	c.due, c.resting = true, false
+	c.leaveAhead()
 	c.stopTimer()
 	for _, s := range c.wants {
 		if at := slices.Index(s.queue, c); at >= 0 {

@@ -234,3 +234,43 @@ func TestCloseWhileWaitingForRoom(t *testing.T) {
 		}
 	})
 }
+
+// However many requests arrive at a time, only some of them ask the store before
+// they are all there; the others do then.
+func TestManyClaimsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 10 * maxAhead
+		n, _ := join(t, linkTo(newMemStore(), 10*time.Millisecond))
+		var all []*Claim
+		for i := range many {
+			all = append(all, claimOf(t, n, fmt.Sprint(i), fmt.Sprint("name ", i)))
+		}
+		synctest.Wait()
+		if got := len(n.leases.slots); got < maxAhead*9/10 || n.working() > maxAhead {
+			t.Errorf("%d slots are sought by %d goroutines", got, n.working())
+		}
+		if err := all[many-1].Turn(t.Context()); err != nil || all[many-1].Held() {
+			t.Errorf("one that there is no room for waited for its turn: %v", err)
+		}
+		for _, c := range all {
+			waits(t, c)
+			c.Release()
+		}
+		time.Sleep(time.Minute)
+		if n.leases.ahead != 0 || n.working() != 0 {
+			t.Errorf("%d claims ahead and %d goroutines are left", n.leases.ahead, n.working())
+		}
+	})
+}
+
+// working is how many slots have a goroutine.
+func (n *Node) working() (count int) {
+	n.leases.mu.Lock()
+	defer n.leases.mu.Unlock()
+	for _, s := range n.leases.slots {
+		if s.working {
+			count++
+		}
+	}
+	return count
+}
