@@ -48,6 +48,7 @@ type gate struct {
 
 	scanner *media.NameScanner // nil: the body holds no names
 	paced   *pacedBody         // nil: the body may take its time
+	head    headMemory
 
 	mu        sync.Mutex
 	stems     []string      // of the names so far
@@ -239,6 +240,7 @@ func (g *gate) close() {
 	if g.paced != nil {
 		g.paced.end()
 	}
+	g.head.free()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true

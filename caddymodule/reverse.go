@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
@@ -23,7 +24,7 @@ import (
 //   - A body of a known length up to reverseLimit is read first, turned, and
 //     passed on with its new length: PHP needs a right CONTENT_LENGTH. Of a
 //     multipart body only what stands before the first file is read.
-//   - What follows, and longer bodies, are turned while they stream by,
+//   - What follows, longer bodies, and those that find headsLimit used up, are turned while they stream by,
 //     without changing their length. The local URL then has no host if it would
 //     not fit otherwise, and a public URL that is even shorter than that stays.
 //   - A body of unknown length streams, and its length changes freely.
@@ -33,6 +34,32 @@ import (
 
 // reverseLimit is how much of a body is read before the app gets it, in bytes.
 const reverseLimit = 2 << 20
+
+// headsLimit is how much of all bodies together: how long each is kept is its
+// client's to say.
+const headsLimit = 64 << 20
+
+// heads are the bytes that are kept of all bodies together.
+var heads atomic.Int64
+
+// headMemory is what one request has of them.
+type headMemory struct{ taken int64 }
+
+// take reports whether n bytes more may be kept.
+func (m *headMemory) take(n int) bool {
+	if heads.Add(int64(n)) > headsLimit {
+		heads.Add(int64(-n))
+		return false
+	}
+	m.taken += int64(n)
+	return true
+}
+
+// free gives them back.
+func (m *headMemory) free() {
+	heads.Add(-m.taken)
+	m.taken = 0
+}
 
 // provisionReverse prepares the turning back of public URLs. All URLs below
 // h.PublicURL are taken for the site's media: text does not say where a URL
@@ -56,11 +83,12 @@ func (h *Handler) provisionReverse() error {
 
 // withLocalURLs returns r, which may write, as the app is to see it: with local URLs in
 // its query and its body in place of public ones. An error while the body is read
-// reaches the app at the point where it happened.
+// reaches the app at the point where it happened. What is kept of the body is memory's
+// to free.
 //
 // (Promise 4: "public URLs that come back in a request body are turned back
 // into local ones, so that the app's database never holds one.")
-func (h *Handler) withLocalURLs(r *http.Request, q *requestPaths) *http.Request {
+func (h *Handler) withLocalURLs(r *http.Request, q *requestPaths, memory *headMemory) *http.Request {
 	contentType := r.Header.Get("Content-Type")
 	if h.reverse == nil || h.site.IsMediaURL(r.URL.EscapedPath()) || !h.mayTurn(r, q, contentType) {
 		return r
@@ -69,7 +97,7 @@ func (h *Handler) withLocalURLs(r *http.Request, q *requestPaths) *http.Request 
 	if !hasReversibleBody(r, contentType) {
 		return r
 	}
-	return h.withLocalBody(r, contentType)
+	return h.withLocalBody(r, contentType, memory)
 }
 
 // withLocalQuery returns r with local URLs in its query, unless that is signed.
@@ -102,7 +130,7 @@ func withQuery(u *url.URL, query string) *url.URL {
 }
 
 // withLocalBody returns r with local URLs in its body.
-func (h *Handler) withLocalBody(r *http.Request, contentType string) *http.Request {
+func (h *Handler) withLocalBody(r *http.Request, contentType string, memory *headMemory) *http.Request {
 	origin := originOf(r)
 	multipart := boundary(contentType)
 	switch {
@@ -111,7 +139,7 @@ func (h *Handler) withLocalBody(r *http.Request, contentType string) *http.Reque
 	case r.ContentLength > reverseLimit && multipart == "":
 		return withBody(r, h.reverse.NewSizedReader(r.Body, contentType, origin), r.ContentLength)
 	}
-	head, file, err := readHead(r.Body, multipart, r.ContentLength)
+	head, file, err := readHead(r.Body, multipart, r.ContentLength, memory)
 	switch {
 	case errors.Is(err, io.EOF):
 		turned := h.turn(r, head, contentType, origin)
@@ -148,13 +176,21 @@ func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string)
 
 // readHead reads a body of the given length to its end (the error is io.EOF),
 // to the first file of a multipart body (file is the position of the delimiter
-// before it), or to reverseLimit (file is 0).
-func readHead(body io.Reader, boundary string, length int64) (head []byte, file int, err error) {
+// before it), or to reverseLimit or the end of memory (file is 0).
+func readHead(body io.Reader, boundary string, length int64, memory *headMemory) (head []byte, file int, err error) {
 	parts := partScanner{delimiter: []byte("--" + boundary)}
-	head = make([]byte, 0, min(length+1, firstHead))
+	first := min(length+1, firstHead)
+	if !memory.take(int(first)) {
+		return nil, 0, nil
+	}
+	head = make([]byte, 0, first)
 	for len(head) < reverseLimit || int64(len(head)) >= length {
 		if len(head) == cap(head) {
-			head = slices.Grow(head, 1)
+			size := cap(head)
+			if !memory.take(size) {
+				return head, 0, nil
+			}
+			head = slices.Grow(head, size)
 		}
 		n, err := body.Read(head[len(head):cap(head)])
 		head = head[:len(head)+n]

@@ -306,7 +306,7 @@ func TestReadHead(t *testing.T) {
 			if test.err == failed {
 				src = io.MultiReader(src, failingReader{failed})
 			}
-			head, at, err := readHead(wrap(src), "XX", int64(len(whole)))
+			head, at, err := readHead(wrap(src), "XX", int64(len(whole)), new(headMemory))
 			if !bytes.HasPrefix(whole, head) || at != test.file || err != test.err && !(test.err == nil && at == 0 && test.file == 0) {
 				t.Errorf("%s, %s: %d bytes, file at %d, %v; want %d, %v", test.name, name, len(head), at, err, test.file, test.err)
 			}
@@ -367,7 +367,7 @@ func FuzzReadHead(f *testing.F) {
 	f.Add([]byte("--XX\r\n\r\n--XX--"), "XX")
 	f.Fuzz(func(t *testing.T, body []byte, boundary string) {
 		src := bytes.NewReader(body)
-		head, file, _ := readHead(iotest.OneByteReader(src), boundary, int64(len(body)))
+		head, file, _ := readHead(iotest.OneByteReader(src), boundary, int64(len(body)), new(headMemory))
 		rest, err := io.ReadAll(src)
 		if err != nil || !slices.Equal(append(slices.Clip(head), rest...), body) {
 			t.Errorf("%d and %d of %d bytes", len(head), len(rest), len(body))
@@ -414,4 +414,33 @@ func TestPublicURLsInQueries(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", test.name, got, want)
 		}
 	}
+}
+
+// TestHeadsOfManyBodies: of bodies that do not get on, only so much is kept in memory,
+// however many there are. Those beyond that reach the app as they come, and are turned
+// without a change of their length.
+func TestHeadsOfManyBodies(t *testing.T) {
+	m := newMeeting()
+	s := newTestSite(t, m.serve)
+	s.handler["public_url"] = publicTestURL
+	s.start()
+	// As if many others were under way.
+	others := new(headMemory)
+	if !others.take(headsLimit - 256<<10) {
+		t.Fatal("there is no memory")
+	}
+	defer others.free()
+	form := upload{method: "POST", path: "/save", header: []string{"Content-Type", formType, "Cookie", session}, body: repeat("a=b&", 1<<20)}
+	form.name = "kept"
+	kept := s.beginUpload("", form, 100<<10)
+	eventually(t, "the head in memory", func() bool { return heads.Load() >= others.taken+64<<10 })
+	form.name = "passed"
+	passed := s.beginUpload("", form, 600<<10)
+	wantNext(t, "passed on", m.arrived, "passed") // its body is not there yet
+	for _, u := range []*slowUpload{passed, kept} {
+		if status, body := u.finish(); status != http.StatusOK || body != fmt.Sprint(1<<20, " bytes") {
+			t.Errorf("%d %q", status, body)
+		}
+	}
+	eventually(t, "the end of all", func() bool { return heads.Load() == others.taken })
 }

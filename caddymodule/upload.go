@@ -36,7 +36,7 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	defer g.close()
 	defer g.note(r)
 	inHeader := g.named()
-	toApp := h.withLocalURLs(g.withNames(h.withPace(r, g), h.site), q)
+	toApp := h.withLocalURLs(g.withNames(h.withPace(r, g), h.site), q, &g.head)
 	if err := g.enter(r, inHeader); err != nil {
 		return refuse(w, err)
 	}
