@@ -162,8 +162,8 @@ func (g *gate) pass() error {
 	return g.answered(err, min(left, time.Since(begun)))
 }
 
-// errTaken: the app may have chosen a name by the header of a request whose body came
-// too slowly, or while this server stood still, that it has given to another one since.
+// errTaken: by the header of a request an app may have chosen a name that was another
+// request's since, because the body came too slowly or this server stood still.
 var errTaken = errors.New("the request took too long, and another one had its file's name meanwhile")
 
 // refuse keeps the end of the request from the app.

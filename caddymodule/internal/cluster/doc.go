@@ -25,7 +25,8 @@
 // were never used or last by this node; one more if another node used one of them
 // last, for the lease has to be read before it can be taken, and one more still if
 // this node takes such a slot to be new. A body that takes as long to arrive after
-// its first name hides all these ([Claim.Look]). Another one, after its objects are
+// its first name hides all these ([Claim.Look], [Claim.Soon]), but keeps the name from
+// nobody by that: see turns.go. Another one, after its objects are
 // stored, for the entry that tells of all of them ([Node.Expect]). Leases are given
 // back when nobody waits any more. With the storing of the objects that is three,
 // or two.
