@@ -93,8 +93,9 @@ func brought(t *testing.T, stem string, want int) {
 // many they are. When they are there at last, they get names of their own: the app
 // sees what others wrote meanwhile.
 //
-// Promise 6: "Before PHP runs for an upload, the server has caught up with what the
-// others wrote, and the upload's name is its own."
+// Promise 6: "Before PHP runs for an upload, the node has caught up with the change
+// log, so that the app's own check whether a name is taken (file_exists, scandir) is
+// right."
 func TestSlowBodiesKeepNoName(t *testing.T) {
 	s := newTwoNodes(t)
 	for _, site := range s.nodes {

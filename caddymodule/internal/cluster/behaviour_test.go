@@ -394,7 +394,7 @@ func TestHugeLease(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		c := n.Claim()
+		c := n.Claim("")
 		c.Add("x")
 		if err := c.Wait(ctx); err != nil {
 			t.Fatal(err)
