@@ -306,7 +306,9 @@ func TestReadHead(t *testing.T) {
 			if test.err == failed {
 				src = io.MultiReader(src, failingReader{failed})
 			}
-			head, at, err := readHead(wrap(src), "XX", int64(len(whole)), new(headMemory))
+			memory := new(headMemory)
+			head, at, err := readHead(wrap(src), "XX", int64(len(whole)), memory)
+			memory.free()
 			if !bytes.HasPrefix(whole, head) || at != test.file || err != test.err && !(test.err == nil && at == 0 && test.file == 0) {
 				t.Errorf("%s, %s: %d bytes, file at %d, %v; want %d, %v", test.name, name, len(head), at, err, test.file, test.err)
 			}
@@ -367,7 +369,9 @@ func FuzzReadHead(f *testing.F) {
 	f.Add([]byte("--XX\r\n\r\n--XX--"), "XX")
 	f.Fuzz(func(t *testing.T, body []byte, boundary string) {
 		src := bytes.NewReader(body)
-		head, file, _ := readHead(iotest.OneByteReader(src), boundary, int64(len(body)), new(headMemory))
+		memory := new(headMemory)
+		head, file, _ := readHead(iotest.OneByteReader(src), boundary, int64(len(body)), memory)
+		memory.free()
 		rest, err := io.ReadAll(src)
 		if err != nil || !slices.Equal(append(slices.Clip(head), rest...), body) {
 			t.Errorf("%d and %d of %d bytes", len(head), len(rest), len(body))
