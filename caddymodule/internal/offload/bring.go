@@ -155,7 +155,7 @@ func (e *Engine) unplaced(s snapshot, err error) {
 // removeLocal removes a file that another node deleted.
 func (e *Engine) removeLocal(s snapshot, x *sight) (again bool) {
 	if e.queue.superseded(s) {
-		e.queue.lookAgain(s, time.Now().Add(settle))
+		e.queue.lookAgain(s, time.Now().Add(rest))
 		return false
 	}
 	// First, so that the event about it is known for what it is.

@@ -12,132 +12,13 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
-
-// commit brings the bucket up to the disk for one file. It decides by what is
-// on disk now, whatever the event said.
-func (e *Engine) commit(s snapshot) {
-	f, err := e.trees[s.root].Open(s.rel)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrNotRegular):
-		e.queue.again(s, true, time.Now())
-		return
-	case err != nil:
-		e.unreadable(s, err)
-		return
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		e.unreadable(s, err)
-		return
-	}
-	st := e.standing(s.key)
-	class := st.class
-	if class == media.Ignored {
-		e.drop(s)
-		return
-	}
-	e.reachLinks(s, info)
-	if !s.elsewhere {
-		known, err := e.same(s, f, info, st)
-		if err != nil {
-			e.retry(s, err)
-			return
-		}
-		if known.state == committed {
-			e.settle(s, known, f)
-			return
-		}
-	}
-	// What has become private leaves the public folder first; the file itself is
-	// on disk, so nothing can be lost in between.
-	if class == media.Private && !e.removeMisplaced(s, st) {
-		return
-	}
-	e.put(s, f, info, st)
-}
-
-// same returns a committed entry if the bucket certainly holds the content of
-// f under its class already; else an entry of another state.
-func (e *Engine) same(s snapshot, f *os.File, info fs.FileInfo, st standing) (entry, error) {
-	now := committedEntry(st, info, "")
-	if s.background && s.listed == nil {
-		return entry{}, nil // a listing has just shown that there is none
-	}
-	known, ok := e.index.get(s.key)
-	if s.listed != nil {
-		known, ok = entry{class: st.class, size: s.listed.Size, etag: s.listed.ETag}, true
-	}
-	if !ok || !known.object() {
-		return e.sameAsMarked(s, f, now)
-	}
-	if known.class != st.class || known.size != now.size {
-		return entry{}, nil
-	}
-	now.etag = known.etag
-	if known.modTime == now.modTime && !s.wrote {
-		return now, nil
-	}
-	return e.sameContent(s, f, now, s.listed)
-}
-
-// sameAsMarked trusts a mark after the bucket has confirmed it: the file may
-// have been restored from a backup together with its mark.
-func (e *Engine) sameAsMarked(s snapshot, f *os.File, now entry) (entry, error) {
-	m, ok := local.ReadMark(f)
-	if !ok || !e.markFits(m, s.key, now) {
-		return entry{}, nil
-	}
-	info, err := e.head(s.key, now.class)
-	switch {
-	case errors.Is(err, bucket.ErrNotFound):
-		return entry{}, nil
-	case err != nil:
-		return entry{}, err
-	case info.ETag != m.ETag:
-		return entry{}, nil
-	}
-	now.etag = m.ETag
-	return now, nil
-}
 
 func (e *Engine) head(key string, class media.Class) (bucket.Info, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	return e.store.Head(ctx, e.objectName(key, class))
-}
-
-// sameContent compares by hash.
-func (e *Engine) sameContent(s snapshot, f *os.File, now entry, object *bucket.Info) (entry, error) {
-	info := bucket.Info{ETag: now.etag}
-	if object != nil {
-		info = *object
-	}
-	want := info.ContentMD5()
-	if want == "" {
-		full, err := e.head(s.key, now.class)
-		if errors.Is(err, bucket.ErrNotFound) || (err == nil && full.ETag != now.etag) {
-			return entry{}, nil
-		}
-		if err != nil {
-			return entry{}, err
-		}
-		want = full.ContentMD5()
-	}
-	if want == "" {
-		return entry{}, nil
-	}
-	sum, err := md5Of(f, now.size)
-	if err != nil {
-		return entry{}, fmt.Errorf("reading %s: %w", s.key, err)
-	}
-	if sum != want || !unchanged(e, s, f, now) {
-		return entry{}, nil
-	}
-	return now, nil
 }
 
 // md5Of returns the MD5 of the first size bytes of a file, in hex.
@@ -157,33 +38,6 @@ const (
 	putTimeout = 60 * time.Second
 	putRate    = 64 << 10
 )
-
-// put stores the file and notes that it is committed, if it is still the same.
-func (e *Engine) put(s snapshot, f *os.File, info fs.FileInfo, st standing) {
-	now := committedEntry(st, info, "")
-	now.found = e.inspect(s.key, f, now)
-	stored, err := e.storeFile(s, f, info, now, condition{})
-	now.etag = stored.ETag
-	if !unchanged(e, s, f, now) {
-		e.changedMeanwhile(s, now, err)
-		return
-	}
-	switch {
-	case errors.Is(err, bucket.ErrRefused):
-		e.refuse(s, err)
-		return
-	case errors.Is(err, errUnreadable):
-		e.unreadable(s, err)
-		return
-	case err != nil:
-		e.retry(s, err)
-		return
-	}
-	e.count.committed.Add(1)
-	e.count.bytes.Add(uint64(info.Size()))
-	e.recovered()
-	e.settle(s, now, f)
-}
 
 // errUnreadable: it is the file that fails, not the bucket.
 var errUnreadable = errors.New("reading the file")
@@ -224,7 +78,7 @@ func (e *Engine) changedMeanwhile(s snapshot, stored entry, err error) {
 		e.index.set(s.key, stored)
 	}
 	e.queue.mu.Unlock()
-	e.queue.again(s, false, time.Now().Add(settle))
+	e.queue.again(s, false, time.Now().Add(rest))
 }
 
 // unchanged reports whether f is still the file at its path, with the size and
@@ -271,8 +125,8 @@ func (e *Engine) removeMisplaced(s snapshot, st standing) bool {
 	return true
 }
 
-// settle notes that the bucket holds the file as it is.
-func (e *Engine) settle(s snapshot, now entry, f *os.File) {
+// committed ends the work on a file of which the bucket has the present content.
+func (e *Engine) committed(s snapshot, now entry, f *os.File) {
 	if !e.removeMisplaced(s, now.standing()) {
 		return
 	}

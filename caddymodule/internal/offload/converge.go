@@ -57,7 +57,7 @@ func (x *sight) entry(etag string) entry {
 	return now
 }
 
-// converge makes disk and bucket agree on one key, where other nodes write too.
+// converge makes disk and bucket agree on one key.
 func (e *Engine) converge(s snapshot) {
 	look := s.elsewhere
 	for range maxTurns {
@@ -66,7 +66,7 @@ func (e *Engine) converge(s snapshot) {
 		}
 		look = true
 	}
-	e.queue.lookAgain(s, time.Now().Add(settle))
+	e.queue.lookAgain(s, time.Now().Add(rest))
 }
 
 // convergeOnce does what the present state asks for. It reports whether that
@@ -79,7 +79,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	}
 	defer x.close()
 	switch {
-	case x.file == noFile && !s.elsewhere:
+	case x.file == noFile && (!s.elsewhere || !e.shared()):
 		e.queue.again(s, true, time.Now())
 		return false
 	case x.class == media.Ignored:
@@ -95,10 +95,10 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		return false
 	}
 	if s.why == putElsewhere && s.version != "" && x.file == cleanFile && x.base == s.version && x.class == s.under && !s.unannounced {
-		e.settle(s, x.entry(x.base), x.f) // this very version is here
+		e.committed(s, x.entry(x.base), x.f) // this very version is here
 		return false
 	}
-	if look || x.doubt || s.attempts > 0 || (s.background && x.file == cleanFile) || (x.info != nil && x.info.Size() > largePut) {
+	if look || x.doubt || e.looksFirst(s, x) {
 		if err := e.seeObject(s, x); err != nil {
 			e.retry(s, err)
 			return false
@@ -116,16 +116,19 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 			return false
 		}
 	}
-	switch decide(x.file, x.object, e.causeOf(s, x)) {
+	switch decide(x.file, x.object, e.causeOf(s, x), !e.shared()) {
 	case agreed:
 		e.agree(s, x)
 		return false
 	case adopt:
-		return e.settleShared(s, x, x.stored.ETag, s.untold() || e.isOwn(x.stored))
+		e.settle(s, x, x.stored.ETag, s.untold() || e.isOwn(x.stored))
+		return false
+	case putAny:
+		return e.put(s, x, condition{})
 	case putNew:
-		return e.putShared(s, x, "")
+		return e.put(s, x, condition{create: true})
 	case putOver:
-		return e.putShared(s, x, x.base)
+		return e.put(s, x, condition{over: x.base})
 	case putKeeping:
 		// Nothing but its writer says that it was on this disk.
 		aside, err := e.copyAside(s.key, x.under, x.stored)
@@ -136,7 +139,7 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 			e.retry(s, fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
 			return false
 		}
-		if e.putShared(s, x, x.stored.ETag) {
+		if e.put(s, x, condition{over: x.stored.ETag}) {
 			return true
 		}
 		e.keptAside(s, x, aside)
@@ -153,6 +156,17 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		return e.removeLocal(s, x)
 	}
 	return e.keepBoth(s, x)
+}
+
+// looksFirst reports whether the object is to be looked at although nothing is in
+// doubt. Who writes alone needs it only for what a comparison found: that has seen the
+// listing. Where others write too, the condition of a Put tells of what they stored,
+// but for one that failed before and for a large file.
+func (e *Engine) looksFirst(s snapshot, x *sight) bool {
+	if !e.shared() {
+		return s.background
+	}
+	return s.attempts > 0 || s.background && x.file == cleanFile || x.info != nil && x.info.Size() > largePut
 }
 
 // keptAside notes that the file keeps its name, and what the bucket had is kept aside.
@@ -246,7 +260,7 @@ func (e *Engine) seeObject(s snapshot, x *sight) error {
 	if known, ok := e.index.get(s.key); ok && known.object() && x.file == noFile {
 		first = known.class
 	}
-	info, class, err := e.headAny(s.key, first, x.file == noFile || s.elsewhere || s.background)
+	info, class, err := e.lookUp(s, x, first)
 	if errors.Is(err, bucket.ErrNotFound) {
 		x.object = noObject
 		return nil
@@ -280,6 +294,21 @@ func (e *Engine) seeObject(s snapshot, x *sight) error {
 		}
 	}
 	return nil
+}
+
+// lookUp finds the object of an item's key. Who writes alone has it only under the
+// file's class, and believes the listing in which a comparison has just seen it, or not.
+func (e *Engine) lookUp(s snapshot, x *sight, first media.Class) (bucket.Info, media.Class, error) {
+	switch {
+	case e.shared():
+		return e.headAny(s.key, first, x.file == noFile || s.elsewhere || s.background)
+	case s.background && s.listed == nil:
+		return bucket.Info{}, x.class, bucket.ErrNotFound
+	case s.background && s.listed.ContentMD5() != "":
+		return *s.listed, x.class, nil
+	}
+	info, err := e.head(s.key, x.class)
+	return info, x.class, err
 }
 
 // headAny looks for the object of a key, under the other class too if any is.
@@ -351,7 +380,7 @@ func (e *Engine) agree(s snapshot, x *sight) {
 		e.queue.settled(s, time.Now(), func(bool) { e.index.set(s.key, entry{state: removed}) })
 		return
 	}
-	e.settleShared(s, x, x.base, s.unannounced)
+	e.settle(s, x, x.base, s.unannounced)
 }
 
 // follow makes a file what its object is, of which the other nodes have moved the

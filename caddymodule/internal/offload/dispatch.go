@@ -134,11 +134,7 @@ func (e *Engine) workOn(s snapshot) {
 	case aRescan:
 		e.rescan(s)
 	default:
-		if e.shared() {
-			e.converge(s)
-			return
-		}
-		e.commit(s)
+		e.converge(s)
 	}
 }
 

@@ -98,7 +98,7 @@ func (q *queue) awaitArrivals(it *item, now time.Time) {
 		it.move = m
 		return
 	}
-	q.schedule(it, now.Add(settle))
+	q.schedule(it, now.Add(rest))
 }
 
 // destination returns the item of the name that a file has now, nil if nothing is
@@ -208,6 +208,6 @@ func (q *queue) endMove(m *move, now time.Time) {
 	}
 	it.move = nil
 	if q.items[it.kind.itemKey(it.key)] == it {
-		q.schedule(it, now.Add(settle))
+		q.schedule(it, now.Add(rest))
 	}
 }

@@ -11,10 +11,10 @@ import (
 
 // Times of the queue.
 const (
-	// settle is how long a finished file rests before it is committed, so that
+	// rest is how long a finished file rests before it is committed, so that
 	// one that vanishes within milliseconds (Joomla's temp files) costs
 	// nothing. A request that waits cuts it short.
-	settle = 10 * time.Millisecond
+	rest = 10 * time.Millisecond
 	// gather is how long a delete waits for others, so that those of one
 	// request go out together. A request that waits cuts it short.
 	gather = 500 * time.Millisecond
@@ -201,7 +201,7 @@ func (q *queue) settled(s snapshot, now time.Time, note func(latest bool)) {
 		q.remove(it)
 		return
 	}
-	q.schedule(it, now.Add(settle))
+	q.schedule(it, now.Add(rest))
 }
 
 // again returns an item to be looked at again at once, because what was found

@@ -124,9 +124,12 @@ func (e *Engine) lost() {
 	e.recon.want(everything, window{})
 }
 
-// announce writes changes to the change log. On error the items stay to be
-// announced.
+// announce writes changes to the change log, if there are other nodes. On error the
+// items stay to be announced.
 func (e *Engine) announce(changes []cluster.Change, items ...snapshot) error {
+	if !e.shared() {
+		return nil
+	}
 	e.queue.mu.Lock()
 	for _, s := range items {
 		s.item.unannounced = true

@@ -25,7 +25,7 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 		return n.finishDelete(ctx, key, it, seen, object, info)
 	}
 	file := f.state(there)
-	verdict := decide(file, object, seen.why)
+	verdict := decide(file, object, seen.why, false)
 	n.w.note(n.id, key, "file %d %q, object %d %s, cause %d: verdict %d", file, f.content, object, info.ETag, seen.why, verdict)
 	switch verdict {
 	case agreed:

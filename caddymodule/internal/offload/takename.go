@@ -53,7 +53,7 @@ func (e *Engine) takeName(s snapshot, x *sight) (again bool) {
 		e.retry(s, fmt.Errorf("keeping what was under the name of %s: %w", s.key, err))
 		return false
 	}
-	if e.putShared(s, x, x.stored.ETag) {
+	if e.put(s, x, condition{over: x.stored.ETag}) {
 		return true
 	}
 	e.count.conflicts.Add(1)

@@ -71,6 +71,8 @@ const (
 	agreed verdict = iota
 	// adopt: nothing but to note that the object is the file's.
 	adopt
+	// putAny: store the file, whatever the bucket has.
+	putAny
 	// putNew, putOver: store the file if there is no object, or over the very
 	// object that was seen.
 	putNew
@@ -86,10 +88,20 @@ const (
 	keepBoth
 )
 
-// decide is the rule by which disk and bucket are made to agree where several
-// nodes write. It never lets go of content that is not in the bucket, and
-// never writes over an object that this disk has not seen.
-func decide(file fileState, object objectState, why cause) verdict {
+// decide is the rule by which disk and bucket are made to agree. It never lets go of
+// content that is not in the bucket and, where several nodes write, never writes over an
+// object that this disk has not seen. Who writes alone has the last word: the bucket is
+// to have what the disk has.
+func decide(file fileState, object objectState, why cause, alone bool) verdict {
+	if alone && file != noFile {
+		switch {
+		case object == sameObject:
+			return adopt
+		case file == cleanFile && (object == unseenObject || object == baseObject):
+			return agreed
+		}
+		return putAny
+	}
 	switch file {
 	case noFile:
 		if object == noObject || object == unseenObject {

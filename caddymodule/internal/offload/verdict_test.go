@@ -48,7 +48,7 @@ func TestVerdicts(t *testing.T) {
 				if len(want) == 0 {
 					t.Fatalf("no row for file %d, object %d", file, object)
 				}
-				got := decide(file, object, why)
+				got := decide(file, object, why, false)
 				if w := want[min(i, len(want)-1)]; got != w {
 					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, w)
 				}
@@ -57,6 +57,26 @@ func TestVerdicts(t *testing.T) {
 				}
 				if got == putOver && object == otherObject {
 					t.Errorf("file %d, object %d, cause %d: overwrites what was never here", file, object, why)
+				}
+			}
+		}
+	}
+}
+
+// Who writes alone stores what is on disk, unless the bucket has it.
+func TestVerdictsAlone(t *testing.T) {
+	for _, file := range []fileState{cleanFile, changedFile, strangeFile} {
+		for object := unseenObject; object <= otherObject; object++ {
+			for why := ownChange; why <= bucketBack; why++ {
+				want := putAny
+				switch {
+				case object == sameObject:
+					want = adopt
+				case file == cleanFile && object <= baseObject && object != noObject:
+					want = agreed
+				}
+				if got := decide(file, object, why, true); got != want {
+					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, want)
 				}
 			}
 		}

@@ -118,7 +118,7 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 
 func (e *Engine) spread(k kind, key string, ev watch.Event, now time.Time) *item {
 	it, _ := e.queue.change(k, key, ev.Root, ev.Path, now)
-	e.queue.schedule(it, now.Add(settle))
+	e.queue.schedule(it, now.Add(rest))
 	return it
 }
 
@@ -141,7 +141,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	it.written = it.written || ev.Op == watch.Wrote || (ev.Op == watch.Writing && !ev.Created)
 	it.linked = it.linked && ev.Op == watch.Touched
 	it.quiet = time.Time{}
-	due := now.Add(settle)
+	due := now.Add(rest)
 	switch ev.Op {
 	case watch.Wrote:
 		it.closed, it.gone, it.told, it.wrote, it.move = true, false, false, true, nil

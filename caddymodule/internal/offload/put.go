@@ -10,27 +10,26 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 )
 
-// settleShared writes to the change log if others may not know, then notes that
-// the bucket holds the file as it is.
-func (e *Engine) settleShared(s snapshot, x *sight, etag string, tell bool) (again bool) {
+// settle writes to the change log if others may not know, then notes that the bucket
+// has the file as it is.
+func (e *Engine) settle(s snapshot, x *sight, etag string, tell bool) {
 	now := x.entry(etag)
 	now.over = x.over
 	if !unchanged(e, s, x.f, now) {
 		e.changedMeanwhile(s, now, nil)
-		return false
+		return
 	}
 	if !e.removeMisplaced(s, now.standing()) {
-		return false
+		return
 	}
 	if tell || s.unannounced {
 		e.admitted.stored(s.key, etag)
 		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
 			e.retry(s, err)
-			return false
+			return
 		}
 	}
-	e.settle(s, now, x.f)
-	return false
+	e.committed(s, now, x.f)
 }
 
 // change is an entry as it stands in the change log.
@@ -45,16 +44,13 @@ func (x entry) change(key string) cluster.Change {
 // of the change log may wait for it.
 const smallPut = 1 << 20
 
-// putShared stores the file, if there is no object or only the very one with
-// the ETag over.
-func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
-	expected := func() {}
-	if x.info.Size() <= smallPut {
-		expected = e.team.node.Expect(s.key)
-	}
+// put stores the file over what c says. It reports whether the bucket has something
+// else there meanwhile; otherwise the item is dealt with.
+func (e *Engine) put(s snapshot, x *sight, c condition) (again bool) {
 	x.found = e.inspect(s.key, x.f, x.entry(""))
-	stored, err := e.storeFile(s, x.f, x.info, x.entry(""), condition{over: over, create: over == ""})
-	expected()
+	told := e.expect(s.key, x.info.Size())
+	stored, err := e.storeFile(s, x.f, x.info, x.entry(""), c)
+	told()
 	now := x.entry(stored.ETag)
 	if mayHaveStored(err) {
 		e.markUnannounced(s)
@@ -75,7 +71,7 @@ func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
 		e.retry(s, err)
 		return false
 	}
-	if x.info.Size() > largePut {
+	if c.holds() && x.info.Size() > largePut {
 		there, err := e.head(s.key, x.class)
 		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 			e.retry(s, err)
@@ -88,8 +84,18 @@ func (e *Engine) putShared(s snapshot, x *sight, over string) (again bool) {
 	e.count.committed.Add(1)
 	e.count.bytes.Add(uint64(x.info.Size()))
 	e.recovered()
-	x.over = over
-	return e.settleShared(s, x, stored.ETag, true)
+	x.over = c.over
+	e.settle(s, x, stored.ETag, true)
+	return false
+}
+
+// expect has an entry of the change log wait for a file that will be stored soon,
+// until done is called.
+func (e *Engine) expect(key string, size int64) (done func()) {
+	if !e.shared() || size > smallPut {
+		return func() {}
+	}
+	return e.team.node.Expect(key)
 }
 
 // mayHaveStored reports whether a Put that ended with err may have reached the
@@ -110,6 +116,9 @@ func (s snapshot) untold() bool { return s.unannounced || (s.wrote && !s.backgro
 
 // markUnannounced notes that the bucket may have a change that the log does not.
 func (e *Engine) markUnannounced(s snapshot) {
+	if !e.shared() {
+		return
+	}
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	s.item.unannounced = true
@@ -121,11 +130,14 @@ type condition struct {
 	over   string // only over the version with this ETag
 }
 
+// holds reports whether there is one: who writes alone stores over whatever is there.
+func (c condition) holds() bool { return c != condition{} }
+
 // meta is stored with the object of an item: where the file may be used and,
 // where several nodes write, by whom it was stored.
 func (e *Engine) meta(s snapshot, found finding, c condition) map[string]string {
 	meta := found.meta(e.cfg.Inspector.Rules)
-	if c == (condition{}) {
+	if !c.holds() {
 		return meta
 	}
 	if s.item.nonce == "" {
