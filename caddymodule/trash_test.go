@@ -49,9 +49,10 @@ func TestTrashCommand(t *testing.T) {
 	if code, err := runTrash(t, s.admin, "restore", "2026/a b.jpg"); code != caddy.ExitCodeSuccess || err != nil {
 		t.Errorf("restore: %d, %v", code, err)
 	}
-	if got, err := os.ReadFile(filepath.Join(s.uploads, "2026", "a b.jpg")); string(got) != "content" {
-		t.Errorf("taken back: %q, %v", got, err)
-	}
+	eventually(t, "the file to be back", func() bool {
+		got, _ := os.ReadFile(filepath.Join(s.uploads, "2026", "a b.jpg"))
+		return string(got) == "content"
+	})
 	if code, _ := runTrash(t, s.admin, "restore", "2026/a b.jpg"); code == caddy.ExitCodeSuccess {
 		t.Error("a file that is not in the trash was brought back")
 	}
