@@ -20,7 +20,7 @@ const (
 )
 
 // wordAt is the eight bytes of s from i on, the first one lowest.
-func wordAt(s []byte, i int) uint64 { return binary.LittleEndian.Uint64(s[i:]) }
+func wordAt(s []byte, i int) uint64 { return binary.LittleEndian.Uint64(s[i : i+wordSize]) }
 
 // equalTo finds c in v.
 func equalTo(v uint64, c byte) uint64 {

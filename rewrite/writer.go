@@ -315,7 +315,7 @@ func (w *Writer) mayCarryOut(e *edit) bool { return e.literal || e.joined || w.h
 // is a head as headStart sees it.
 func (w *Writer) headIsShort(e *edit) bool {
 	n := w.rw.needles.index(w.win[e.start:e.end], 0)
-	return n >= 0 && headStart(w.win, e.start+n) <= e.start
+	return n >= 0 && n <= maxHead && indexOf(w.win[e.start:e.start+n], endsHead) == n
 }
 
 // drop takes the first n bytes, which are decided, off the window.
