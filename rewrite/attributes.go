@@ -5,8 +5,6 @@ import "bytes"
 // attributes reads those of the attributes l of a whole tag, which ends before
 // end, that hold a needle. n is the position of the first one.
 func (w *Writer) attributes(src []byte, l attributeList, end, n int, t *tag, f *finder) {
-	p := w.place(src, l, t.around, t.depth)
-	table := &placeTables[t.in]
 	for i := range l {
 		a := l[i]
 		if n >= a.end {
@@ -19,7 +17,7 @@ func (w *Writer) attributes(src []byte, l attributeList, end, n int, t *tag, f *
 			name := src[a.name:a.nameEnd]
 			k := w.attributeKind(src, l, name, t)
 			if k != noValue && !l[:i].has(src, name) {
-				w.use = table.attribute(t.name, name, k, p)
+				w.use = w.attributeUse(src, l, name, k, t)
 				w.value(src[a.start:a.end], a.start, k, markup, t.depth)
 			} else if t.el == elMeta && t.depth == 0 {
 				w.policy(src, l, i)
@@ -41,6 +39,8 @@ type tag struct {
 	// or inPlaylist for manifests of DASH.
 	in context
 	around
+	// has is what conditions of places can find of it, 0 if that was not needed yet.
+	has lengths
 }
 
 // baseElement takes over the href of a base element.

@@ -11,7 +11,6 @@ type placed struct {
 	src   []byte
 	attrs attributeList
 	around
-	has lengths // of the attributes' names, and aroundIt
 	// typeText is the element's type, typed says that it was asked for.
 	typeText []byte
 	typed    bool
@@ -33,10 +32,6 @@ func (p *placed) crossorigin() crossoriginState { return crossoriginOf(p.src, p.
 func (w *Writer) place(src []byte, l attributeList, a around, depth int) *placed {
 	p := &w.placed[depth]
 	p.src, p.attrs, p.around, p.typed = src, l, a, false
-	p.has = l.lengths()
-	if a != (around{}) {
-		p.has |= aroundIt
-	}
 	return p
 }
 
@@ -44,6 +39,14 @@ func (w *Writer) place(src []byte, l attributeList, a around, depth int) *placed
 type around struct {
 	media crossoriginState // of the video or audio element before
 	img   crossoriginState // of the img element that a source element is for
+}
+
+// asked is what conditions may find in a.
+func (a around) asked() lengths {
+	if a == (around{}) {
+		return 0
+	}
+	return aroundIt
 }
 
 // key tells a from what else can be around an element.
@@ -251,11 +254,7 @@ func (c *placeCell) use(p *placed) use {
 // use is how what stands in an attribute of an element is fetched, by their
 // numbers.
 func (t *placeTable) use(element, attribute uint8, p *placed) use {
-	c := t.cell(element, attribute)
-	if c.asks == 0 || c.asks&p.has == 0 {
-		return c.plain
-	}
-	return c.use(p)
+	return t.cell(element, attribute).use(p)
 }
 
 // element is the number of the element called name.
@@ -269,27 +268,39 @@ func (t *placeTable) element(name []byte) uint8 {
 	return t.elements.id(name)
 }
 
-// attribute is how what the attribute called name, which is read as k, of the
-// element in hand, p, is fetched.
-func (t *placeTable) attribute(tag, name []byte, k kind, p *placed) use {
+// attribute is the cell of the attribute called name of an element. That of a lazy
+// loader has the place of what it will become; then lazy is true.
+func (t *placeTable) attribute(element, name []byte) (c *placeCell, lazy bool) {
+	e := t.element(element)
+	switch string(name) {
+	case "src":
+		return t.cell(e, t.src), false
+	case "href":
+		return t.cell(e, t.href), false
+	case "srcset":
+		return t.cell(e, t.srcset), false
+	}
+	last := max(bytes.LastIndexByte(name, '-'), bytes.LastIndexByte(name, '_')) + 1
+	return t.cell(e, t.attributes.id(name[last:])), last > 0
+}
+
+// attributeUse is how what the attribute called name of the tag in hand, which is
+// read as k, is fetched.
+func (w *Writer) attributeUse(src []byte, l attributeList, name []byte, k kind, t *tag) use {
 	if k == styleText {
 		return propertyUse(name) // but for style, which names properties itself
 	}
-	element := t.element(tag)
-	switch string(name) {
-	case "src":
-		return t.use(element, t.src, p)
-	case "href":
-		return t.use(element, t.href, p)
-	case "srcset":
-		return t.use(element, t.srcset, p)
+	c, lazy := placeTables[t.in].attribute(t.name, name)
+	u := c.plain
+	if c.asks != 0 {
+		if t.has == 0 {
+			t.has = l.lengths() | t.around.asked()
+		}
+		if c.asks&t.has != 0 {
+			u = c.use(w.place(src, l, t.around, t.depth))
+		}
 	}
-	if a := t.attributes.id(name); a != 0 {
-		return t.use(element, a, p)
-	}
-	last := max(bytes.LastIndexByte(name, '-'), bytes.LastIndexByte(name, '_')) + 1
-	u := t.use(element, t.attributes.id(name[last:]), p)
-	if last > 0 && u.names == anyName {
+	if lazy && u.names == anyName {
 		u.names = scriptName
 	}
 	return u
