@@ -3,7 +3,7 @@ GO       ?= go
 BIN      := $(CURDIR)/.cache/bin
 FUZZTIME ?=
 
-.PHONY: build demo test unit integration soak bench lint fuzz tools clean
+.PHONY: build demo test unit integration soak bench bench-rewrite lint fuzz tools clean
 
 build: ## the Caddy binary with this module
 	$(GO) build -trimpath -o bin/media-offload-caddy ./cmd/media-offload-caddy
@@ -44,6 +44,10 @@ soak: tools ## long campaigns: hours
 
 bench: tools ## library and whole-process comparisons, side by side
 	integration/bench.sh
+
+# How much faster package rewrite is than at another commit: make bench-rewrite BASE=main
+bench-rewrite:
+	integration/bench-rewrite.sh $(BASE)
 
 clean:
 	rm -rf bin .cache .demo
