@@ -177,7 +177,10 @@ func (h *Handler) unmarshalTrash(d *caddyfile.Dispenser) error {
 		h.Trash = -1
 		return nil
 	}
-	return parseDuration(d, "trash", text, &h.Trash)
+	if err := parseDuration(d, "trash", text, &h.Trash); err != nil {
+		return d.Errf("trash: %q is neither off nor a positive duration, as 30d", text)
+	}
+	return nil
 }
 
 func (h *Handler) unmarshalApp(d *caddyfile.Dispenser) error {

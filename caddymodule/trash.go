@@ -10,8 +10,12 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -204,9 +208,18 @@ func printTrash(w io.Writer, list io.Reader) error {
 		if err != nil {
 			return errors.Join(table.Flush(), fmt.Errorf("listing the trash: %w", err))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.Site, line.Deleted.Format(time.DateTime), line.Reason, line.Class,
-			humanize.Bytes(uint64(max(0, line.Size))), line.Key)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.Site, line.Deleted.Format(time.DateTime), printable(line.Reason), line.Class,
+			humanize.Bytes(uint64(max(0, line.Size))), printable(line.Key))
 	}
+}
+
+// printable is a text from the bucket as a terminal may show it: what would move its
+// cursor or change its colours is written as in a Go string.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(s) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // cmdTrashDo returns the command for one of trashActions; done is how a result is

@@ -80,13 +80,17 @@ func (e *Engine) withoutWithheld(all []departed) []departed {
 		return all
 	}
 	passed := all[:0]
+	dirs := make(map[scope]int)
 	for _, d := range all {
 		if d.s.meant() {
 			passed = append(passed, d)
 			continue
 		}
-		e.withhold(d.s.root, path.Dir(d.s.rel), 1)
-		e.keepObject(d.s, d.known)
+		dirs[scope{d.s.root, path.Dir(d.s.rel)}]++
+		defer e.keepObject(d.s, d.known) // once it is noted that it was withheld
+	}
+	for dir, n := range dirs {
+		e.withhold(dir.root, dir.dir, n)
 	}
 	return passed
 }

@@ -148,7 +148,7 @@ func (e *Engine) withhold(root int, dir string, n int) {
 	if e.unattended.withhold(n) {
 		e.log().Error("many media files were deleted outside requests at once: their objects are kept and the files are not fetched back "+
 			"until you say what is right: `media-offload trash accept` deletes the objects, `media-offload trash restore` brings the files back",
-			keyDir, e.site.Key(root, dir), keyDeletes, n)
+			keyDir, e.site.Key(root, dir), "withheld", n)
 	}
 }
 
