@@ -27,6 +27,7 @@ func CheckKey(key string) error {
 	return nil
 }
 
+// RefuseKey is the error for a key with this fault.
 func RefuseKey(key, fault string) error {
 	return fmt.Errorf("key %s: %w: %s", QuoteKey(key), ErrRefused, fault)
 }

@@ -19,6 +19,8 @@ const (
 	// maxHeaderBytes bounds each header value.
 	maxHeaderBytes = 1024
 
+	// MetaModTime and MetaMD5 are the names in an object's metadata of what Info has
+	// fields for.
 	MetaModTime = "mtime"
 	MetaMD5     = "md5"
 )
@@ -34,6 +36,8 @@ func CheckPut(key string, size int64, opts *PutOptions) error {
 	return nil
 }
 
+// PutFault says what no store could hold of an object but its key; empty if nothing is
+// wrong.
 func PutFault(size int64, opts *PutOptions) string {
 	switch {
 	case size < 0 || size > MaxObjectSize:
@@ -52,6 +56,7 @@ func PutFault(size int64, opts *PutOptions) string {
 	return MetaFault(opts.Meta)
 }
 
+// MetaFault says what is wrong with further metadata; empty if nothing is.
 func MetaFault(meta map[string]string) string {
 	total := 0
 	for name, value := range meta {

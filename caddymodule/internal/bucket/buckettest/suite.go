@@ -123,12 +123,12 @@ func MD5(r io.Reader) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// put stores a short text and fails the test if that fails.
 // PutText stores a text.
 func PutText(ctx context.Context, s bucket.Store, key, text string, opts bucket.PutOptions) (bucket.Info, error) {
 	return s.Put(ctx, key, strings.NewReader(text), int64(len(text)), opts)
 }
 
+// put stores a short text and fails the test if that fails.
 func put(t *testing.T, ctx context.Context, s bucket.Store, key, body string) bucket.Info {
 	t.Helper()
 	info, err := s.Put(ctx, key, bytes.NewReader([]byte(body)), int64(len(body)), bucket.PutOptions{})
@@ -220,7 +220,7 @@ func CheckError(t testing.TB, err, want error, text string) {
 		bucket.ErrDenied, bucket.ErrNoBucket, bucket.ErrClock, bucket.ErrUnsupported,
 	}
 	for _, sentinel := range sentinels {
-		if is := errors.Is(err, sentinel); is != (sentinel == want) {
+		if is := errors.Is(err, sentinel); is != errors.Is(want, sentinel) {
 			t.Errorf("is %q: %v, for: %v", sentinel, is, err)
 		}
 	}
