@@ -219,3 +219,39 @@ func TestHugeFile(t *testing.T) {
 		t.Errorf("%d objects", n)
 	}
 }
+
+// What has an object's name and is none does not keep it from being created: else
+// whoever can write to the directory would end the change log by one symlink.
+func TestCreateWhereNoObjectIs(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	outside := filepath.Join(t.TempDir(), "outside")
+	write(t, outside, "outside")
+	for name, plant := range map[string]func(name string) error{
+		"symlink":         func(name string) error { return os.Symlink(outside, name) },
+		"loop":            func(name string) error { return os.Symlink(filepath.Base(name), name) },
+		"dangling":        func(name string) error { return os.Symlink("nothing", name) },
+		"FIFO":            func(name string) error { return syscall.Mkfifo(name, 0o600) },
+		"empty directory": func(name string) error { return os.Mkdir(name, 0o755) },
+	} {
+		if err := plant(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Head(t.Context(), name); !errors.Is(err, bucket.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := putText(t.Context(), s, name, "mine", bucket.PutOptions{IfNoneMatch: true}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := putText(t.Context(), s, name, "twice", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrExists) {
+			t.Errorf("%s again: %v", name, err)
+		}
+	}
+	write(t, filepath.Join(dir, "full/x"), "x")
+	if _, err := putText(t.Context(), s, "full", "mine", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrRefused) {
+		t.Errorf("a directory that is not empty: %v", err)
+	}
+	if b, err := os.ReadFile(outside); err != nil || string(b) != "outside" {
+		t.Errorf("outside: %q, %v", b, err)
+	}
+}

@@ -133,6 +133,29 @@ func (t *temp) discard(root *os.Root) {
 	_ = root.Remove(t.name)
 }
 
+// takeFrom gives a file a name that exists, if what has the name is no object: a
+// symlink, a FIFO or an empty directory, which somebody put there.
+func takeFrom(root *os.Root, from, to string) error {
+	info, err := root.Lstat(to)
+	switch {
+	case err != nil:
+		return bucket.ErrExists // it was there
+	case info.Mode().IsRegular():
+		return bucket.ErrExists
+	case info.IsDir():
+		err = removeDir(root, to)
+	default:
+		err = root.Remove(to)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: something else has its name: %w", bucket.ErrRefused, err)
+	}
+	if err := root.Link(from, to); err != nil {
+		return bucket.ErrExists // of another writer, by now
+	}
+	return nil
+}
+
 // link returns a function that gives the file the name to unless that exists.
 func (t *temp) link(root *os.Root) func(from, to string) error {
 	return func(from, to string) error {
@@ -144,7 +167,7 @@ func (t *temp) link(root *os.Root) func(from, to string) error {
 			// NFS repeated a request whose answer was lost.
 			return nil
 		case errors.Is(err, fs.ErrExist):
-			return bucket.ErrExists
+			return takeFrom(root, from, to)
 		case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOSYS):
 			// No hard links here (FAT, some FUSE): the lock alone must do.
 			return root.Rename(from, to)
