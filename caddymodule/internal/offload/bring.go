@@ -145,7 +145,7 @@ func (e *Engine) notBrought(s snapshot, err, fromStore error) (again bool) {
 const keptFor = 200 * time.Millisecond
 
 func (e *Engine) unplaced(s snapshot, err error) {
-	attempts := e.queue.failed(s, fmt.Errorf("placing %s: %w", s.key, err), false, time.Now())
+	attempts, _ := e.queue.failed(s, fmt.Errorf("placing %s: %w", s.key, err), false, time.Now())
 	if attempts == 8 {
 		e.log().Warn("a file of another node cannot be put on disk; it is served from the bucket and tried again",
 			keyKey, s.key, keyError, err)

@@ -37,6 +37,8 @@ const (
 	// for each 64 KiB.
 	putTimeout = 60 * time.Second
 	putRate    = 64 << 10
+	// longestPut bounds that: the size of an object is what others say.
+	longestPut = 24 * time.Hour
 )
 
 // errUnreadable: it is the file that fails, not the bucket.
@@ -178,7 +180,7 @@ func (e *Engine) refuseKey(key string, err error) {
 // unreadable puts back a file that cannot be read now; PHP sets the mode of an
 // upload a moment after it has put it in place.
 func (e *Engine) unreadable(s snapshot, err error) {
-	attempts := e.queue.failed(s, fmt.Errorf("reading %s: %w", s.key, err), false, time.Now())
+	attempts, _ := e.queue.failed(s, fmt.Errorf("reading %s: %w", s.key, err), false, time.Now())
 	if attempts == 5 {
 		e.log().Warn("a media file cannot be read and so is not committed; it is tried again",
 			keyKey, s.key, keyError, err)

@@ -24,7 +24,8 @@ const (
 // a time and one log line, not thousands.
 type health struct {
 	mu       sync.Mutex
-	failures int // in a row
+	failures int       // in a row
+	took     time.Time // when the bucket took a file last
 	down     bool
 	since    time.Time
 	next     time.Time // when down: not tried before
@@ -47,8 +48,8 @@ func (e *Engine) retry(s snapshot, err error) {
 	}
 	e.count.retries.Add(1)
 	final, away := adminOnly(err), isAway(err)
-	attempts := e.queue.failed(s, err, final, time.Now())
-	wentDown := e.health.failed(err, final || away)
+	attempts, failing := e.queue.failed(s, err, final, time.Now())
+	wentDown := e.health.failed(err, final || away, failing)
 	if wentDown && !away { // that has been said
 		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
 			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
@@ -76,10 +77,16 @@ func adminOnly(err error) bool {
 	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrClock)
 }
 
-// failed notes an error and reports whether the bucket is down since just now.
-func (h *health) failed(err error, certain bool) bool {
+// failed notes an error of a file that has been failing for some time, and reports
+// whether the bucket is down since just now. If the bucket took another file
+// meanwhile it is this one: its object may be one that somebody else put there, and
+// that nothing can be done about.
+func (h *health) failed(err error, certain bool, failing time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.down && !certain && failing.Before(h.took) {
+		return false
+	}
 	h.failures++
 	h.reason = err
 	h.next = time.Now().Add(backoff(h.failures, probeMin, probeMax))
@@ -90,7 +97,15 @@ func (h *health) failed(err error, certain bool) bool {
 	return true
 }
 
-// recovered notes that the bucket took something.
+// tookFile notes that the bucket took a file.
+func (e *Engine) tookFile() {
+	e.health.mu.Lock()
+	e.health.took = time.Now()
+	e.health.mu.Unlock()
+	e.recovered()
+}
+
+// recovered notes that the bucket answered.
 func (e *Engine) recovered() {
 	h := &e.health
 	h.mu.Lock()

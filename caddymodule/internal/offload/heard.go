@@ -189,14 +189,15 @@ func (q *queue) doubtRunning() {
 }
 
 // collectHeard makes w wait for others' changes that were heard until now and
-// hurries them: all but large files whose names resemble none of the request's,
-// and of what a reconcile found only what resembles one.
+// hurries them: all but large files, and such as were tried in vain, whose names
+// resemble none of the request's, and of what a reconcile found only what resembles
+// one.
 func (q *queue) collectHeard(w *wait, resembles func(key string) bool, now time.Time) []*item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var found []*item
 	for it := range q.heard {
-		if (it.background || it.size > largeFetch) && !resembles(it.key) {
+		if (it.background || it.size > largeFetch || it.attempts >= refusals) && !resembles(it.key) {
 			continue
 		}
 		w.left++

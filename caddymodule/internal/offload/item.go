@@ -97,6 +97,7 @@ type item struct {
 	nonce string
 
 	attempts int
+	failing  time.Time // since then
 	err      error
 
 	heapIndex int // -1: not in a heap (running)

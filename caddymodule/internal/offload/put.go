@@ -83,7 +83,7 @@ func (e *Engine) put(s snapshot, x *sight, c condition) (again bool) {
 	}
 	e.count.committed.Add(1)
 	e.count.bytes.Add(uint64(x.info.Size()))
-	e.recovered()
+	e.tookFile()
 	x.over = c.over
 	e.settle(s, x, stored.ETag, true)
 	return false
@@ -157,5 +157,6 @@ func (s snapshot) stored(info bucket.Info) bool {
 }
 
 func (e *Engine) putContext(size int64) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(e.ctx, putTimeout+time.Duration(size/putRate)*time.Second)
+	seconds := min(size/putRate, int64(longestPut/time.Second))
+	return context.WithTimeout(e.ctx, putTimeout+time.Duration(seconds)*time.Second)
 }

@@ -221,14 +221,14 @@ func (q *queue) again(s snapshot, gone bool, due time.Time) {
 }
 
 // failed puts an item back after an error. final: only an admin can mend it,
-// so nobody should wait for it.
-func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attempts int) {
+// so nobody should wait for it. failing is since when it has been tried in vain.
+func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attempts int, failing time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if final {
 		q.satisfy(s.item, s.item.gen, err)
 	}
-	return q.retryLater(s.item, err, retryMax, now)
+	return q.retryLater(s.item, err, retryMax, now), s.item.failing
 }
 
 // refused puts back an item that the store does not take. After some tries
@@ -249,6 +249,9 @@ func (q *queue) refused(s snapshot, err error, now time.Time) {
 // the latest.
 func (q *queue) retryLater(it *item, err error, longest time.Duration, now time.Time) (attempts int) {
 	it.heapIndex = -1
+	if it.attempts == 0 {
+		it.failing = now
+	}
 	it.attempts++
 	it.err = err
 	q.schedule(it, now.Add(backoff(it.attempts, retryMin, longest)))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"sync"
 	"time"
 
@@ -116,14 +117,30 @@ func (r *reach) call() (done func(error)) {
 // controlStore is the store as it is used for control objects.
 type controlStore struct {
 	bucket.Store
-	reach *reach
+	reach  *reach
+	prefix string // of control objects
 }
 
 func (s controlStore) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
 	done := s.reach.call()
 	info, err := s.Store.Put(ctx, key, body, size, opts)
+	if errors.Is(err, bucket.ErrRefused) && s.makeWay(ctx, key) {
+		info, err = s.Store.Put(ctx, key, body, size, opts)
+	}
 	done(err)
 	return info, err
+}
+
+// makeWay deletes an object that has the name of the directory of a control object,
+// which a store that keeps files cannot hold then. No node writes such an object, and
+// with it there somebody else would have ended all leases, or the change log.
+func (s controlStore) makeWay(ctx context.Context, key string) bool {
+	dir, _ := splitLast(key)
+	if !strings.HasPrefix(dir, s.prefix) {
+		return false
+	}
+	_, err := s.Head(ctx, dir)
+	return err == nil && s.Delete(ctx, dir) == nil
 }
 
 func (s controlStore) Get(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {

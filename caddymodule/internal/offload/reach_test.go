@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -71,5 +72,63 @@ func TestOutageCostsAShortWait(t *testing.T) {
 			s.until("uploads", func() bool { _, uploads, _ := s.e.Ready(); return uploads })
 			s.mustUpload(func() { s.write("a.jpg", "a") }, "a.jpg")
 		})
+	}
+}
+
+// An object in the place of the leases' directory, or the log's, goes: a store that
+// keeps files could hold none of them beside it.
+func TestControlObjectsMakeWay(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2).ready()
+	a, b := ns[0], ns[1]
+	a.mustUpload(func() { a.write("a.jpg", "a") }, "a.jpg")
+	for _, dir := range []string{"lease", "log"} {
+		a.sh(`rm -r "$1" && echo evil >"$1"`, a.bucket+"/offload/"+dir)
+		a.mustUpload(func() { a.write(dir+".jpg", "after") }, dir+".jpg")
+		b.mustUpload(func() { b.write(dir+"-b.jpg", "after") }, dir+"-b.jpg")
+	}
+	ns.agree()
+}
+
+// One object that cannot be used, whoever put it there, is no reason to refuse uploads:
+// the next file shows that the bucket takes others.
+func TestPoisonedObjectStopsNoUploads(t *testing.T) {
+	t.Parallel()
+	s := newNodes(t, 1).ready()[0]
+	s.faults.SetHook(func(c bucket.Call) bucket.Fault {
+		if c.Key == "media/poison.jpg" && c.Op == bucket.OpGet {
+			return bucket.Fault{Before: context.DeadlineExceeded}
+		}
+		return bucket.Fault{}
+	})
+	s.putObject("media/poison.jpg", "poison")
+	s.e.lookAt("poison.jpg", putElsewhere)
+	s.until("it to fail", func() bool { return s.e.Stats().Retries > 3 })
+	for i := range 2 {
+		key := fmt.Sprintf("fine-%d.jpg", i)
+		s.mustUploadNamed(key)
+		tries := s.e.Stats().Retries
+		s.until("it to fail again", func() bool { return s.e.Stats().Retries > tries })
+		if st := s.e.Stats(); st.State != "running" {
+			t.Fatalf("%s: %s", st.State, st.Reason)
+		}
+	}
+	s.faults.SetHook(nil)
+	s.idle()
+}
+
+// mustUploadNamed uploads a file as a request of that name does, which waits for what
+// resembles it alone.
+func (s *site) mustUploadNamed(key string) {
+	s.t.Helper()
+	r := s.e.Begin(s.t.Context(), "client")
+	defer r.End()
+	r.Name(key)
+	if err := r.Ready(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.write(key, key)
+	if err := r.Wait(s.t.Context()); err != nil {
+		s.t.Fatal(err)
 	}
 }

@@ -123,8 +123,9 @@ func (e *Engine) claimer() *cluster.Node {
 // promised; the request may go on all the same, for what collides is kept
 // twice, never lost. With LocalOwn only this node's own requests are waited for.
 //
-// Files of other nodes larger than 32 MiB are waited for only if their names
-// resemble one of the request's. So are, while a new node fills its disk, files
+// Files of other nodes larger than 32 MiB, and such as were tried to be fetched some
+// times in vain, are waited for only if their names resemble one of the request's. So
+// are, while a new node fills its disk, files
 // that were in the bucket before.
 //
 // (Promise 6: "Before PHP runs for an upload, the node has caught up with the
@@ -193,11 +194,12 @@ func (e *Engine) watchFetched(ctx context.Context) error {
 }
 
 // awaitNames waits until the names of all media are known, unless the bucket is
-// known not to answer.
+// known not to answer. That it does not take some file is no reason: as long as the
+// change log and the leases work the names are right, and the next file may be taken.
 func (e *Engine) awaitNames(ctx context.Context) error {
 	for !e.isGuest() {
 		open, moved := e.team.names.state()
-		if open && (e.onlyNode() || (!e.health.isDown() && e.reach.status() == nil && e.awayReason() == nil)) {
+		if open && (e.onlyNode() || (e.reach.status() == nil && e.awayReason() == nil)) {
 			return nil
 		}
 		if err := e.trouble(); err != nil {

@@ -41,7 +41,7 @@ func (e *Engine) joinTeam() error {
 	}
 	e.index.share()
 	node, err := cluster.New(cluster.Config{
-		Store: controlStore{e.store, &e.reach}, Prefix: e.cfg.ControlPrefix, Log: e.log,
+		Store: controlStore{e.store, &e.reach, e.cfg.ControlPrefix}, Prefix: e.cfg.ControlPrefix, Log: e.log,
 		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll, LeaseTTL: e.cfg.LeaseTTL,
 		ClaimsPerClient: e.cfg.RequestsPerClient,
 	})

@@ -240,15 +240,15 @@ func TestCreateWhereNoObjectIs(t *testing.T) {
 		if _, err := s.Head(t.Context(), name); !errors.Is(err, bucket.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := putText(t.Context(), s, name, "mine", bucket.PutOptions{IfNoneMatch: true}); err != nil {
+		if _, err := buckettest.PutText(t.Context(), s, name, "mine", bucket.PutOptions{IfNoneMatch: true}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := putText(t.Context(), s, name, "twice", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrExists) {
+		if _, err := buckettest.PutText(t.Context(), s, name, "twice", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrExists) {
 			t.Errorf("%s again: %v", name, err)
 		}
 	}
 	write(t, filepath.Join(dir, "full/x"), "x")
-	if _, err := putText(t.Context(), s, "full", "mine", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrRefused) {
+	if _, err := buckettest.PutText(t.Context(), s, "full", "mine", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrRefused) {
 		t.Errorf("a directory that is not empty: %v", err)
 	}
 	if b, err := os.ReadFile(outside); err != nil || string(b) != "outside" {
