@@ -25,6 +25,8 @@ type absence struct {
 	// works: uploads are taken meanwhile; unseen: that it is away is seen only by the
 	// next look.
 	works, unseen bool
+	// mounted: the bucket is on a small disk of its own.
+	mounted bool
 }
 
 func absences() []absence {
@@ -64,6 +66,24 @@ func absences() []absence {
 		}},
 		{name: "read-only", leave: func(s *site) func() { return s.failPuts(bucket.ErrDenied) }},
 		{name: "full", leave: func(s *site) func() { return s.failPuts(syscall.ENOSPC) }},
+		{name: "unmounted", mounted: true, leave: func(s *site) func() {
+			s.sh(`umount -l "$1"`, s.mount.point)
+			return func() {
+				if left, err := os.ReadDir(s.mount.point); err != nil || len(left) > 0 {
+					s.t.Errorf("written to the mount point: %v, %v", left, err)
+				}
+				s.sh(`mount --bind "$1" "$2"`, s.mount.disk, s.mount.point)
+			}
+		}},
+		{name: "mounted read-only", mounted: true, leave: func(s *site) func() {
+			s.sh(`mount -o remount,bind,ro "$1"`, s.mount.point)
+			return func() { s.sh(`mount -o remount,bind,rw "$1"`, s.mount.point) }
+		}},
+		{name: "a full disk", mounted: true, leave: func(s *site) func() {
+			s.sh(`while dd if=/dev/zero bs=64k count=1 >>"$1/filler" 2>/dev/null; do :; done
+				while dd if=/dev/zero bs=4k count=1 >>"$1/filler" 2>/dev/null; do :; done`, s.mount.disk)
+			return func() { mustDo(s.t, os.Remove(s.mount.disk+"/filler")) }
+		}},
 		{name: "older", works: true, leave: func(s *site) func() {
 			// As it was before the last of the files that are there now.
 			newest := s.path("2026/11/photo-2.jpg")
@@ -143,11 +163,30 @@ func TestBucketAwayAndBack(t *testing.T) {
 	}
 }
 
+// mount is a small disk, and where it is mounted for the bucket.
+type mount struct{ disk, point string }
+
+// onDisk puts the bucket on a disk of its own.
+func (s *site) onDisk() {
+	s.t.Helper()
+	s.mount = mount{disk: s.t.TempDir(), point: s.t.TempDir()}
+	for _, args := range [][]string{{"-t", "tmpfs", "-o", "size=8m", "tmpfs", s.mount.disk}, {"--bind", s.mount.disk, s.mount.point}} {
+		if out, err := exec.CommandContext(s.t.Context(), "mount", args...).CombinedOutput(); err != nil {
+			s.t.Skipf("this machine lets nothing be mounted: %v: %s", err, out)
+		}
+		s.t.Cleanup(func() { _ = exec.Command("umount", "-l", args[len(args)-1]).Run() })
+	}
+	s.bucket = s.mount.point + "/bucket"
+}
+
 func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart string) {
 	s := newSite(t, func(c *Config) {
 		c.Local, c.Look, c.Poll, c.LeaseTTL = local, 20*time.Millisecond, 20*time.Millisecond, 3*time.Second
 	})
 	s.bucket = t.TempDir() + "/bucket"
+	if how.mounted {
+		s.onDisk()
+	}
 	s.ready()
 	s.mustUpload(func() { s.writeAll(names(3)) })
 	s.idle()
@@ -252,7 +291,9 @@ func TestStoredBeforeTheBucketWasAway(t *testing.T) {
 // uploadAnyway does f in a request that goes on although the node may not be ready
 // for it, as with `on_failure pass`.
 func (s *site) uploadAnyway(ctx context.Context, f func()) error {
-	r := s.e.Begin(ctx, "client")
+	until, _ := ctx.Deadline()
+	hold := time.Until(until)
+	r := s.e.Begin(s.t.Context(), "client")
 	defer r.End()
 	ready, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
@@ -260,7 +301,10 @@ func (s *site) uploadAnyway(ctx context.Context, f func()) error {
 		s.t.Log(strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	f()
-	return r.Wait(ctx)
+	s.barrier() // a busy machine takes its time, which is not the hold's
+	held, cancel := context.WithTimeout(s.t.Context(), hold)
+	defer cancel()
+	return r.Wait(held)
 }
 
 // A bucket that was replaced on purpose is taken when the admin says so, and gets

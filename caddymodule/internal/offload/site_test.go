@@ -36,7 +36,9 @@ type site struct {
 	dir    string // of the media
 	more   []media.Root
 	bucket string
-	s3     *s3.Config // the bucket, instead of the directory
+	s3     *s3.Config   // the bucket, instead of the directory
+	store  bucket.Store // the bucket, instead of both
+	mount  mount        // of the bucket, if it is on a disk of its own
 	logs   *logBuffer
 	cfg    Config
 	calls  *calls

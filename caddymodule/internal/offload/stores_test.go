@@ -39,6 +39,9 @@ func onEveryStore(t *testing.T, test func(t *testing.T, newNodes func(n int) nod
 // open opens the site's bucket.
 func (s *site) open() bucket.Store {
 	s.t.Helper()
+	if s.store != nil {
+		return s.store
+	}
 	logger := slog.New(slog.DiscardHandler)
 	var store bucket.Store
 	var err error
