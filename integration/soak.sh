@@ -7,6 +7,7 @@ hours=${SOAK:-2}
 go test -race -timeout 6h -run RandomHistories ./caddymodule/internal/offload -model.runs 2000
 go test -race -run 'Oracle|Splits' -timeout 6h ./rewrite -oracle.pages 1000000 -split.pages 20000
 go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/offload -sim.runs 140000
+go test -race -timeout 6h -parallel 2 -run 'TestHostileBucket$' ./caddymodule/internal/offload -hostile.runs 50 -hostile.rounds 8
 go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/cluster -sim.runs 250000
 go test -race -timeout 6h -run 'TestSimulation$' ./caddymodule/internal/cluster -sim.runs 1000 -sim.nodes 50
 WATCH_SOAK=30m go test -race -run 'Soak|Model' -timeout 2h ./caddymodule/internal/watch
