@@ -140,6 +140,9 @@ func (c *Caddy) Caddyfile() string {
 	return strings.TrimSpace(global) + "\n\n" + strings.TrimSpace(c.opts.Sites) + "\n"
 }
 
+// Sites are the sites of the Caddyfile.
+func (c *Caddy) Sites() string { return c.opts.Sites }
+
 // SetSites replaces the sites of the Caddyfile for the next Start or Reload.
 func (c *Caddy) SetSites(sites string) { c.opts.Sites = sites }
 
