@@ -75,14 +75,14 @@ func TestOutageCostsAShortWait(t *testing.T) {
 	}
 }
 
-// An object in the place of the leases' directory, or the log's, goes: a store that
-// keeps files could hold none of them beside it.
+// An object in the place of the leases' directory goes: a store that keeps files could
+// hold none of them beside it.
 func TestControlObjectsMakeWay(t *testing.T) {
 	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("a.jpg", "a") }, "a.jpg")
-	for _, dir := range []string{"lease", "log"} {
+	for _, dir := range []string{"lease"} {
 		a.sh(`rm -r "$1" && echo evil >"$1"`, a.bucket+"/offload/"+dir)
 		a.mustUpload(func() { a.write(dir+".jpg", "after") }, dir+".jpg")
 		b.mustUpload(func() { b.write(dir+"-b.jpg", "after") }, dir+"-b.jpg")
