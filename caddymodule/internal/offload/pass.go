@@ -313,13 +313,12 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 		p.learn(&m)
 	case p.goesWithDir(o.key):
 		p.only++
-	case p.wasDeleted(o.root, o.rel):
-		p.deletes = append(p.deletes, m)
-	case e.recon.touched(o.key) || e.queue.has(o.key):
-		// Something newer is known of it than the listing.
+	case p.isOld(o.key):
 		if p.shared {
 			p.lookToo(o.key, o.root, o.rel)
 		}
+	case p.wasDeleted(o.root, o.rel):
+		p.deletes = append(p.deletes, m)
 	case p.shared:
 		p.fetch(&m)
 	default:
@@ -331,6 +330,10 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 		p.learn(&m)
 	}
 }
+
+// isOld reports whether something newer is known of a key than what was listed: it came
+// with the change log, say, and its file may be here by now.
+func (p *pass) isOld(key string) bool { return p.e.recon.touched(key) || p.e.queue.has(key) }
 
 // goesWithDir reports whether an object is to go with the directory that its file was
 // in: neither is it fetched before that, nor does the comparison wait for it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,6 +105,7 @@ func (p *pass) lookToo(key string, root int, rel string) {
 // keepHeld leaves in deletes what this disk held, and has the rest fetched:
 // other nodes stored that while this one did not look.
 func (p *pass) keepHeld() error {
+	p.deletes = slices.DeleteFunc(p.deletes, func(m missing) bool { return p.isOld(m.key) })
 	here := make([]bool, len(p.deletes))
 	failed := make([]error, len(p.deletes))
 	var looks sync.WaitGroup
