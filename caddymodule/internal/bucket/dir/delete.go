@@ -57,7 +57,7 @@ func (d *store) remove(ctx context.Context, root *os.Root, key string, changed m
 	// The content first: a record without a file is harmless.
 	for _, name := range []string{key, metaName(key)} {
 		err := root.Remove(name)
-		if isAbsent(err) {
+		if isAbsent(err) || name != key && isNoRecord(root, name) {
 			continue
 		}
 		if err != nil {

@@ -163,11 +163,11 @@ func (p *openPair) open() (err error) {
 	if p.data != nil {
 		return nil
 	}
-	if p.data, err = p.root.OpenRoot(orDot(p.dir)); err != nil {
+	if p.data, err = openDirectory(p.root, orDot(p.dir)); err != nil {
 		return err
 	}
-	p.meta, err = p.root.OpenRoot(metaDirName(p.dir))
-	if isAbsent(err) {
+	p.meta, err = openDirectory(p.root, metaDirName(p.dir))
+	if isAbsent(err) || isNoFile(err) {
 		return nil // no object here was stored by us
 	}
 	return err

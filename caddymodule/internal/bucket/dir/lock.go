@@ -40,7 +40,7 @@ func (d *store) lock(ctx context.Context, root *os.Root, key string) (unlock fun
 	}
 	release := func() { <-d.slots[slot] }
 	name := path.Join(dirLocks, fmt.Sprintf("%02x", slot))
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|openNonblock, 0o600)
+	f, err := openLock(root, name)
 	if err != nil {
 		release()
 		return nil, err
@@ -54,6 +54,15 @@ func (d *store) lock(ctx context.Context, root *os.Root, key string) (unlock fun
 		_ = f.Close() // drops the lock
 		release()
 	}, nil
+}
+
+func openLock(root *os.Root, name string) (*os.File, error) {
+	if info, err := root.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		if _, err := makeWay(root, name); err != nil {
+			return nil, err
+		}
+	}
+	return root.OpenFile(name, os.O_RDWR|os.O_CREATE|openNonblock, 0o600)
 }
 
 func slotOf(key string) int {

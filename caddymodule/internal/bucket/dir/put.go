@@ -291,5 +291,13 @@ func writeRecord(root *os.Root, rec *record) error {
 	if err := t.file.Sync(); err != nil {
 		return err
 	}
-	return place(root, t.name, metaName(rec.Key), 0o700, root.Rename)
+	name := metaName(rec.Key)
+	err = place(root, t.name, name, 0o700, root.Rename)
+	if err == nil {
+		return nil
+	}
+	if made, wayErr := makeWay(root, name); !made || wayErr != nil {
+		return err
+	}
+	return place(root, t.name, name, 0o700, root.Rename)
 }

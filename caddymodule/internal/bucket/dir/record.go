@@ -147,11 +147,11 @@ func readRecord(root *os.Root, name string) (*record, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, err
+	}
 	var buf [4096]byte
 	data, err := readUpTo(f, buf[:0], maxRecordBytes+1)
-	if isNoFile(err) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -161,10 +161,16 @@ func readRecord(root *os.Root, name string) (*record, error) {
 	return r, nil
 }
 
-// isNoFile reports whether err says that something else than a file has the
-// name: a symbolic link out of the bucket or to itself, or a directory.
+// isNoFile reports whether err says that something else than a file has the name: a
+// symbolic link out of the bucket or to itself, a directory, or a socket.
 func isNoFile(err error) bool {
-	return escapesRoot(err) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR)
+	return escapesRoot(err) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENXIO)
+}
+
+// isNoRecord reports whether something is in a record's place that is none.
+func isNoRecord(root *os.Root, name string) bool {
+	info, err := root.Lstat(name)
+	return isNoFile(err) || err == nil && !info.Mode().IsRegular()
 }
 
 // readUpTo is io.ReadAll into buf with a limit.
