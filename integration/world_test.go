@@ -179,8 +179,29 @@ func (w *world) sites(opts worldOptions) string {
 	return sites
 }
 
-// databaseName is a name for the test's site, unique in the shared database.
+// databases counts the sites by the names of their tests.
+var databases struct {
+	sync.Mutex
+	count map[string]int
+}
+
+// databaseName is a name for the test's site, unique in the shared database, also if
+// the test runs again (-count): what it saved the first time must not be found.
 func databaseName(t *testing.T) string {
+	databases.Lock()
+	defer databases.Unlock()
+	if databases.count == nil {
+		databases.count = make(map[string]int)
+	}
+	name := databasePrefix(t)
+	databases.count[name]++
+	if n := databases.count[name]; n > 1 {
+		return fmt.Sprintf("%s_%d", name, n)
+	}
+	return name
+}
+
+func databasePrefix(t *testing.T) string {
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
