@@ -99,13 +99,14 @@ func TestPrintStatus(t *testing.T) {
 	var out strings.Builder
 	list := []engineStatus{
 		{Site: "/var/www/a", Bucket: "s3://b at https://s3.test", State: "running", Committed: 12},
-		{Site: "/var/www/b", Bucket: "file:///srv/b", State: "degraded", Reason: "no such bucket", Pending: 3, OldestPendingSeconds: 1.5},
+		{Site: "/var/www/b", Bucket: "file:///srv/b", State: "degraded", Reason: "no such bucket", Pending: 3, OldestPendingSeconds: 1.5, Refused: 7},
 	}
 	if err := printStatus(&out, list); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 3 || !strings.Contains(lines[2], (1500*time.Millisecond).String()) || !strings.HasSuffix(lines[2], "no such bucket") {
+	if len(lines) != 3 || !strings.Contains(lines[2], (1500*time.Millisecond).String()) ||
+		!strings.Contains(lines[0], "REFUSED") || !strings.Contains(lines[2], " 7 ") || !strings.HasSuffix(lines[2], "no such bucket") {
 		t.Errorf("%s", out.String())
 	}
 	out.Reset()

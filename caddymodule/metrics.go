@@ -39,7 +39,7 @@ var (
 	descDeleted        = metric("deleted_objects_total", "Objects deleted.")
 	descWithheld       = metric("withheld_deletes", "Deletes that wait for the admin's word.")
 	descRetries        = metric("retries_total", "Attempts that failed and were repeated.")
-	descRefused        = metric("refused_files_total", "Files that the bucket can never hold.")
+	descRefused        = metric("refused_files_total", "Files that the bucket did not take; they stay on disk, and are not pending.")
 	descIgnoredWritten = metric("ignored_writes_total", "Files written that stay on disk because of a rule.", "rule")
 	descIgnored        = metric("ignored_files", "Files found by the last comparison that stay on disk because of a rule; a directory of such files counts as one.", "rule")
 	descHeld           = metric("held_requests_total", "Requests whose answer waited for a commit.")

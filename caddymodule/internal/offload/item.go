@@ -99,6 +99,7 @@ type item struct {
 	attempts int
 	failing  time.Time // since then
 	err      error
+	refused  bool // the store has said often enough that it does not take it
 
 	heapIndex int // -1: not in a heap (running)
 	elem      *list.Element

@@ -86,6 +86,7 @@ func (q *queue) change(k kind, key string, root int, rel string, now time.Time) 
 		q.order.MoveToBack(it.elem)
 	}
 	it.gen = q.gen
+	it.refused = false
 	if it.background || it.fetching {
 		q.toUrgent(it)
 	}
@@ -189,7 +190,7 @@ func (q *queue) settled(s snapshot, now time.Time, note func(latest bool)) {
 	it := s.item
 	note(it.soiled <= s.gen)
 	it.heapIndex = -1
-	it.attempts, it.err, it.listed, it.misplaced, it.fresh = 0, nil, nil, "", false
+	it.attempts, it.err, it.refused, it.listed, it.misplaced, it.fresh = 0, nil, false, nil, "", false
 	it.unannounced = false
 	q.unhear(it, s.gen)
 	q.satisfy(it, s.gen, nil)
@@ -232,12 +233,13 @@ func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attemp
 }
 
 // refused puts back an item that the store does not take. After some tries
-// nobody waits for it any more, and the tries become few.
+// nobody waits for it any more, it is not pending, and the tries become few.
 func (q *queue) refused(s snapshot, err error, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	longest := retryMax
 	if s.item.attempts+1 >= refusals {
+		s.item.refused = true
 		q.satisfy(s.item, s.item.gen, nil)
 		q.arrived(s.item, s.item.gen, now) // it stays on disk, as it would without the bucket
 		longest = refusedMax
@@ -312,7 +314,7 @@ func (q *queue) allDue(now time.Time) {
 	for _, h := range []*itemHeap{&q.urgent, &q.others, &q.idle} {
 		for _, it := range *h {
 			if it.attempts > 0 && it.due.After(now) {
-				it.due = now
+				it.due, it.refused = now, false
 			}
 		}
 		heap.Init(h)

@@ -291,6 +291,10 @@ func TestRefusedUntilAnotherObjectHasGone(t *testing.T) {
 	if s.logs.count("cannot hold it") != 1 {
 		t.Error("no line in the log says that the file stays local")
 	}
+	// It waits for nothing that will come, and is counted apart.
+	if stats := s.e.Stats(); stats.Pending != 0 || stats.OldestPending != 0 || stats.Refused != 1 {
+		t.Errorf("%d pending for %s, %d refused", stats.Pending, stats.OldestPending, stats.Refused)
+	}
 	// Promise 2: what is on disk is committed as soon as the store takes it.
 	s.calls.set(func(c *calls) { c.onPut = nil })
 	s.e.queue.allDue(time.Now())

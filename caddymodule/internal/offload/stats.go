@@ -20,7 +20,7 @@ type Stats struct {
 	Pending       int
 	OldestPending time.Duration
 	// Committed files and bytes, Deleted objects, Retries after an error,
-	// Refused files that the store can never hold.
+	// Refused files that the store can never hold, which are not pending.
 	Committed, CommittedBytes, Deleted, Retries, Refused uint64
 	// Withheld deletes wait for the admin's word, see Engine.AcceptDeletes.
 	Withheld int
@@ -81,7 +81,7 @@ func (e *Engine) Stats() Stats {
 		s.Nodes = "one"
 	}
 	s.Reconciled, s.Reconciling, _ = e.recon.status()
-	s.Pending, s.OldestPending = e.queue.age(time.Now())
+	s.Pending, s.OldestPending = e.queue.pending(time.Now())
 	if w := e.watcher.Load(); w != nil {
 		s.Watching = (*w).Kind()
 	}
@@ -103,14 +103,19 @@ func (e *Engine) Stats() Stats {
 	return s
 }
 
-// age returns the number of items and the age of the oldest.
-func (q *queue) age(now time.Time) (n int, oldest time.Duration) {
+// pending returns the number of items that wait, and the age of the oldest. What
+// the store refuses does not: it stays on disk.
+func (q *queue) pending(now time.Time) (n int, oldest time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
+		if it.refused {
+			continue
+		}
+		n++
 		oldest = max(oldest, now.Sub(it.since))
 	}
-	return len(q.items), oldest
+	return n, oldest
 }
 
 // heardLen returns the number of others' changes that are not on disk yet.
