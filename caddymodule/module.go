@@ -116,7 +116,9 @@ type Handler struct {
 	// How many requests from one client (an IPv4 address or the /64 of an IPv6 one;
 	// behind a proxy, set the server's `trusted_proxies`) claim the names of files at
 	// the same time, on this server. Further ones wait for one of these, at most for
-	// `ready_wait`. Default: 16; negative values are refused.
+	// `ready_wait`. A peer with a private, loopback or link-local address that is not
+	// a trusted proxy is most likely one all the same, and has no such limit.
+	// Default: 16; negative values are refused.
 	UploadsPerClient int `json:"uploads_per_client,omitempty"`
 
 	// How many bytes a second must come of the body of a request other than a POST

@@ -149,7 +149,9 @@ func (b *pacedBody) end() {
 
 // networkOf returns what counts as one client where names are claimed: an IPv4
 // address, or the 64 bits of an IPv6 address that its network was given. "" if it is
-// not known.
+// not known, or if the peer is one of the server's own network that speaks for
+// itself: that is most likely a load balancer that trusted_proxies does not name, and
+// all visitors would be one client.
 func networkOf(r *http.Request) string {
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	address, err := netip.ParseAddr(text)
@@ -157,6 +159,10 @@ func networkOf(r *http.Request) string {
 		return ""
 	}
 	address = address.Unmap().WithZone("")
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err == nil && peer.Addr().Unmap().WithZone("") == address && nearby(address) {
+		return ""
+	}
 	if address.Is4() {
 		return address.String()
 	}
@@ -165,4 +171,9 @@ func networkOf(r *http.Request) string {
 		return ""
 	}
 	return network.String()
+}
+
+// nearby reports whether an address is of the server itself or of its own network.
+func nearby(address netip.Addr) bool {
+	return address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast()
 }

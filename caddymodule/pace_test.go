@@ -251,21 +251,34 @@ func TestUploadsPerClient(t *testing.T) {
 	}
 }
 
-// TestNetworkOf says who counts as one client.
+// TestNetworkOf says who counts as one client: nobody, where it is most likely a
+// load balancer that Caddy was not told of, and so all visitors.
 func TestNetworkOf(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
-		"2001:db8:1:2:3::4": "2001:db8:1:2::/64", "2001:db8:1:2:ffff::": "2001:db8:1:2::/64",
-		"fe80::1%eth0": "fe80::/64", "": "", "@": "",
+	for _, test := range []struct{ client, peer, want string }{
+		{"192.0.2.1", "192.0.2.1:4711", "192.0.2.1"},
+		{"::ffff:192.0.2.1", "[::ffff:192.0.2.1]:4711", "192.0.2.1"},
+		{"2001:db8:1:2:3::4", "[2001:db8:1:2:3::4]:4711", "2001:db8:1:2::/64"},
+		{"2001:db8:1:2:ffff::", "10.0.0.1:4711", "2001:db8:1:2::/64"},
+		{"", "", ""}, {"@", "@", ""},
+
+		{"10.0.0.1", "10.0.0.1:4711", ""}, {"192.168.1.2", "192.168.1.2:4711", ""},
+		{"127.0.0.1", "127.0.0.1:4711", ""}, {"::1", "[::1]:4711", ""},
+		{"::ffff:10.0.0.1", "[::ffff:10.0.0.1]:4711", ""}, {"fd00::1", "[fd00::1]:4711", ""},
+		{"169.254.1.1", "169.254.1.1:4711", ""}, {"fe80::1", "[fe80::1%eth0]:4711", ""},
+
+		// A proxy that is trusted says who it is, also in an intranet.
+		{"192.168.1.2", "10.0.0.1:4711", "192.168.1.2"}, {"fe80::1", "[fe80::2%eth0]:4711", "fe80::/64"},
+		{"192.168.1.2", "@", "192.168.1.2"},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		vars := map[string]any{caddyhttp.ClientIPVarKey: address}
+		vars := map[string]any{caddyhttp.ClientIPVarKey: test.client}
 		r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars))
-		if got := networkOf(r); got != want {
-			t.Errorf("%s counts as %q, want %q", address, got, want)
+		r.RemoteAddr = test.peer
+		if got := networkOf(r); got != test.want {
+			t.Errorf("%s from %s counts as %q, want %q", test.client, test.peer, got, test.want)
 		}
 	}
 }
