@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -105,6 +106,29 @@ func (h *Handler) warn(log *slog.Logger) {
 	}
 }
 
+// warn tells of media roots that hold more than media.
+func (s *engineSettings) warn(log *slog.Logger) {
+	for _, root := range s.Media.Roots {
+		holds := ""
+		switch {
+		case filepath.Clean(root.Dir) == string(filepath.Separator):
+			holds = "its directory is the whole disk"
+		case root.URL == "/":
+			holds = "its URL is the whole site's"
+		case findPlace(filepath.Join(root.Dir, "index.php")).size() > emptyIndex:
+			holds = "its directory has an app's index.php"
+		default:
+			continue
+		}
+		log.Warn("a media root is more than a directory that the app writes uploads to: all files below it are media, go to the bucket and "+
+			"have public URLs, but for those that a rule keeps; name the directories of uploads alone", "root", root.Dir, "url", root.URL, "why", holds)
+	}
+}
+
+// emptyIndex is what an index.php has at most that only keeps a directory from
+// being listed, as some plugins put into directories of uploads.
+const emptyIndex = 256
+
 // maxHoldBuffer is the largest Handler.HoldBuffer.
 const maxHoldBuffer = 1 << 30
 
@@ -125,4 +149,34 @@ func (s *engineSettings) checkDocRoot() error {
 		return fmt.Errorf("app: %s is not a directory: name the one that holds the app's index.php", dir)
 	}
 	return nil
+}
+
+// checkRoots finds roots whose URL and directory stand in each other's place.
+func (s *engineSettings) checkRoots() error {
+	for _, root := range s.Media.Roots {
+		if swapped(root.Dir, root.URL) {
+			dir, url := filepath.Clean(root.Dir), filepath.Clean(root.URL)
+			return fmt.Errorf("root: the directory %s does not exist, and the URL %s is a path of this server's disk: are the two swapped? "+
+				"write `root %s %s/`, or make the directory %s first", dir, root.URL, url, dir, dir)
+		}
+	}
+	return nil
+}
+
+// swapped reports whether dir is rather a URL path, and url a directory. A
+// directory that does not exist yet is none to be sure of, nor is a URL that is
+// the path of a directory by chance, as /media/ and /tmp/ are.
+func swapped(dir, url string) bool {
+	if !filepath.IsAbs(dir) || !filepath.IsAbs(url) {
+		return false // that is refused anyway
+	}
+	dir, url = filepath.Clean(dir), filepath.Clean(url)
+	at := findPlace(dir)
+	switch {
+	case at.exists || dir == url || strings.HasSuffix(dir, url):
+		return false
+	case strings.HasSuffix(url, dir): // as that of images in /var/www/html/images
+		return findPlace(filepath.Dir(url)).exists
+	}
+	return len(at.chain) == 1 && findPlace(url).exists // nothing of it exists but /
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // TestConfigFields: each field of the JSON config has a snake_case name, may be
@@ -74,6 +76,15 @@ func TestBadConfig(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	for _, below := range []string{"www/images", "www/shop"} {
+		if err := os.MkdirAll(filepath.Join(dir, below), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := func(dir, url string) map[string]any {
+		return map[string]any{"app": nil, "roots": []any{map[string]any{"dir": dir, "url": url}}}
+	}
 	for _, test := range []struct {
 		name   string
 		change map[string]any
@@ -90,6 +101,13 @@ func TestBadConfig(t *testing.T) {
 			map[string]any{"name": "a", "dir": "/srv/a", "url": "/a/"}, map[string]any{"name": "b", "dir": "/srv/a/b", "url": "/b/"},
 		}}, "lie one in the other"},
 		{"URL without slash", map[string]any{"app": nil, "roots": []any{map[string]any{"dir": "/srv/a", "url": "a"}}}, "must be a path that begins with a slash"},
+		{"URL before directory", root("/images", dir+"/www/images/"), "are the two swapped? write `root " + dir + "/www/images /images/`, or make the directory /images first"},
+		{"URL before directory of another name", root("/no-such-media/files/", dir+"/www/images"), "write `root " + dir + "/www/images /no-such-media/files/`"},
+		{"URL before directory that is not there yet", root("/files", dir+"/www/files/"), "write `root " + dir + "/www/files /files/`"},
+		{"root is a file", root(file, "/images/"), "the media root " + file + ": " + file + " is not a directory"},
+		{"root below a file", root(file+"/images", "/images/"), "the media root " + file + "/images: " + file + " is not a directory"},
+		{"bucket is a file", map[string]any{"bucket": map[string]any{"url": "file://" + file}}, "the bucket file://" + file + ": " + file + " is not a directory"},
+		{"bucket below a file", map[string]any{"bucket": map[string]any{"url": "file://" + file + "/b"}}, file + " is not a directory"},
 		{"bad pattern", map[string]any{"private": []any{"["}}, "private"},
 		{"other scheme", map[string]any{"bucket": map[string]any{"url": "ftp://x"}}, "only s3:// and file:// are known"},
 		{"directory without scheme", map[string]any{"bucket": map[string]any{"url": "/srv/bucket"}}, "write file:// before its path"},
@@ -162,6 +180,68 @@ func TestReadyWaitWarning(t *testing.T) {
 		h.warn(slog.New(slog.NewTextHandler(&log, nil)))
 		if warned := strings.Contains(log.String(), "ready_wait"); warned != test.warns {
 			t.Errorf("local %s, ready_wait %s: %q", test.local, test.wait, log.String())
+		}
+	}
+}
+
+// A root that does not exist yet is no mistake, though a directory of the server
+// may have the path of its URL.
+func TestRootsThatAreRight(t *testing.T) {
+	dir := t.TempDir()
+	for _, below := range []string{"media", "www/images"} {
+		if err := os.MkdirAll(filepath.Join(dir, below), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, root := range [][2]string{
+		{dir + "/www/images", "/images/"},
+		{dir + "/www/tmp", "/tmp/"},
+		{dir + "/www/files", dir + "/media/"},     // something of it exists
+		{"/no-such-media", "/not/here/either/"},   // a volume that is mounted later
+		{"/no-such-media", "/not/no-such-media/"}, // likewise
+		{dir + "/www/images", dir + "/media/"},
+		{"/no-such-media" + dir, dir}, // it ends with its URL
+	} {
+		s := newTestSite(t, notFound)
+		s.handler["app"], s.handler["roots"] = nil, []any{map[string]any{"dir": root[0], "url": root[1]}}
+		if err := caddy.Validate(s.parsed()); err != nil {
+			t.Errorf("root %s %s: %v", root[0], root[1], err)
+		}
+	}
+}
+
+// A root that holds more than media is worth a line in the log that says what it
+// means.
+func TestWideRootWarning(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"app/index.php":    repeat("<?php require 'app.php'; ", 400),
+		"images/index.php": "<?php\n// Silence is golden.\n",
+	} {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct{ dir, url, want string }{
+		{dir + "/images", "/images/", ""},
+		{dir + "/new", "/images/", ""},
+		{dir + "/app", "/blog/", "its directory has an app's index.php"},
+		{dir + "/images", "/", "its URL is the whole site's"},
+		{"/", "/images/", "its directory is the whole disk"},
+	} {
+		var log strings.Builder
+		s := engineSettings{Media: media.Config{Roots: []media.Root{{Dir: test.dir, URL: test.url}}}}
+		s.warn(slog.New(slog.NewTextHandler(&log, nil)))
+		text := log.String()
+		if (test.want == "") != (text == "") || !strings.Contains(text, test.want) {
+			t.Errorf("root %s %s: %q", test.dir, test.url, text)
+		}
+		if test.want != "" && !strings.Contains(text, "all files below it are media") {
+			t.Errorf("root %s %s: %q does not say what that means", test.dir, test.url, text)
 		}
 	}
 }

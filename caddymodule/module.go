@@ -300,6 +300,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := settings.checkDocRoot(); err != nil {
 		return err
 	}
+	if err := settings.checkRoots(); err != nil {
+		return err
+	}
 	if h.site, err = media.New(settings.Media); err != nil {
 		return err
 	}
@@ -308,6 +311,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	logger := ctx.Slogger()
 	h.warn(logger)
+	settings.warn(logger)
 	if err := h.provisionRewriter(logger); err != nil {
 		return err
 	}

@@ -28,9 +28,19 @@ func newPremises(e *sharedEngine, roots []string) premises {
 	return p
 }
 
-// check refuses a bucket in a media root: it would store itself; and a root in a
-// bucket, whose objects would be the site's files.
-func (p *premises) check() error { return p.apart(p) }
+// check refuses a place that is no directory; a bucket in a media root: it would
+// store itself; and a root in a bucket, whose objects would be the site's files.
+func (p *premises) check() error {
+	for _, root := range p.roots {
+		if file := root.notDirectory(); file != "" {
+			return fmt.Errorf("the media root %s: %s is not a directory: name the one that the app writes uploads to", root.path, file)
+		}
+	}
+	if file := p.dir.notDirectory(); file != "" {
+		return fmt.Errorf("the bucket %s: %s is not a directory: name one for the bucket's objects alone, which is made if it is not there", p.engine.bucket, file)
+	}
+	return p.apart(p)
+}
 
 // apart refuses a bucket of p that lies in a root of q, or the other way round.
 func (p *premises) apart(q *premises) error {
@@ -105,7 +115,25 @@ type place struct {
 	// chain is the path itself, if it exists, and the directories above it: what
 	// is mounted twice has two paths.
 	chain  []fs.FileInfo
+	last   string // the path of the first of the chain
 	exists bool
+}
+
+// notDirectory returns what stands where p or a directory above it should be, ""
+// if nothing does.
+func (p place) notDirectory() string {
+	if len(p.chain) == 0 || p.chain[0].IsDir() {
+		return ""
+	}
+	return p.last
+}
+
+// size is that of the file that p is, 0 if it is none.
+func (p place) size() int64 {
+	if !p.exists || len(p.chain) == 0 || !p.chain[0].Mode().IsRegular() {
+		return 0
+	}
+	return p.chain[0].Size()
 }
 
 // isIn reports whether p is q, or lies below it.
@@ -149,7 +177,7 @@ func lookAt(path string) place {
 	for at := path; ; at = filepath.Dir(at) {
 		real, err := filepath.EvalSymlinks(at)
 		if err == nil {
-			return place{path: filepath.Join(real, rest), chain: chainOf(real), exists: rest == ""}
+			return place{path: filepath.Join(real, rest), chain: chainOf(real), last: real, exists: rest == ""}
 		}
 		if at == filepath.Dir(at) {
 			return place{path: path}

@@ -278,9 +278,9 @@ func TestGetThatDeletes(t *testing.T) {
 func TestBucketAwayAtStart(t *testing.T) {
 	var s *testSite
 	s = newTestSite(t, uploadApp(&s, html("<p>page</p>")))
-	if err := os.WriteFile(s.bucket, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	mount := s.bucket
+	s.bucket = filepath.Join(mount, "bucket") // it is made, but not what it is in
+	s.handler["bucket"] = map[string]any{"url": "file://" + s.bucket}
 	s.handler["public_url"] = publicTestURL
 	s.handler["hold"] = "2s"
 	s.start()
@@ -291,7 +291,7 @@ func TestBucketAwayAtStart(t *testing.T) {
 	if a.StatusCode != http.StatusOK {
 		t.Errorf("upload: %d", a.StatusCode)
 	}
-	if err := os.Remove(s.bucket); err != nil {
+	if err := os.Mkdir(mount, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "commit after the bucket came", func() bool {
