@@ -172,6 +172,10 @@ func (e *Engine) deleteDir(s snapshot) {
 	if len(e.followed([]snapshot{s})) == 0 {
 		return
 	}
+	if !e.rootsNow().holds(s) {
+		e.queue.settled(s, time.Now(), func(bool) {})
+		return
+	}
 	if !e.passOn(s) {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))
 		e.queue.settled(s, time.Now(), func(bool) {})

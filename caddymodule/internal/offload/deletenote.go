@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
 // What was deleted on disk, and the bucket has not heard of, is noted in a file of
@@ -97,7 +98,7 @@ func (e *Engine) noteDeletes() {
 	for root := range e.trees {
 		e.recallDeletes(root)
 	}
-	waiting := e.waitingDeletes()
+	waiting := e.waitingDeletes(e.rootsNow())
 	for root, t := range e.trees {
 		var text []byte
 		if len(waiting[root]) > 0 {
@@ -114,13 +115,13 @@ func (e *Engine) noteDeletes() {
 }
 
 // waitingDeletes returns by root what is to be noted.
-func (e *Engine) waitingDeletes() (all [][]notedDelete) {
+func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	all = make([][]notedDelete, len(e.trees))
 	var dirs []string
 	e.queue.mu.Lock()
 	for _, it := range e.queue.items {
 		s := it.snapshot()
-		if !s.isDelete() || it.fresh || !e.passOn(s) {
+		if !s.isDelete() || it.fresh || !e.passOn(s) || !roots.holds(s) {
 			continue
 		}
 		d := notedDelete{Key: it.key, Dir: it.kind == aDirGone, Meant: it.inRequest, MovedTo: it.movedTo}
@@ -187,15 +188,19 @@ func (e *Engine) recallDeletes(root int) {
 	if err != nil {
 		return // no such directory yet
 	}
+	in, err := watch.RootAt(e.trees[root].Dir())
+	if err != nil {
+		return
+	}
 	n.recalled[root], n.written[root] = true, data
 	for _, d := range parseNoted(e.whoseNotes(), data) {
-		e.recallDelete(root, d)
+		e.recallDelete(root, in, d)
 	}
 }
 
 // recallDelete puts one delete into the queue, unless there is something of that
 // name, on disk or in the queue.
-func (e *Engine) recallDelete(root int, d notedDelete) {
+func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 	k, letIn := aFile, e.letIn
 	if d.Dir {
 		k, letIn = aDirGone, e.letInDir
@@ -220,7 +225,7 @@ func (e *Engine) recallDelete(root int, d notedDelete) {
 		return
 	}
 	it, _ := e.queue.change(k, d.Key, root, f.rel, now)
-	it.gone, it.told, it.inRequest = true, true, d.Meant
+	it.gone, it.told, it.in, it.inRequest = true, true, in, d.Meant
 	if d.MovedTo != "" {
 		it.movedTo, it.movedAt = d.MovedTo, it.gen
 	}

@@ -19,7 +19,7 @@ const looksAtOnce = 8
 
 // deleteAll deletes the objects of files that are gone.
 func (e *Engine) deleteAll(gone []snapshot) {
-	gone = e.followed(gone)
+	gone = e.seenInRoots(e.followed(gone))
 	if e.shared() {
 		e.deleteShared(gone)
 		return

@@ -6,6 +6,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
 // kind says what an item is about.
@@ -53,18 +54,19 @@ type item struct {
 	soiled     uint64 // number of the last one that may have changed the content
 	since      time.Time
 	due        time.Time
-	quiet      time.Time // not before: it is still being written
-	background bool      // found by a reconcile, not by an event
-	closed     bool      // the content was complete at some time since the last commit
-	gone       bool      // it is gone, by an event or a look
-	told       bool      // it is gone by an event
-	fresh      bool      // no object of it can exist
-	rewritten  bool      // the app wrote it, by an event: it is no version that was here before
-	wrote      bool      // content may have changed (else only times, mode or marks)
-	inRequest  bool      // it changed while a request ran that may write
-	written    bool      // an event told of new content, not only of a new name
-	linked     bool      // it changed through another name only
-	spread     bool      // work on it put others in the queue
+	quiet      time.Time   // not before: it is still being written
+	background bool        // found by a reconcile, not by an event
+	closed     bool        // the content was complete at some time since the last commit
+	gone       bool        // it is gone, by an event or a look
+	told       bool        // it is gone by an event
+	in         watch.DirID // the media root in which that was seen
+	fresh      bool        // no object of it can exist
+	rewritten  bool        // the app wrote it, by an event: it is no version that was here before
+	wrote      bool        // content may have changed (else only times, mode or marks)
+	inRequest  bool        // it changed while a request ran that may write
+	written    bool        // an event told of new content, not only of a new name
+	linked     bool        // it changed through another name only
+	spread     bool        // work on it put others in the queue
 
 	// movedTo is the key that the file or directory was renamed to, seen with
 	// change movedAt, 0 if it was not. While move is set the item waits for
@@ -143,6 +145,7 @@ type snapshot struct {
 	moved, written, linked  bool
 	rewritten               bool
 	gone, told              bool
+	in                      watch.DirID
 	background, elsewhere   bool
 	unannounced             bool
 	why                     cause
@@ -154,7 +157,7 @@ func (it *item) snapshot() snapshot {
 	return snapshot{
 		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
 		moved: it.movedAt != 0, written: it.written, linked: it.linked,
-		rewritten: it.rewritten, gone: it.gone, told: it.told, background: it.background,
+		rewritten: it.rewritten, gone: it.gone, told: it.told, in: it.in, background: it.background,
 		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version, under: it.under,
 	}
 }

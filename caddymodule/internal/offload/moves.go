@@ -78,7 +78,7 @@ func (q *queue) movedBelow(dir *item) (moved []*item) {
 	for _, it := range q.items {
 		rel, below := strings.CutPrefix(it.key, dir.key+"/")
 		if below && it.kind == aFile && !it.gone {
-			it.movedTo, it.movedAt = dir.movedTo+"/"+rel, it.gen
+			it.movedTo, it.movedAt, it.in = dir.movedTo+"/"+rel, it.gen, dir.in
 			moved = append(moved, it)
 		}
 	}

@@ -99,6 +99,7 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 	case ev.Op == watch.DirGone:
 		e.htaccess.reset()
 		it := e.spread(aDirGone, key, ev, now)
+		it.in = ev.In
 		it.inRequest = it.inRequest || during
 		if during {
 			e.queue.changedBelow(key + "/")
@@ -156,7 +157,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 			return
 		}
 	case watch.Gone:
-		it.gone, it.told = true, true
+		it.gone, it.told, it.in = true, true, ev.In
 		due = now.Add(gather)
 		if !it.inRequest {
 			due = now.Add(unattendedRest)

@@ -20,6 +20,8 @@ type batch struct {
 	// not count, so that nothing is merged across a DirGone or Rescan.
 	index []map[string]int
 	fence int
+	// in are the directories in which changes are found, by root.
+	in []DirID
 	// lost: Handle panicked, so what it was given did not arrive.
 	lost bool
 }
@@ -30,6 +32,7 @@ func newBatch(cfg *Config) *batch {
 		log:    cfg.Logger,
 		events: make([]Event, 0, batchSize),
 		index:  make([]map[string]int, len(cfg.Roots)),
+		in:     make([]DirID, len(cfg.Roots)),
 	}
 	for i := range b.index {
 		b.index[i] = make(map[string]int)
@@ -50,7 +53,7 @@ func (b *batch) file(root int, path []byte, op Op, created bool) {
 	b.makeRoom()
 	p := string(path)
 	b.index[root][p] = len(b.events)
-	b.events = append(b.events, Event{Root: root, Path: p, Op: op, Created: created})
+	b.events = append(b.events, Event{Root: root, Path: p, Op: op, Created: created, In: b.in[root]})
 }
 
 // fileMoved adds that a file was renamed to another path; to "" is unknown.
@@ -73,7 +76,7 @@ func (b *batch) dirMoved(root int, path string, toRoot int, to string) {
 // dir adds a DirGone or Rescan.
 func (b *batch) dir(root int, path string, op Op) {
 	b.makeRoom()
-	b.events = append(b.events, Event{Root: root, Path: path, Op: op})
+	b.events = append(b.events, Event{Root: root, Path: path, Op: op, In: b.in[root]})
 	b.fence = len(b.events)
 }
 

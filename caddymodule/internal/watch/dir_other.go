@@ -46,6 +46,18 @@ func openDir(path string) (dir, error) {
 
 var errNotDir = errors.New("not a directory")
 
+// RootAt is the directory at a root's path, which may be a symbolic link.
+func RootAt(path string) (DirID, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = errNotDir
+	}
+	if err != nil {
+		return DirID{}, fmt.Errorf("looking at media root %s: %w", path, err)
+	}
+	return DirID{}, nil
+}
+
 func (d dir) close() { _ = d.file.Close() } // nothing was written, so nothing can be lost
 
 func (d dir) identity() (identity, error) { return identity{}, nil }

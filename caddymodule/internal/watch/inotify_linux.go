@@ -156,6 +156,7 @@ func (s *inotifySource) collect(ctx context.Context, out *batch) error {
 		default:
 		}
 	}()
+	copy(out.in, s.tree.rootID) // that of what is queued: checkRoots comes after it
 	// Only what is queued now: who writes without pause would otherwise keep
 	// barriers waiting for ever.
 	remaining, err := queuedBytes(s.fd)

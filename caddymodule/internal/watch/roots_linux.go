@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 
@@ -27,6 +28,18 @@ func newRoots(paths []string) []watchedRoot {
 		roots[i].cpath = append([]byte(path), 0)
 	}
 	return roots
+}
+
+// RootAt is the directory at a root's path, which may be a symbolic link.
+func RootAt(path string) (DirID, error) {
+	st, err := statRoot(append([]byte(path), 0))
+	if err == nil && st.kind != directory {
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return DirID{}, fmt.Errorf("looking at media root %s: %w", path, err)
+	}
+	return st.identity, nil
 }
 
 // unchanged tells whether what is at the root's path is what was found there.

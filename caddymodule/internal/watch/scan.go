@@ -107,6 +107,9 @@ func (s *scanSource) scanRoot(ctx context.Context, i int, out *batch) error {
 	if same {
 		c.out = out
 	}
+	if out != nil {
+		out.in[i] = id
+	}
 	if err := c.compare(ctx, "", root.snap); err != nil {
 		return err
 	}

@@ -83,7 +83,14 @@ type Event struct {
 	// directory so new that it is not watched yet, or when scanning).
 	To     string
 	ToRoot int
+	// In is the directory that was the root then. It need not be what is at the
+	// root's path now: a symbolic link may have been switched.
+	In DirID
 }
+
+// DirID tells one directory from all others that exist at the time. Where the system
+// does not tell, all have the same one.
+type DirID = identity
 
 // Watcher delivers changes until it is closed.
 type Watcher interface {

@@ -1,0 +1,45 @@
+package offload
+
+import "github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
+
+// A media root may be a symbolic link that a deploy switches, and the release before
+// it may be removed at once; or it is unmounted, or moved away. What goes there is no
+// delete of the site's, unless a request did it.
+
+// rootsNow are the directories at the media roots, nil for one that is not there.
+type rootsNow []*watch.DirID
+
+func (e *Engine) rootsNow() rootsNow {
+	roots := make(rootsNow, len(e.trees))
+	for i, t := range e.trees {
+		if id, err := watch.RootAt(t.Dir()); err == nil {
+			roots[i] = &id
+		}
+	}
+	return roots
+}
+
+// holds reports whether a delete still is one: the directory in which it was seen is
+// the media root, or a request did it.
+func (r rootsNow) holds(s snapshot) bool {
+	return s.inRequest || r[s.root] != nil && *r[s.root] == s.in
+}
+
+// seenInRoots takes files that are gone from what is not the media root any more for
+// such as nobody was seen to delete.
+func (e *Engine) seenInRoots(gone []snapshot) []snapshot {
+	roots := e.rootsNow()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	for i := range gone {
+		s := &gone[i]
+		if roots.holds(*s) {
+			continue
+		}
+		s.told, s.moved = false, false
+		if s.item.gen == s.gen {
+			s.item.told, s.item.movedTo, s.item.movedAt = false, "", 0
+		}
+	}
+	return gone
+}
