@@ -109,7 +109,7 @@ func (h *Handler) warn(log *slog.Logger) {
 // warn tells of media roots that hold more than media.
 func (s *engineSettings) warn(log *slog.Logger) {
 	for _, root := range s.Media.Roots {
-		holds := ""
+		var holds string
 		switch {
 		case filepath.Clean(root.Dir) == string(filepath.Separator):
 			holds = "its directory is the whole disk"

@@ -19,10 +19,10 @@ const (
 	// maxHeaderBytes bounds each header value.
 	maxHeaderBytes = 1024
 
-	// MetaModTime and MetaMD5 are the names in an object's metadata of what Info has
-	// fields for.
+	// MetaModTime is the name in an object's metadata of Info.ModTime.
 	MetaModTime = "mtime"
-	MetaMD5     = "md5"
+	// MetaMD5 is that of Info.MD5.
+	MetaMD5 = "md5"
 )
 
 // CheckPut refuses what no store could hold, before anything is read or sent.
