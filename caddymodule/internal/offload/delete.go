@@ -70,13 +70,13 @@ func (e *Engine) trashDeparted(all []departed) error {
 // withoutWithheld returns those of the files whose deletes are passed on. Those
 // outside requests are withheld if they are too many.
 func (e *Engine) withoutWithheld(all []departed) []departed {
-	outside := 0
+	var outside []string
 	for _, d := range all {
 		if !d.s.meant() {
-			outside++
+			outside = append(outside, d.s.key)
 		}
 	}
-	if outside == 0 || e.admitsDeletes(outside) {
+	if len(outside) == 0 || e.admitsDeletes(outside) {
 		return all
 	}
 	passed := all[:0]
@@ -204,16 +204,19 @@ func (e *Engine) withholdsBelow(s snapshot) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
-	n := 0
+	n, limit := 0, e.deleteLimit()
+	var keys []string
 	for _, class := range []media.Class{media.Public, media.Private} {
-		for _, err := range e.missingBelow(ctx, s.root, s.key, class) {
+		for o, err := range e.missingBelow(ctx, s.root, s.key, class) {
 			if err != nil {
 				return false, err
 			}
-			n++
+			if n++; len(keys) <= limit {
+				keys = append(keys, o.key)
+			}
 		}
 	}
-	if n == 0 || e.admitsDeletes(n) {
+	if n == 0 || e.admitsDeletes(keys) {
 		return false, nil
 	}
 	e.withhold(s.root, path.Dir(s.rel), n)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"path"
 	"strconv"
 	"sync"
@@ -67,31 +68,34 @@ func (e *Engine) passOn(s snapshot) bool { return e.disposal(s) != keepIt }
 
 // unattended counts the deletes seen outside requests.
 type unattended struct {
-	mu       sync.Mutex
-	recent   []deletes // of the last burst, passed on or withheld
-	withheld int       // since the admin was asked
+	mu sync.Mutex
+	// recent are the keys of the last burst, passed on or withheld, and when they were
+	// seen last: of a file its own event may tell, its directory's, and a second try.
+	// They are no more than it takes to know that there are too many; more is when
+	// others came.
+	recent   map[string]time.Time
+	more     time.Time
+	withheld int // since the admin was asked
 }
 
-type deletes struct {
-	at time.Time
-	n  int
-}
-
-// admits reports whether n more deletes are few enough to be passed on; waiting is
-// how many others are known to come. limit is how many may go within a burst.
-func (u *unattended) admits(n, waiting, limit int, now time.Time) bool {
+// admits reports whether the deletes of keys are few enough to be passed on, with
+// others that are known to come; waiting tells how many these are, besides those that
+// have been counted. limit is how many may go within a burst.
+func (u *unattended) admits(keys []string, waiting func(counted map[string]time.Time) int, limit int, now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	total := n + waiting
-	kept := u.recent[:0]
-	for _, d := range u.recent {
-		if now.Sub(d.at) < burst {
-			kept = append(kept, d)
-			total += d.n
-		}
+	if u.recent == nil {
+		u.recent = make(map[string]time.Time)
 	}
-	u.recent = append(kept, deletes{now, n})
-	return total <= limit
+	maps.DeleteFunc(u.recent, func(_ string, seen time.Time) bool { return now.Sub(seen) >= burst })
+	for _, key := range keys {
+		if _, ok := u.recent[key]; !ok && len(u.recent) > limit {
+			u.more = now
+			break
+		}
+		u.recent[key] = now
+	}
+	return now.Sub(u.more) >= burst && len(u.recent)+waiting(u.recent) <= limit
 }
 
 // withhold counts deletes that are withheld, and reports whether they are the
@@ -106,7 +110,7 @@ func (u *unattended) withhold(n int) (first bool) {
 func (u *unattended) reset() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.withheld, u.recent = 0, nil
+	u.withheld, u.recent, u.more = 0, nil, time.Time{}
 }
 
 func (u *unattended) count() int {
@@ -115,19 +119,27 @@ func (u *unattended) count() int {
 	return u.withheld
 }
 
-// admitsDeletes reports whether n deletes outside requests are to be passed on.
-func (e *Engine) admitsDeletes(n int) bool {
-	limit := max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(e.recon.size())))
-	return e.unattended.admits(n, e.queue.unattendedLen(), limit, time.Now())
+// admitsDeletes reports whether the deletes of keys outside requests are to be passed
+// on. More than deleteLimit need not be given.
+func (e *Engine) admitsDeletes(keys []string) bool {
+	return e.unattended.admits(keys, e.queue.unattendedBesides, e.deleteLimit(), time.Now())
 }
 
-// unattendedLen is the number of deletes outside requests that are not being
-// worked on yet.
-func (q *queue) unattendedLen() (n int) {
+// deleteLimit is how many files may go within a burst.
+func (e *Engine) deleteLimit() int {
+	return max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(e.recon.size())))
+}
+
+// unattendedBesides is the number of deletes outside requests that are neither counted
+// nor being worked on yet.
+func (q *queue) unattendedBesides(counted map[string]time.Time) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if it.kind == aFile && it.told && !it.inRequest && it.movedAt == 0 && it.scheduled() {
+		if it.kind != aFile || !it.told || it.inRequest || it.movedAt != 0 || !it.scheduled() {
+			continue
+		}
+		if _, ok := counted[it.key]; !ok {
 			n++
 		}
 	}
