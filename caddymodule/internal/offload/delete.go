@@ -2,10 +2,15 @@ package offload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -13,25 +18,36 @@ import (
 // deleteBatch is how many objects one request removes (S3: at most 1,000).
 const deleteBatch = 1000
 
-// deleteGone deletes the objects of files that are gone, all in one request.
-func (e *Engine) deleteGone(gone []snapshot) {
-	var all []departed
-	for _, s := range gone {
-		if _, err := e.trees[s.root].Stat(s.rel); err == nil {
-			e.queue.again(s, false, time.Now())
-			continue
-		}
-		known, _ := e.index.get(s.key)
-		switch {
-		case s.fresh && !known.object():
-			e.drop(s) // it came and went, and the bucket never saw it
-		case !e.passOn(s):
-			e.keepObject(s, known)
-		default:
-			all = append(all, departed{s: s, known: known, names: e.namesOf(s.key, known)})
-		}
+// looksAtOnce bounds the objects that are looked at side by side before they
+// are deleted.
+const looksAtOnce = 8
+
+// departed is a file that is gone, and what that means for the bucket.
+type departed struct {
+	s     snapshot
+	known entry
+	names []string // of objects to be deleted
+	etag  string
+	pass  bool // the delete is to be passed on
+}
+
+// deleteAll deletes the objects of files that are gone: where other nodes write too,
+// only such versions as were on this disk. All go in few requests, and are told in one
+// entry of the change log.
+func (e *Engine) deleteAll(gone []snapshot) {
+	gone = e.seenInRoots(e.followed(gone))
+	all := make([]departed, len(gone))
+	var looks sync.WaitGroup
+	turn := make(chan struct{}, looksAtOnce)
+	for i, s := range gone {
+		turn <- struct{}{}
+		looks.Go(func() {
+			defer func() { <-turn }()
+			all[i] = e.seeDeparted(s)
+		})
 	}
-	e.deleteDeparted(e.withoutWithheld(all))
+	looks.Wait()
+	e.deleteDeparted(e.withoutWithheld(slices.DeleteFunc(all, func(d departed) bool { return !d.pass })))
 }
 
 // deleteDeparted deletes the objects of files that are gone, and tells the other
@@ -93,6 +109,117 @@ func (e *Engine) withoutWithheld(all []departed) []departed {
 		e.withhold(dir.root, dir.dir, n)
 	}
 	return passed
+}
+
+// deleteAndTell deletes the objects and tells the other nodes, if there are any.
+func (e *Engine) deleteAndTell(all []departed) error {
+	var objects []string
+	for _, d := range all {
+		objects = append(objects, d.names...)
+	}
+	for batch := range slices.Chunk(objects, deleteBatch) {
+		if err := e.deleteNames(batch); err != nil {
+			return err
+		}
+	}
+	changes, items := make([]cluster.Change, len(all)), make([]snapshot, len(all))
+	for i, d := range all {
+		changes[i] = cluster.Change{Op: cluster.Delete, Key: d.s.key, ETag: d.etag}
+		items[i] = d.s
+	}
+	return e.announce(changes, items...)
+}
+
+// seeDeparted decides about one file that is gone; unless pass is set in the
+// result, the item is dealt with.
+func (e *Engine) seeDeparted(s snapshot) departed {
+	if _, err := e.trees[s.root].Stat(s.rel); err == nil {
+		e.queue.again(s, false, time.Now())
+		return departed{}
+	}
+	known, _ := e.index.get(s.key)
+	switch {
+	case s.unannounced:
+	case s.fresh && !known.object() && !s.elsewhere:
+		e.drop(s) // it came and went, and the bucket never saw it
+		return departed{}
+	case known.unheld || (known.state == removed || known.state == announced) && !e.index.holdsAny(s.key):
+		// Not the app's delete, but this engine's, or of what was never here.
+		if s.elsewhere {
+			e.queue.lookAgain(s, time.Now())
+			return departed{}
+		}
+		e.drop(s)
+		return departed{}
+	case !e.passOn(s) && (!s.elsewhere || !e.shared()):
+		e.keepObject(s, known)
+		return departed{}
+	}
+	if !e.shared() { // nobody else has written it since
+		return departed{s: s, known: known, names: e.namesOf(s.key, known), pass: true}
+	}
+	info, class, err := e.headAny(s.key, known.class, true)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound) && !e.passOn(s):
+		e.drop(s)
+		return departed{}
+	case errors.Is(err, bucket.ErrNotFound):
+		return departed{s: s, known: known, etag: known.etag, pass: true}
+	case err != nil:
+		e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
+		return departed{}
+	case e.wentWith(s, info):
+		if !e.passOn(s) {
+			e.keepTold(s, known, info, class)
+			return departed{}
+		}
+		return departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, pass: true}
+	}
+	// Another node has written it since: this delete was of an older version.
+	e.queue.lookAgain(s, time.Now())
+	return departed{}
+}
+
+// wentWith reports whether an object is a version of the very file that is gone.
+// Once the app has written it, or it was perhaps stored, that an object came from
+// this disk says nothing any more: the disk may have been emptied since.
+func (e *Engine) wentWith(s snapshot, info bucket.Info) bool {
+	if e.index.holdsAny(s.key) || s.rewritten || s.unannounced {
+		return e.index.holds(s.key, info.ETag) || s.stored(info)
+	}
+	return e.wasHere(info)
+}
+
+// seesDelete reports whether the app's delete of a missing file is to be passed
+// on, or that of a directory above it. All events until now are taken note of
+// first: that of the delete may be among them.
+func (e *Engine) seesDelete(s snapshot) (file, dir bool) {
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	if err := e.barrier(ctx); err != nil {
+		return false, true // nothing can be said of it now
+	}
+	q := e.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e.passOn(s.item.snapshot()) {
+		return true, false
+	}
+	return false, e.goesWithDir(s.key)
+}
+
+// keepTold leaves the object of a missing file; other nodes are told of it if
+// they may not know.
+func (e *Engine) keepTold(s snapshot, known entry, info bucket.Info, class media.Class) {
+	if s.unannounced {
+		st := e.underPlace(s.key, e.rule(s.key), class)
+		known = entry{state: dirty, class: st.class, kept: st.kept, size: info.Size, modTime: info.ModTime.UnixNano(), etag: info.ETag}
+		if err := e.announce([]cluster.Change{known.change(s.key)}, s); err != nil {
+			e.retry(s, err)
+			return
+		}
+	}
+	e.keepObject(s, known)
 }
 
 // keepObject leaves the object of a missing file. If an event told of it, it
@@ -164,161 +291,4 @@ func (e *Engine) deleteNames(names []string) error {
 	}
 	e.recovered()
 	return nil
-}
-
-// deleteDir deletes what the bucket holds below a directory that is gone,
-// except files that are there (again).
-func (e *Engine) deleteDir(s snapshot) {
-	if len(e.followed([]snapshot{s})) == 0 {
-		return
-	}
-	if !e.rootsNow().holds(s) {
-		e.queue.settled(s, time.Now(), func(bool) {})
-		return
-	}
-	if !e.passOn(s) {
-		e.noteBucketOnly(s.root, path.Dir(s.rel))
-		e.queue.settled(s, time.Now(), func(bool) {})
-		return
-	}
-	withheld, err := e.withholdsBelow(s)
-	if withheld {
-		e.queue.settled(s, time.Now(), func(bool) {})
-		return
-	}
-	if err == nil {
-		err = e.deleteAllBelow(s)
-	}
-	if err != nil {
-		e.retry(s, fmt.Errorf("deleting what was below %s: %w", s.key, err))
-		return
-	}
-	e.queue.settled(s, time.Now(), func(bool) {})
-}
-
-// withholdsBelow withholds the deletes of what was below a directory that went
-// outside a request, if that is too much, and reports whether it did.
-func (e *Engine) withholdsBelow(s snapshot) (bool, error) {
-	if s.meant() {
-		return false, nil
-	}
-	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
-	defer cancel()
-	n, limit := 0, e.deleteLimit()
-	var keys []string
-	for _, class := range []media.Class{media.Public, media.Private} {
-		for o, err := range e.missingBelow(ctx, s.root, s.key, class) {
-			if err != nil {
-				return false, err
-			}
-			if n++; len(keys) <= limit {
-				keys = append(keys, o.key)
-			}
-		}
-	}
-	if n == 0 || e.admitsDeletes(keys) {
-		return false, nil
-	}
-	e.withhold(s.root, path.Dir(s.rel), n)
-	return true, nil
-}
-
-func (e *Engine) deleteAllBelow(s snapshot) error {
-	if e.shared() {
-		return e.deleteDirShared(s)
-	}
-	for _, class := range []media.Class{media.Public, media.Private} {
-		if err := e.deleteBelow(s, class); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *Engine) deleteBelow(s snapshot, class media.Class) error {
-	below := ""
-	if s.key != "" {
-		below = s.key + "/"
-	}
-	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
-	defer cancel()
-	var keys []string
-	flush := func() error {
-		if len(keys) == 0 {
-			return nil
-		}
-		names := make([]string, len(keys))
-		for i, key := range keys {
-			names[i] = e.objectName(key, class)
-		}
-		if e.disposal(s) == trashIt {
-			if err := e.toTrash(names, trashOutside); err != nil {
-				return err
-			}
-		}
-		err := e.deleteNames(names)
-		e.afterDelete(keys, err)
-		keys = keys[:0]
-		return err
-	}
-	for o, err := range e.objects(ctx, class, below) {
-		if err != nil {
-			return err
-		}
-		if o.root != s.root {
-			continue
-		}
-		if _, err := e.trees[o.root].Stat(o.rel); err == nil {
-			continue
-		}
-		if keys = append(keys, o.key); len(keys) == deleteBatch {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return flush()
-}
-
-// afterDelete takes note of what became of keys whose objects were deleted with
-// their directory; with an error they may have been.
-func (e *Engine) afterDelete(keys []string, err error) {
-	for _, key := range keys {
-		e.forgetDeleted(key, err)
-		if err == nil {
-			e.count.deleted.Add(1)
-		}
-	}
-}
-
-// forgetDeleted drops a deleted key from the index, unless a change of it is
-// waiting: then that decides. A file that came since the listing may have been
-// stored before the object was deleted: it is stored again.
-func (e *Engine) forgetDeleted(key string, err error) {
-	root, rel, ok := e.site.Locate(key)
-	if ok {
-		_, statErr := e.trees[root].Stat(rel)
-		ok = statErr == nil
-	}
-	now := time.Now()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	e.queue.endDelete(key)
-	e.recon.touch(key)
-	switch {
-	case ok:
-		e.queue.schedule(e.queue.storeAgain(key, root, rel, now), now)
-	case err == nil && e.queue.items[key] == nil:
-		e.index.forget(key)
-	}
-}
-
-// storeAgain adds an item of a file whose object may just have been deleted,
-// whatever is known of it. The caller holds mu and schedules the item.
-func (q *queue) storeAgain(key string, root int, rel string, now time.Time) *item {
-	it, _ := q.change(aFile, key, root, rel, now)
-	it.closed, it.gone, it.told, it.wrote = true, false, false, true
-	it.elsewhere, it.heard, it.why, it.version = true, it.gen, ownChange, ""
-	q.heard[it] = struct{}{}
-	return it
 }

@@ -3,6 +3,7 @@ package offload
 import (
 	"container/heap"
 	"container/list"
+	"context"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -352,6 +353,44 @@ func (q *queue) collect(w *wait, since uint64, client string, now time.Time) []*
 		}
 	}
 	return found
+}
+
+// await waits until nothing is to be done about a key or a directory above it.
+func (q *queue) await(ctx context.Context, key string) error {
+	for dir := key; dir != ""; dir, _ = splitLast(dir) {
+		k := aDirGone
+		if dir == key {
+			k = aFile
+		}
+		if err := q.awaitItem(ctx, k.itemKey(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitItem waits until an item is done with.
+func (q *queue) awaitItem(ctx context.Context, id string) error {
+	for {
+		q.mu.Lock()
+		it := q.items[id]
+		if it == nil {
+			q.mu.Unlock()
+			return nil
+		}
+		w := &wait{left: 1, done: make(chan struct{})}
+		it.waiters = append(it.waiters, waiter{gen: it.gen, on: w})
+		q.mu.Unlock()
+		select {
+		case <-w.done:
+			if w.err != nil {
+				return w.err
+			}
+		case <-ctx.Done():
+			q.abandon(w, []*item{it})
+			return ctx.Err()
+		}
+	}
 }
 
 // complete reports whether there is something to commit: a file that some

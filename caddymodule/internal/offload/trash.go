@@ -169,6 +169,12 @@ func (e *Engine) TakeBack(ctx context.Context, key string) error {
 }
 
 func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
+	// The delete that brought it there may not be done with: it would go again.
+	waiting, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := e.queue.await(waiting, t.key); err != nil {
+		return fmt.Errorf("waiting for its delete to end: %w", err)
+	}
 	if _, err := e.trees[t.root].Stat(t.rel); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(ErrReplaced, err)
 	}

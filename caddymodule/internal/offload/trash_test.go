@@ -206,3 +206,36 @@ func TestTrashNames(t *testing.T) {
 }
 
 func infoOf(name string) bucket.Info { return bucket.Info{Key: name} }
+
+// A file can be taken back while its delete is not done with: it does not go again.
+//
+// Promise 8: "by way of the trash, from which it can be taken back".
+func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
+	s := newNodes(t, 1).ready()[0]
+	s.mustUpload(func() { s.write("a.jpg", "content") })
+	told := make(chan struct{})
+	s.faults.SetHook(func(c bucket.Call) bucket.Fault {
+		if c.Op == bucket.OpPut && strings.HasPrefix(c.Key, "offload/log/") {
+			return bucket.Fault{Hang: told}
+		}
+		return bucket.Fault{}
+	})
+	s.remove("a.jpg")
+	s.gone(nil, "a.jpg")
+	back := make(chan error, 1)
+	go func() { back <- s.e.TakeBack(t.Context(), "a.jpg") }()
+	select {
+	case err := <-back:
+		t.Errorf("taken back while the delete is not told: %v", err)
+	case <-time.After(50 * time.Millisecond): // long enough for what must not happen
+	}
+	close(told)
+	if err := <-back; err != nil {
+		t.Fatal(err)
+	}
+	s.until("the file to be back", func() bool { return s.read("a.jpg") == "content" })
+	s.idle()
+	if s.read("a.jpg") != "content" || s.readObject("a.jpg") != "content" {
+		t.Errorf("it went again: file %q, object %q", s.read("a.jpg"), s.readObject("a.jpg"))
+	}
+}

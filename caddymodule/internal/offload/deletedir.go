@@ -1,0 +1,258 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
+
+// deleteDir deletes what the bucket holds below a directory that is gone,
+// except files that are there (again).
+func (e *Engine) deleteDir(s snapshot) {
+	if len(e.followed([]snapshot{s})) == 0 {
+		return
+	}
+	if !e.rootsNow().holds(s) {
+		e.queue.settled(s, time.Now(), func(bool) {})
+		return
+	}
+	if !e.passOn(s) {
+		e.noteBucketOnly(s.root, path.Dir(s.rel))
+		e.queue.settled(s, time.Now(), func(bool) {})
+		return
+	}
+	withheld, err := e.withholdsBelow(s)
+	if withheld {
+		e.queue.settled(s, time.Now(), func(bool) {})
+		return
+	}
+	if err == nil {
+		err = e.deleteAllBelow(s)
+	}
+	if err != nil {
+		e.retry(s, fmt.Errorf("deleting what was below %s: %w", s.key, err))
+		return
+	}
+	e.queue.settled(s, time.Now(), func(bool) {})
+}
+
+// withholdsBelow withholds the deletes of what was below a directory that went
+// outside a request, if that is too much, and reports whether it did.
+func (e *Engine) withholdsBelow(s snapshot) (bool, error) {
+	if s.meant() {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
+	defer cancel()
+	n, limit := 0, e.deleteLimit()
+	var keys []string
+	for _, class := range []media.Class{media.Public, media.Private} {
+		for o, err := range e.missingBelow(ctx, s.root, s.key, class) {
+			if err != nil {
+				return false, err
+			}
+			if n++; len(keys) <= limit {
+				keys = append(keys, o.key)
+			}
+		}
+	}
+	if n == 0 || e.admitsDeletes(keys) {
+		return false, nil
+	}
+	e.withhold(s.root, path.Dir(s.rel), n)
+	return true, nil
+}
+
+// deleteAllBelow deletes what the bucket holds below a directory that is gone and was
+// on this disk, and tells the other nodes.
+func (e *Engine) deleteAllBelow(s snapshot) error {
+	if s.key == "" {
+		return nil // a whole root is never the app's delete
+	}
+	deleted := 0
+	for _, class := range []media.Class{media.Public, media.Private} {
+		n, err := e.deleteBelow(s, class)
+		if err != nil {
+			return err
+		}
+		deleted += n
+	}
+	if _, err := e.trees[s.root].StatDir(s.rel); err == nil && deleted == 0 && !s.unannounced {
+		return nil // it is there again
+	}
+	return e.announce([]cluster.Change{{Op: cluster.DeleteBelow, Key: s.key}}, s)
+}
+
+func (e *Engine) deleteBelow(s snapshot, class media.Class) (deleted int, err error) {
+	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
+	defer cancel()
+	var found []object
+	flush := func() error {
+		n, err := e.deleteListed(s, found)
+		found = found[:0]
+		deleted += n
+		return err
+	}
+	for o, err := range e.objects(ctx, class, s.key+"/") {
+		if err != nil {
+			return deleted, err
+		}
+		if o.root != s.root {
+			continue
+		}
+		if _, err := e.trees[o.root].Stat(o.rel); err == nil {
+			continue
+		}
+		if found = append(found, o); len(found) == deleteBatch {
+			if err := flush(); err != nil {
+				return deleted, err
+			}
+		}
+	}
+	return deleted, flush()
+}
+
+// deleteListed deletes those of the objects that were on this disk, and has the
+// others fetched.
+func (e *Engine) deleteListed(s snapshot, found []object) (deleted int, err error) {
+	var names, keys []string
+	var changes []cluster.Change
+	for _, o := range found {
+		was, err := e.wasOnDisk(o.key, o.Info)
+		if err != nil {
+			return 0, err
+		}
+		if !was {
+			e.look(o.foreign, putElsewhere)
+			continue
+		}
+		names, keys = append(names, o.Info.Key), append(keys, o.key)
+		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: o.key, ETag: o.ETag})
+	}
+	if len(names) == 0 {
+		return 0, nil
+	}
+	if e.disposal(s) == trashIt {
+		if err := e.toTrash(names, trashOutside); err != nil {
+			return 0, err
+		}
+	}
+	e.markUnannounced(s) // a second try would not find what the first one deleted
+	e.queue.beginDelete(keys)
+	err = e.deleteNames(names)
+	e.afterDelete(keys, err)
+	if err == nil {
+		err = e.announce(changes, s)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(changes), nil
+}
+
+// beginDelete notes that the objects of keys are being deleted with their
+// directory, until afterDelete.
+func (q *queue) beginDelete(keys []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, key := range keys {
+		q.deleting[key]++
+	}
+}
+
+// endDelete is the end of beginDelete for a key. The caller holds mu.
+func (q *queue) endDelete(key string) {
+	if q.deleting[key]--; q.deleting[key] <= 0 {
+		delete(q.deleting, key)
+	}
+}
+
+// superseded reports whether what was seen of an item may be due to a delete of
+// this node's, or has changed since.
+func (q *queue) superseded(s snapshot) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.deleting[s.key] > 0 || s.item.gen != s.gen
+}
+
+// decides reports whether a file has an item that alone knows which object went
+// with it: see wentWith.
+func (q *queue) decides(key string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.items[key]
+	return it != nil && (it.rewritten || it.unannounced)
+}
+
+// wasOnDisk reports whether a listed object is a version that this disk held: who
+// writes alone has had them all.
+func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
+	known, ok := e.index.get(key)
+	switch {
+	case !e.shared():
+		return true, nil
+	case e.index.holdsAny(key):
+		return e.index.holds(key, info.ETag), nil
+	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly),
+		e.queue.decides(key):
+		return false, nil
+	case e.wasHere(info):
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	full, err := e.store.Head(ctx, info.Key)
+	if errors.Is(err, bucket.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && e.wasHere(full), err
+}
+
+// afterDelete takes note of what became of keys whose objects were deleted with
+// their directory; with an error they may have been.
+func (e *Engine) afterDelete(keys []string, err error) {
+	for _, key := range keys {
+		e.forgetDeleted(key, err)
+		if err == nil {
+			e.count.deleted.Add(1)
+		}
+	}
+}
+
+// forgetDeleted drops a deleted key from the index, unless a change of it is
+// waiting: then that decides. A file that came since the listing may have been
+// stored before the object was deleted: it is stored again.
+func (e *Engine) forgetDeleted(key string, err error) {
+	root, rel, ok := e.site.Locate(key)
+	if ok {
+		_, statErr := e.trees[root].Stat(rel)
+		ok = statErr == nil
+	}
+	now := time.Now()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	e.queue.endDelete(key)
+	e.recon.touch(key)
+	switch {
+	case ok:
+		e.queue.schedule(e.queue.storeAgain(key, root, rel, now), now)
+	case err == nil && e.queue.items[key] == nil:
+		e.index.forget(key)
+	}
+}
+
+// storeAgain adds an item of a file whose object may just have been deleted,
+// whatever is known of it. The caller holds mu and schedules the item.
+func (q *queue) storeAgain(key string, root int, rel string, now time.Time) *item {
+	it, _ := q.change(aFile, key, root, rel, now)
+	it.closed, it.gone, it.told, it.wrote = true, false, false, true
+	it.elsewhere, it.heard, it.why, it.version = true, it.gen, ownChange, ""
+	q.heard[it] = struct{}{}
+	return it
+}
