@@ -387,7 +387,7 @@ func (q *queue) awaitItem(ctx context.Context, id string) error {
 				return w.err
 			}
 		case <-ctx.Done():
-			q.abandon(w, []*item{it})
+			_, _ = q.abandon(w, []*item{it}) // nobody asks what is left
 			return ctx.Err()
 		}
 	}
