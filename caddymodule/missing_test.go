@@ -154,14 +154,14 @@ func TestMissingWhenBucketFails(t *testing.T) {
 		asked.Add(1)
 		return notFound(w, r)
 	}))
-	if err := os.WriteFile(s.bucket, nil, 0o644); err != nil { // no bucket can be made here
-		t.Fatal(err)
-	}
+	mount := s.bucket
+	s.bucket = filepath.Join(mount, "bucket") // it is made, but not what it is in
+	s.handler["bucket"] = map[string]any{"url": "file://" + s.bucket}
 	s.start()
 	if a := s.get(missingPath); a.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("bucket away: %d", a.StatusCode)
 	}
-	if err := os.Remove(s.bucket); err != nil {
+	if err := os.Mkdir(mount, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a 404 of the module's", func() bool {
