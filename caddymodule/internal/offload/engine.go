@@ -165,7 +165,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.logger.Store(cfg.Logger)
 	e.store = guard{cfg.Store, e.usable, e.mayChange}
-	e.membership.before = sync.OnceValue(e.wasMember)
+	e.membership.before, e.membership.most = sync.OnceValue(e.wasMember), maxGuestItems
 	cfg.Store.Admit(e.admit)
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))

@@ -339,7 +339,11 @@ func (w *siege) did(key, content string, err error) {
 
 // besiege attacks for a while.
 func (w *siege) besiege(random *rand.Rand) {
-	for range 150 + random.IntN(150) {
+	strikes := 60 + random.IntN(60)
+	if w.strict() {
+		strikes = 150 + random.IntN(150)
+	}
+	for range strikes {
 		w.mu.Lock()
 		g := grammar{random, slices.Sorted(maps.Keys(w.files))}
 		w.mu.Unlock()

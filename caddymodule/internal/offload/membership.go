@@ -70,6 +70,7 @@ const maxGuestItems = 10_000
 type membership struct {
 	role     atomic.Int32
 	before   func() bool  // whether an earlier process was a member
+	most     int          // maxGuestItems, or less in a test; guarded by queue.mu
 	vouching atomic.Int64 // requests whose uploads may prove something
 
 	mu         sync.Mutex

@@ -70,7 +70,7 @@ func (e *Engine) handle(events []watch.Event) {
 	}
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	if len(e.queue.items) > maxGuestItems && e.isGuest() {
+	if len(e.queue.items) > e.membership.most && e.isGuest() {
 		e.queue.forget(func(*item) bool { return true })
 	}
 	for _, ev := range events {
