@@ -43,17 +43,6 @@ func Probe(ctx context.Context, s Store, prefix string) (Capabilities, error) {
 	return p.caps, nil
 }
 
-// RoundTrip finds out whether the store takes an object and gives it back. What a
-// killed process leaves of it begins like what Probe leaves.
-func RoundTrip(ctx context.Context, s Store, prefix string) error {
-	p := &prober{store: s, base: prefix + "probe-" + RandomText() + "/"}
-	defer func() { CleanUp(ctx, s, p.keys...) }()
-	if err := p.roundTrip(ctx); err != nil {
-		return fmt.Errorf("asking %s: %w", s, err)
-	}
-	return nil
-}
-
 func (p *prober) key(name string) string {
 	key := p.base + name
 	p.keys = append(p.keys, key)

@@ -23,8 +23,6 @@ const (
 // health knows whether the bucket answers, so that an outage costs one try at
 // a time and one log line, not thousands.
 type health struct {
-	asking sync.Mutex // held while the bucket is asked whether it works
-
 	mu       sync.Mutex
 	failures int       // in a row
 	took     time.Time // when the bucket took a file last
@@ -51,7 +49,7 @@ func (e *Engine) retry(s snapshot, err error) {
 	e.count.retries.Add(1)
 	final, away := adminOnly(err), isAway(err)
 	attempts, failing := e.queue.failed(s, err, final, time.Now())
-	wentDown := e.noteFailure(err, final || away, failing)
+	wentDown := e.health.failed(err, final || away, failing)
 	if wentDown && !away { // that has been said
 		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
 			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
@@ -77,34 +75,6 @@ func (e *Engine) leaveToMember(s snapshot, err error) {
 // adminOnly reports errors that no waiting will mend.
 func adminOnly(err error) bool {
 	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrClock)
-}
-
-// noteFailure notes an error of a file, and reports whether the bucket is down since
-// just now. Before one file's failures are taken for an outage the bucket itself is
-// asked: on a site at rest no other file tells that it works.
-func (e *Engine) noteFailure(err error, certain bool, failing time.Time) (wentDown bool) {
-	h := &e.health
-	h.asking.Lock()
-	defer h.asking.Unlock()
-	if !certain && h.wouldFall(err, failing) && e.bucketWorks() {
-		e.tookFile()
-	}
-	return h.failed(err, certain, failing)
-}
-
-// bucketWorks reports whether the bucket takes a small object and gives it back.
-func (e *Engine) bucketWorks() bool {
-	ctx, cancel := context.WithTimeout(e.ctx, slowCall)
-	defer cancel()
-	return bucket.RoundTrip(ctx, e.store, e.cfg.ControlPrefix) == nil
-}
-
-// wouldFall reports whether one more failure means that the bucket is down.
-func (h *health) wouldFall(err error, failing time.Time) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return !h.down && !failing.Before(h.took) &&
-		(h.failures+1 >= failuresToDown || errors.Is(err, context.DeadlineExceeded))
 }
 
 // failed notes an error of a file that has been failing for some time, and reports
