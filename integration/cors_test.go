@@ -27,7 +27,7 @@ const fontPage = `<!doctype html><title>Font</title>
 // Promise 4: "A page works as it did before." "with CORS only once the public host was
 // seen to allow it".
 func TestCORS(t *testing.T) {
-	const warning = "web fonts, module scripts and pictures with crossorigin stay local"
+	const warning = "web fonts and what has a crossorigin attribute stay local"
 	for _, test := range []struct {
 		name  string
 		opts  worldOptions
