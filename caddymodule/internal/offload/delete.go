@@ -18,9 +18,24 @@ import (
 // deleteBatch is how many objects one request removes (S3: at most 1,000).
 const deleteBatch = 1000
 
-// looksAtOnce bounds the objects that are looked at side by side before they
-// are deleted.
+// looksAtOnce bounds the objects that are looked at, or copied, side by side before
+// they are deleted.
 const looksAtOnce = 8
+
+// sideBySide calls f for each number below n, looksAtOnce of them at a time, and waits
+// for all.
+func sideBySide(n int, f func(i int)) {
+	var all sync.WaitGroup
+	turn := make(chan struct{}, looksAtOnce)
+	for i := range n {
+		turn <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turn }()
+			f(i)
+		})
+	}
+	all.Wait()
+}
 
 // departed is a file that is gone, and what that means for the bucket.
 type departed struct {
@@ -37,16 +52,7 @@ type departed struct {
 func (e *Engine) deleteAll(gone []snapshot) {
 	gone = e.seenInRoots(e.followed(gone))
 	all := make([]departed, len(gone))
-	var looks sync.WaitGroup
-	turn := make(chan struct{}, looksAtOnce)
-	for i, s := range gone {
-		turn <- struct{}{}
-		looks.Go(func() {
-			defer func() { <-turn }()
-			all[i] = e.seeDeparted(s)
-		})
-	}
-	looks.Wait()
+	sideBySide(len(gone), func(i int) { all[i] = e.seeDeparted(gone[i]) })
 	e.deleteDeparted(e.withoutWithheld(slices.DeleteFunc(all, func(d departed) bool { return !d.pass })))
 }
 

@@ -120,6 +120,9 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	var dirs []string
 	e.queue.mu.Lock()
 	for _, it := range e.queue.items {
+		if !it.gone && it.kind != aDirGone { // most, in an outage: no look at more of it
+			continue
+		}
 		s := it.snapshot()
 		if !s.isDelete() || it.fresh || !e.passOn(s) || !roots.holds(s) {
 			continue
@@ -164,8 +167,11 @@ func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
 	}
 	for _, key := range e.index.cache.Keys() {
 		below := func(dir string) bool { return strings.HasPrefix(key, dir) }
+		if !slices.ContainsFunc(dirs, below) {
+			continue
+		}
 		root, _, ok := e.site.Locate(key)
-		if !ok || !slices.ContainsFunc(dirs, below) {
+		if !ok {
 			continue
 		}
 		d := notedDelete{Key: key, Held: true}

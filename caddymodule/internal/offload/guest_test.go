@@ -55,24 +55,6 @@ func (s *site) copied(command string, hosts ...string) *site {
 	return c
 }
 
-// uploadFor lets f run during a request for a host that brings files of these names.
-func (s *site) uploadFor(host string, f func(), names ...string) error {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
-	r := s.e.Begin(ctx, "client")
-	defer r.End()
-	r.For(host)
-	for _, name := range names {
-		r.Name(name)
-	}
-	if err := r.Ready(ctx); err != nil {
-		return err
-	}
-	f()
-	return r.Wait(ctx)
-}
-
 // everythingIn is all that the bucket has, control objects too.
 func (s *site) everythingIn() map[string]string { return s.below("") }
 

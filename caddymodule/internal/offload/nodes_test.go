@@ -36,12 +36,16 @@ func (ns nodes) ready() nodes {
 
 // upload does f as the app of the node would in a request that brings files of
 // the names given.
-func (s *site) upload(f func(), names ...string) error {
+func (s *site) upload(f func(), names ...string) error { return s.uploadFor("", f, names...) }
+
+// uploadFor is upload by a request for a host.
+func (s *site) uploadFor(host string, f func(), names ...string) error {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	r := s.e.Begin(ctx, "client")
 	defer r.End()
+	r.For(host)
 	for _, name := range names {
 		r.Name(name)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -108,16 +107,7 @@ func (p *pass) keepHeld() error {
 	p.deletes = slices.DeleteFunc(p.deletes, func(m missing) bool { return p.isOld(m.key) })
 	here := make([]bool, len(p.deletes))
 	failed := make([]error, len(p.deletes))
-	var looks sync.WaitGroup
-	turn := make(chan struct{}, looksAtOnce)
-	for i := range p.deletes {
-		turn <- struct{}{}
-		looks.Go(func() {
-			defer func() { <-turn }()
-			here[i], failed[i] = p.wasHeld(&p.deletes[i])
-		})
-	}
-	looks.Wait()
+	sideBySide(len(p.deletes), func(i int) { here[i], failed[i] = p.wasHeld(&p.deletes[i]) })
 	if err := errors.Join(failed...); err != nil {
 		return fmt.Errorf("looking at what is missing on disk: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -87,16 +86,7 @@ func (e *Engine) parseTrash(info bucket.Info) (Trashed, bool) {
 func (e *Engine) toTrash(names []string, reason string) error {
 	errs := make([]error, len(names))
 	now := time.Now()
-	var copies sync.WaitGroup
-	turn := make(chan struct{}, looksAtOnce)
-	for i, name := range names {
-		turn <- struct{}{}
-		copies.Go(func() {
-			defer func() { <-turn }()
-			errs[i] = e.trashObject(name, reason, now)
-		})
-	}
-	copies.Wait()
+	sideBySide(len(names), func(i int) { errs[i] = e.trashObject(names[i], reason, now) })
 	return errors.Join(errs...)
 }
 
