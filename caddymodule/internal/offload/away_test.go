@@ -57,7 +57,7 @@ func absences() []absence {
 		}},
 		{name: "emptied", unseen: true, leave: func(s *site) func() {
 			aside := s.t.TempDir()
-			s.sh(`cd "$1" && cp -a . "$2" && until find . -mindepth 1 -delete; do :; done`, s.bucket, aside)
+			s.sh(`cd "$1" && until cp -a . "$2"; do :; done && until find . -mindepth 1 -delete; do :; done`, s.bucket, aside)
 			return func() {
 				// The server may store files while they come back one by one: cp then
 				// finds names that were not there when it looked.
@@ -89,7 +89,7 @@ func absences() []absence {
 			newest := s.path("2026/11/photo-2.jpg")
 			mustDo(s.t, os.Remove(newest))
 			snapshot := s.t.TempDir()
-			s.sh(`cp -a "$1/." "$2"`, s.bucket, snapshot)
+			s.sh(`until cp -a "$1/." "$2"; do :; done`, s.bucket, snapshot)
 			s.mustUpload(func() { s.write("2026/11/photo-2.jpg", "content of 2026/11/photo-2.jpg") })
 			s.mustUpload(func() { s.write("2026/11/photo-1.jpg", "content of 2026/11/photo-1.jpg") })
 			s.idle()
@@ -470,7 +470,7 @@ func TestOlderContentIsKeptAside(t *testing.T) {
 	s.mustUpload(func() { s.write("o.jpg", "V1") })
 	s.idle()
 	snapshot := t.TempDir()
-	s.sh(`cp -a "$1/." "$2"`, s.bucket, snapshot)
+	s.sh(`until cp -a "$1/." "$2"; do :; done`, s.bucket, snapshot)
 	s.mustUpload(func() { s.write("o.jpg", "V2") })
 	s.idle()
 	s.setAside()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -83,7 +84,10 @@ func TestControlObjectsMakeWay(t *testing.T) {
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("a.jpg", "a") }, "a.jpg")
 	for _, dir := range []string{"lease"} {
-		a.sh(`rm -r "$1" && echo evil >"$1"`, a.bucket+"/offload/"+dir)
+		at := a.bucket + "/offload/" + dir
+		a.until("the attack to succeed", func() bool { // nodes write there meanwhile
+			return os.RemoveAll(at) == nil && os.WriteFile(at, []byte("evil"), 0o644) == nil
+		})
 		a.mustUpload(func() { a.write(dir+".jpg", "after") }, dir+".jpg")
 		b.mustUpload(func() { b.write(dir+"-b.jpg", "after") }, dir+"-b.jpg")
 	}
