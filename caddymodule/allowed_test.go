@@ -127,11 +127,13 @@ func newTestAllowed(t *testing.T, publicURL, word string) *testAllowed {
 	return c
 }
 
-// page has a page refer to a file where CORS is needed, and be served. It reports
-// whether the file may come from the public URL.
-func (c *testAllowed) page(origin, file string) bool {
+// page has a page refer to files where CORS is needed, and be served. It reports
+// whether the last one may come from the public URL.
+func (c *testAllowed) page(origin string, files ...string) (moves bool) {
 	p := pageOf(origin)
-	moves := c.readable(&p.info, []byte(file), []byte(c.public+file))
+	for _, file := range files {
+		moves = c.readable(&p.info, []byte(file), []byte(c.public+file))
+	}
 	c.served(p)
 	c.asking.Wait()
 	return moves
@@ -314,6 +316,49 @@ func TestCORSWarnings(t *testing.T) {
 	c.clock = c.clock.Add(askAgain)
 	if c.page(siteOrigin, "a.woff2"); lines() <= 5 {
 		t.Errorf("broken again: %s", c.log.all())
+	}
+}
+
+// TestOneWarningForAPage: what is wrong with the files of one page is one line for each
+// cause, whatever sorts they are of and whichever answer comes first.
+func TestOneWarningForAPage(t *testing.T) {
+	files := []string{"a.woff2", "a.js", "a.jpg", "a.json", "a.mp4"}
+	for _, test := range []struct {
+		name  string
+		wrong func(w http.ResponseWriter, file string)
+		want  []string // in the line of each cause
+	}{
+		{"refused", func(http.ResponseWriter, string) {}, []string{`endings="jpg js json mp4 woff2"`}},
+		{"not there", func(w http.ResponseWriter, _ string) { w.WriteHeader(404) }, []string{`endings="jpg js json mp4 woff2"`}},
+		{"both", func(w http.ResponseWriter, file string) {
+			if file != "/a.js" && file != "/a.jpg" {
+				w.WriteHeader(404)
+			}
+		}, []string{`endings="json mp4 woff2"`, `endings="jpg js"`}},
+		{"some", func(w http.ResponseWriter, file string) {
+			if file != "/a.js" && file != "/a.jpg" {
+				w.Header().Set(allowOrigin, "*")
+			}
+		}, []string{`endings="jpg js"`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := newPublicServer(t, func(w http.ResponseWriter, r *http.Request) { test.wrong(w, r.URL.Path) })
+			c := newTestAllowed(t, server.URL+"/", wordOn)
+			c.page(siteOrigin, files...)
+			lines := strings.SplitAfter(c.log.all(), "\n")
+			if len(lines)-1 != len(test.want) {
+				t.Fatalf("log: %s", c.log.all())
+			}
+			for i, want := range test.want {
+				if !strings.Contains(lines[i], want) || !strings.Contains(lines[i], "level=WARN") {
+					t.Errorf("line %d: %s, want %s", i, lines[i], want)
+				}
+			}
+			c.clock = c.clock.Add(askAgain)
+			if c.page(siteOrigin, files...); len(strings.SplitAfter(c.log.all(), "\n")) != len(lines) {
+				t.Errorf("asked again: %s", c.log.all())
+			}
+		})
 	}
 }
 

@@ -36,7 +36,8 @@ func (c *allowed) served(p *page) {
 	v.used.Store(now.UnixNano())
 	for _, k := range *v.kinds.Load() {
 		if now.UnixNano() >= k.due.Load() {
-			c.begin(v, k, now)
+			c.begin(v, now)
+			break
 		}
 	}
 }
@@ -46,20 +47,31 @@ func withoutQuery(url string) string {
 	return url
 }
 
-// begin asks for the files of one kind, unless that is being done.
-func (c *allowed) begin(v *view, k *kind, now time.Time) {
+// round is the questions that were begun when a page was served. What is wrong by their
+// answers is logged together.
+type round struct {
+	left int                     // questions without an answer
+	said [len(problems)]*verdict // the first answer with each problem
+}
+
+// begin asks for the files of the kinds for which it is time, unless that is being done.
+func (c *allowed) begin(v *view, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k.asking || now.UnixNano() < k.due.Load() {
-		return
+	r := new(round)
+	for _, k := range *v.kinds.Load() {
+		if k.asking || now.UnixNano() < k.due.Load() {
+			continue
+		}
+		k.asking = true
+		k.due.Store(now.Add(askAgainSoon).UnixNano())
+		if k.asked.Load() && !k.wanted.Load() {
+			c.renew(k)
+		}
+		object := *k.object.Load()
+		r.left++
+		c.start(func() { c.ask(v, k, object, r) })
 	}
-	k.asking = true
-	k.due.Store(now.Add(askAgainSoon).UnixNano())
-	if k.asked.Load() && !k.wanted.Load() {
-		c.renew(k)
-	}
-	object := *k.object.Load()
-	c.start(func() { c.ask(v, k, object) })
 }
 
 // renew has the next question be about another file, if one is known.
@@ -79,7 +91,7 @@ type verdict struct {
 }
 
 // ask asks for a file and takes over what the answer says.
-func (c *allowed) ask(v *view, k *kind, object string) {
+func (c *allowed) ask(v *view, k *kind, object string, r *round) {
 	c.count.questions.Add(1)
 	said := c.questionOf(k, object, v.origin)
 	if c.ctx.Err() != nil {
@@ -87,7 +99,10 @@ func (c *allowed) ask(v *view, k *kind, object string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tell(v, k, said)
+	c.judge(k, r, &said)
+	if r.left == 0 {
+		c.tell(v, r)
+	}
 	if said.err == nil && (said.cors || !k.wanted.Load()) && said.embed != embedForbidden {
 		k.due.Store(c.now().Add(askAgain).UnixNano())
 	}
@@ -210,42 +225,72 @@ type complaint struct {
 	files   string // of what sort
 }
 
-// tell logs what is wrong with a kind of files, unless that was said of others of
-// their sort: a site has many endings. It logs once when all is mended. c.mu is held.
-func (c *allowed) tell(v *view, k *kind, said verdict) {
+// judge notes what is wrong with a kind of files by the answer. c.mu is held.
+func (c *allowed) judge(k *kind, r *round, said *verdict) {
 	k.problem = said.problem(k.wanted.Load())
-	if k.problem == noProblem {
-		if len(v.told) > 0 && len(v.endingsWith(func(p problem) bool { return p != noProblem })) == 0 {
-			clear(v.told)
-			c.log.Info("the public URL allows the site's pages to use its files", "url", said.object, "origin", v.origin)
-		}
-		return
+	if k.problem != noProblem {
+		c.count.refused.Add(1)
 	}
-	c.count.refused.Add(1)
-	about := complaint{k.problem, sortOf(k.ending)}
-	if v.told[about] {
-		return
+	if r.said[k.problem] == nil {
+		r.said[k.problem] = said
 	}
-	v.told[about] = true
-	endings := v.endingsWith(func(p problem) bool { return p == k.problem })
-	attrs := []any{"endings", strings.Join(endings, " "), "url", said.object, "origin", v.origin}
-	if said.err != nil {
-		attrs = append(attrs, "error", said.err)
-	} else {
-		attrs = append(attrs, "access_control_allow_origin", said.allows)
-	}
-	c.log.Warn(problems[k.problem], attrs...)
+	r.left--
 }
 
-// endingsWith returns the endings of the files whose problem is one.
-func (v *view) endingsWith(is func(problem) bool) (endings []string) {
-	for _, k := range *v.kinds.Load() {
-		if is(k.problem) {
-			endings = append(endings, k.ending)
+// tell logs what is wrong by the answers of a round, a line for each problem, unless
+// that was said of others of the files' sorts: a site has many endings. It logs once
+// when all is mended. c.mu is held.
+func (c *allowed) tell(v *view, r *round) {
+	for p, said := range r.said {
+		if said == nil || problem(p) == noProblem {
+			continue
 		}
+		endings := v.untold(problem(p))
+		if len(endings) == 0 {
+			continue
+		}
+		attrs := []any{"endings", strings.Join(endings, " "), "url", said.object, "origin", v.origin}
+		if said.err != nil {
+			attrs = append(attrs, "error", said.err)
+		} else {
+			attrs = append(attrs, "access_control_allow_origin", said.allows)
+		}
+		c.log.Warn(problems[p], attrs...)
+	}
+	if said := r.said[noProblem]; said != nil && len(v.told) > 0 && v.works() {
+		clear(v.told)
+		c.log.Info("the public URL allows the site's pages to use its files", "url", said.object, "origin", v.origin)
+	}
+}
+
+// untold returns the endings of the files with a problem, if the log was not told of
+// that for files of one of their sorts. It now is.
+func (v *view) untold(p problem) (endings []string) {
+	news := false
+	for _, k := range *v.kinds.Load() {
+		if k.problem != p {
+			continue
+		}
+		endings = append(endings, k.ending)
+		about := complaint{p, sortOf(k.ending)}
+		news = news || !v.told[about]
+		v.told[about] = true
+	}
+	if !news {
+		return nil
 	}
 	slices.Sort(endings)
 	return endings
+}
+
+// works reports whether there is no problem with any files.
+func (v *view) works() bool {
+	for _, k := range *v.kinds.Load() {
+		if k.problem != noProblem {
+			return false
+		}
+	}
+	return true
 }
 
 // sortOf is the sort of files that have an ending: the first part of their media
