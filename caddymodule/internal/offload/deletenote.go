@@ -49,6 +49,7 @@ type deleteNotes struct {
 	// what stands on them now.
 	recalled []bool
 	written  [][]byte
+	broken   bool      // there are deletes that could not be noted
 	full     sync.Once // the log line
 
 	// heldBack are recalled deletes that wait for the first comparison, which is over
@@ -99,19 +100,36 @@ func (e *Engine) noteDeletes() {
 		e.recallDeletes(root)
 	}
 	waiting := e.waitingDeletes(e.rootsNow())
+	had := n.broken
+	n.broken = false
 	for root, t := range e.trees {
 		var text []byte
 		if len(waiting[root]) > 0 {
 			text = noteText(e.whoseNotes(), waiting[root])
 		}
-		if !n.recalled[root] || bytes.Equal(text, n.written[root]) {
+		if !n.recalled[root] {
+			n.broken = n.broken || text != nil
+			continue
+		}
+		if bytes.Equal(text, n.written[root]) {
 			continue
 		}
 		if err := t.SetNotedDeletes(text); err != nil {
-			e.log().Warn("deletes that wait for the bucket cannot be noted on disk: a restart will forget them", keyDir, t.Dir(), keyError, err)
+			n.broken = true
+			if !had {
+				e.log().Warn("deletes that wait for the bucket cannot be noted on disk: a restart may forget them", keyDir, t.Dir(), keyError, err)
+			}
+			continue
 		}
 		n.written[root] = text
 	}
+}
+
+// failed reports whether there are deletes that could not be noted.
+func (n *deleteNotes) failed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.broken
 }
 
 // waitingDeletes returns by root what is to be noted.

@@ -216,6 +216,65 @@ func TestNotedDeletesOfACopy(t *testing.T) {
 	}
 }
 
+// A delete of a request that waits for the bucket says nothing of what is deleted at
+// the shell after a restart.
+//
+// Promise 8: "much at once outside requests waits for the admin's word."
+func TestWaitingDeleteOfARequestLeavesTheTrash(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+		keys := names(40)
+		s.mustUpload(func() { s.writeAll(keys) })
+		s.idle()
+		s.noteOf(keys[0])
+		if note := s.note(); note != "" {
+			t.Errorf("a clean stop leaves the note %q", note)
+		}
+		s.ready()
+		s.until("the delete to come through", func() bool { return s.readObject(keys[0]) == "" })
+		s.idle()
+		s.removeAtOnce(keys[1:21])
+		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
+	})
+}
+
+// While the deletes of requests cannot be noted in the file, the note that requests
+// run stands for them.
+func TestDeletesThatCannotBeNoted(t *testing.T) {
+	s := newSite(t)
+	s.ready()
+	s.mustUpload(func() { s.write("a.jpg", "a") })
+	s.idle()
+	inTheWay := filepath.Join(s.dir, ".media-offload-deletes")
+	mustDo(t, os.MkdirAll(filepath.Join(inTheWay, "a directory"), 0o755))
+	s.calls.set(func(c *calls) { c.onDelete = func([]string) error { return os.ErrDeadlineExceeded } })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.requestCtx(ctx, func() { s.remove("a.jpg") }); err == nil {
+		t.Fatal("the delete came through")
+	}
+	s.stop()
+	if s.note() == "" {
+		t.Error("no note says that something was deleted")
+	}
+	s.calls.set(func(c *calls) { c.onDelete = nil })
+	mustDo(t, os.RemoveAll(inTheWay))
+	s.ready()
+	s.until("the delete to come through", func() bool { return s.readObject("a.jpg") == "" })
+}
+
+// removeAtOnce removes files in such a way that their deletes are seen together,
+// however slow the machine is.
+func (s *site) removeAtOnce(keys []string) {
+	s.t.Helper()
+	s.e.queue.mu.Lock()
+	defer s.e.queue.mu.Unlock()
+	for _, key := range keys {
+		if err := os.Remove(s.path(key)); err != nil {
+			s.t.Error(err)
+		}
+	}
+}
+
 func FuzzParseNotedDeletes(f *testing.F) {
 	f.Add(noteText("bucket disk", []notedDelete{{Key: "a.jpg", ETag: "x", Meant: true}, {Key: "dir", Dir: true}}))
 	f.Add([]byte("{}\n{\"key\":\"../x\"}"))

@@ -283,6 +283,7 @@ func (e *Engine) Stop(ctx context.Context) (err error) {
 		<-idle
 		if !e.began.IsZero() {
 			e.noteDeletes()
+			e.renewNote(time.Now())
 		}
 		err = e.store.Close()
 		for _, t := range e.trees {

@@ -232,11 +232,10 @@ func (e *Engine) requestsLoop() {
 	for {
 		select {
 		case now := <-tick.C:
-			e.renewNote(now)
 			e.noteDeletes()
+			e.renewNote(now)
 			e.removeGoneDirs(now)
 		case <-e.life.Done():
-			e.renewNote(time.Now())
 			return
 		}
 	}
@@ -291,8 +290,9 @@ func (e *Engine) noteRunning(now time.Time) {
 	r.noted.Store(true)
 }
 
-// renewNote removes the note when no request runs and nothing is to be
-// deleted, and renews it otherwise.
+// renewNote removes the note when no request runs, and renews it otherwise. Deletes
+// that wait have a note of their own; where that cannot be written this one stands for
+// it.
 func (e *Engine) renewNote(now time.Time) {
 	r := &e.requests
 	r.mu.Lock()
@@ -303,7 +303,7 @@ func (e *Engine) renewNote(now time.Time) {
 	// A Begin that counts itself after this sees noted unset and waits for mu;
 	// one that did before is seen here.
 	r.noted.Store(false)
-	if !e.isGuest() && (r.running() || e.queue.deletes() || !r.before.from.IsZero()) {
+	if !e.isGuest() && (r.running() || e.deleteNotes.failed() && e.queue.deletes() || !r.before.from.IsZero()) {
 		e.writeNote(window{from: r.begun, to: now}.String())
 		r.noted.Store(true)
 		return

@@ -101,13 +101,7 @@ func TestManyDeletesOutsideRequests(t *testing.T) {
 				}
 				s.stop()
 				s.ready()
-				s.e.queue.mu.Lock() // so that they are seen at once, however slow the machine is
-				for _, key := range keys[:20] {
-					if err := os.Remove(s.path(key)); err != nil {
-						t.Error(err)
-					}
-				}
-				s.e.queue.mu.Unlock()
+				s.removeAtOnce(keys[:20])
 				s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
 				s.idle()
 				if n := s.logs.count("many media files were deleted"); n != 1 {
