@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // The puts of one request share an entry.
@@ -103,10 +104,10 @@ func TestAppendSplits(t *testing.T) {
 func TestAppendFailsAsAWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemStore()
-		faulty := bucket.NewFaulty(linkTo(store, 10*time.Millisecond), nil)
+		faulty := buckettest.NewFaulty(linkTo(store, 10*time.Millisecond), nil)
 		n, _ := join(t, faulty)
 		var once sync.Once
-		faulty.SetHook(func(c bucket.Call) (f bucket.Fault) {
+		faulty.SetHook(func(c buckettest.Call) (f buckettest.Fault) {
 			once.Do(func() { f.Before = bucket.ErrDenied })
 			return f
 		})

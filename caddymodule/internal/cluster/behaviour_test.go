@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
 )
 
@@ -134,9 +134,9 @@ func TestStoreAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemStore()
 		l := linkTo(store, 10*time.Millisecond).(*link)
-		faulty := bucket.NewFaulty(l, nil)
+		faulty := buckettest.NewFaulty(l, nil)
 		n, _ := join(t, faulty)
-		faulty.SetHook(bucket.Always(bucket.Fault{Before: errors.New("connection refused")}))
+		faulty.SetHook(buckettest.Always(buckettest.Fault{Before: errors.New("connection refused")}))
 		var wg sync.WaitGroup
 		for i := range 100 {
 			wg.Go(func() {
@@ -157,7 +157,7 @@ func TestStoreAway(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		calls := faulty.Calls(bucket.OpGet) + faulty.Calls(bucket.OpPut) + faulty.Calls(bucket.OpList)
+		calls := faulty.Calls(buckettest.OpGet) + faulty.Calls(buckettest.OpPut) + faulty.Calls(buckettest.OpList)
 		if calls > 10*150 {
 			t.Errorf("%d requests in a minute without answers", calls)
 		}

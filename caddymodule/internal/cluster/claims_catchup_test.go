@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // What a request waits for before its app runs: names and log at the same time,
@@ -201,7 +201,7 @@ func TestClaimCatchesUpAfterLosing(t *testing.T) {
 			store := newMemStore()
 			short := func(c *Config) { c.LeaseTTL = minTTL }
 			a, _ := join(t, linkTo(store, 10*time.Millisecond), short)
-			way := bucket.NewFaulty(linkTo(store, 10*time.Millisecond), nil)
+			way := buckettest.NewFaulty(linkTo(store, 10*time.Millisecond), nil)
 			b, saw := join(t, way, short)
 			third, _ := join(t, linkTo(store, 10*time.Millisecond), short) // knows of no entry
 			first, other := a.Claim(""), third.Claim("")
@@ -224,15 +224,15 @@ func TestClaimCatchesUpAfterLosing(t *testing.T) {
 			first.Release()
 			time.Sleep(time.Second) // b has the lower name
 			began, stored := time.Now(), false
-			way.SetHook(func(c bucket.Call) bucket.Fault {
+			way.SetHook(func(c buckettest.Call) buckettest.Fault {
 				switch {
-				case c.Op != bucket.OpPut || stored:
-					return bucket.Fault{}
+				case c.Op != buckettest.OpPut || stored:
+					return buckettest.Fault{}
 				case time.Since(began) < until:
-					return bucket.Fault{Before: bucket.ErrInjected}
+					return buckettest.Fault{Before: buckettest.ErrInjected}
 				}
 				stored = true
-				return bucket.Fault{After: bucket.ErrInjected}
+				return buckettest.Fault{After: buckettest.ErrInjected}
 			})
 			time.Sleep(6 * time.Second)
 			other.Release()

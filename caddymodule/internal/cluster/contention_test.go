@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // A write that took long, or seemed to, because the machine stood still or its
@@ -27,31 +27,31 @@ func TestRestsAreShort(t *testing.T) {
 				clock := &simClock{origin: time.Now(), speed: 1}
 				b, _ := join(t, linkTo(store, 10*time.Millisecond))
 				l := linkTo(store, 10*time.Millisecond).(*link)
-				faulty := bucket.NewFaulty(l, nil)
+				faulty := buckettest.NewFaulty(l, nil)
 				a, _ := join(t, faulty, func(c *Config) {
 					c.clock = clock.now
 					c.random = func(n int64) int64 { return n - 1 }
 				})
 				var once sync.Once
-				faulty.SetHook(func(c bucket.Call) bucket.Fault {
-					if c.Op == bucket.OpPut {
+				faulty.SetHook(func(c buckettest.Call) buckettest.Fault {
+					if c.Op == buckettest.OpPut {
 						once.Do(func() { happens(l, clock) })
 					}
-					return bucket.Fault{}
+					return buckettest.Fault{}
 				})
 				if err := a.Append(t.Context(), putOf("slow")); err != nil {
 					t.Fatal(err)
 				}
 				losses := 0
-				faulty.SetHook(func(c bucket.Call) bucket.Fault {
-					if c.Op != bucket.OpPut || losses == 5 {
-						return bucket.Fault{}
+				faulty.SetHook(func(c buckettest.Call) buckettest.Fault {
+					if c.Op != buckettest.OpPut || losses == 5 {
+						return buckettest.Fault{}
 					}
 					losses++
 					if err := b.Append(t.Context(), putOf(fmt.Sprint("first", losses))); err != nil {
 						t.Error(err)
 					}
-					return bucket.Fault{}
+					return buckettest.Fault{}
 				})
 				began := time.Now()
 				if err := a.Append(t.Context(), putOf("outrun")); err != nil {
@@ -137,7 +137,7 @@ func TestLooksForAskersSeldom(t *testing.T) {
 				}
 				time.Sleep(pause)
 			}
-			if got := store.count(bucket.OpGet); got > looks {
+			if got := store.count(buckettest.OpGet); got > looks {
 				t.Errorf("with pauses of %s it looked %d times in ten seconds", pause, got)
 			}
 			if pause == 0 && entries < 500 {

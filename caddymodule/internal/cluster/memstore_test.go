@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // memStore is a store in memory. Time is that of the bubble it is used in.
@@ -23,7 +24,7 @@ type memStore struct {
 	mu      sync.Mutex
 	objects map[string]memObject
 	keys    []string // of objects, sorted
-	calls   map[bucket.Op]int
+	calls   map[buckettest.Op]int
 	onPut   func(key string, data []byte) // under mu
 }
 
@@ -34,7 +35,7 @@ type memObject struct {
 }
 
 func newMemStore() *memStore {
-	return &memStore{objects: map[string]memObject{}, calls: map[bucket.Op]int{}}
+	return &memStore{objects: map[string]memObject{}, calls: map[buckettest.Op]int{}}
 }
 
 // etagSeed is for ETags that are by content, as S3's are: equal for equal bodies.
@@ -45,7 +46,7 @@ func (o memObject) info(key string) bucket.Info {
 }
 
 // count returns how many requests of one kind came.
-func (m *memStore) count(op bucket.Op) int {
+func (m *memStore) count(op buckettest.Op) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.calls[op]
@@ -56,7 +57,7 @@ func (m *memStore) count(op bucket.Op) int {
 func (m *memStore) put(key string, data []byte, opts bucket.PutOptions) (bucket.Info, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.calls[bucket.OpPut]++
+	m.calls[buckettest.OpPut]++
 	old, exists := m.objects[key]
 	switch {
 	case opts.IfNoneMatch && exists:
@@ -80,7 +81,7 @@ func (m *memStore) put(key string, data []byte, opts bucket.PutOptions) (bucket.
 func (m *memStore) get(key string) (*bucket.Object, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.calls[bucket.OpGet]++
+	m.calls[buckettest.OpGet]++
 	o, exists := m.objects[key]
 	if !exists {
 		return nil, bucket.ErrNotFound
@@ -91,7 +92,7 @@ func (m *memStore) get(key string) (*bucket.Object, error) {
 func (m *memStore) remove(keys []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.calls[bucket.OpDelete]++
+	m.calls[buckettest.OpDelete]++
 	for _, key := range keys {
 		delete(m.objects, key)
 		if at, found := slices.BinarySearch(m.keys, key); found {
@@ -104,7 +105,7 @@ func (m *memStore) remove(keys []string) {
 func (m *memStore) list(prefix, after string) (page []bucket.Info) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.calls[bucket.OpList]++
+	m.calls[buckettest.OpList]++
 	at, _ := slices.BinarySearch(m.keys, max(prefix, after))
 	for _, key := range m.keys[at:] {
 		if len(page) == 1000 || !strings.HasPrefix(key, prefix) {

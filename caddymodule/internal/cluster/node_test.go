@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -151,9 +152,9 @@ func TestClaimsExclude(t *testing.T) {
 }
 
 func TestWaitEndsWithContext(t *testing.T) {
-	store := bucket.NewFaulty(openDir(t), nil)
+	store := buckettest.NewFaulty(openDir(t), nil)
 	n, _ := join(t, store)
-	store.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	store.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	c := n.Claim("")

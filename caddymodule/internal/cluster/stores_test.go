@@ -34,7 +34,7 @@ func TestStores(t *testing.T) {
 			t.Parallel()
 			store := open(t)
 			for _, lost := range []float64{0, 1.0 / 7} {
-				faulty := bucket.NewFaulty(store, losing(lost))
+				faulty := buckettest.NewFaulty(store, losing(lost))
 				prefix := fmt.Sprintf("offload-%.0f/", lost*7)
 				t.Run(prefix, func(t *testing.T) { testStore(t, faulty, prefix) })
 			}
@@ -53,12 +53,12 @@ func openS3(t *testing.T, cfg s3.Config) bucket.Store {
 }
 
 // losing loses a share of the answers.
-func losing(share float64) bucket.Hook {
-	return func(bucket.Call) bucket.Fault {
+func losing(share float64) buckettest.Hook {
+	return func(buckettest.Call) buckettest.Fault {
 		if rand.Float64() < share {
-			return bucket.Fault{After: bucket.ErrInjected}
+			return buckettest.Fault{After: buckettest.ErrInjected}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	}
 }
 
@@ -139,7 +139,7 @@ func joinSoon(t *testing.T, ctx context.Context, store bucket.Store, change func
 		t.Fatal(err)
 	}
 	for err = n.Join(ctx, 0); err != nil; err = n.Join(ctx, 0) {
-		if !errors.Is(err, bucket.ErrInjected) {
+		if !errors.Is(err, buckettest.ErrInjected) {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // suspended is the clock of a machine that is suspended now and then.
@@ -39,13 +40,13 @@ func (s *suspended) sleep(d time.Duration) {
 }
 
 // beforePut is a hook that calls f before the first Put.
-func beforePut(f func()) bucket.Hook {
+func beforePut(f func()) buckettest.Hook {
 	var once sync.Once
-	return func(c bucket.Call) bucket.Fault {
-		if c.Op == bucket.OpPut {
+	return func(c buckettest.Call) buckettest.Fault {
+		if c.Op == buckettest.OpPut {
 			once.Do(f)
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	}
 }
 
@@ -57,7 +58,7 @@ func TestEntryBelowTheLog(t *testing.T) {
 	short := func(c *Config) { c.keepEntries, c.keepAge = 5, -time.Hour }
 	b, sawB := join(t, linkTo(store, 0), short)
 	clock := newSuspended()
-	faulty := bucket.NewFaulty(linkTo(store, 0), nil)
+	faulty := buckettest.NewFaulty(linkTo(store, 0), nil)
 	a, sawA := join(t, faulty, short, clock.use)
 	if err := a.Append(t.Context(), putOf("before")); err != nil {
 		t.Fatal(err)
@@ -99,7 +100,7 @@ func TestFirstEntryBelowTheLog(t *testing.T) {
 			short := func(c *Config) { c.keepEntries, c.keepAge = keep, -time.Hour }
 			b, sawB := join(t, linkTo(store, 0), short)
 			clock := newSuspended()
-			faulty := bucket.NewFaulty(linkTo(store, 0), nil)
+			faulty := buckettest.NewFaulty(linkTo(store, 0), nil)
 			a, _ := join(t, faulty, short, clock.use)
 			faulty.SetHook(beforePut(func() {
 				for i := range 21 {
@@ -220,7 +221,7 @@ func TestTrimmedWhileRead(t *testing.T) {
 		short := func(c *Config) { c.keepEntries, c.keepAge = 5, -time.Hour }
 		b, _ := join(t, linkTo(store, 0), short)
 		clock := newSuspended()
-		faulty := bucket.NewFaulty(linkTo(store, 0), nil)
+		faulty := buckettest.NewFaulty(linkTo(store, 0), nil)
 		a, saw := join(t, faulty, short, clock.use)
 		for i := range 40 {
 			if err := b.Append(t.Context(), putOf(fmt.Sprint(i))); err != nil {
@@ -228,13 +229,13 @@ func TestTrimmedWhileRead(t *testing.T) {
 			}
 		}
 		clock.sleep(48 * time.Hour)
-		faulty.SetHook(func(c bucket.Call) bucket.Fault {
-			if c.Op == bucket.OpGet && c.Key == a.log.entryKey(gone) {
+		faulty.SetHook(func(c buckettest.Call) buckettest.Fault {
+			if c.Op == buckettest.OpGet && c.Key == a.log.entryKey(gone) {
 				if err := b.log.trim(t.Context()); err != nil {
 					t.Error(err)
 				}
 			}
-			return bucket.Fault{}
+			return buckettest.Fault{}
 		})
 		if err := a.CatchUp(t.Context()); err != nil {
 			t.Fatal(err)

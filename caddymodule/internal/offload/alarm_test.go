@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // A comparison that comes before the single deletes of a directory have been
@@ -25,11 +25,11 @@ func TestDirectoryDeletedElsewhereIsNoAlarm(t *testing.T) {
 	stuck := make(chan struct{})
 	release := sync.OnceFunc(func() { close(stuck) })
 	defer release()
-	b.faults.SetHook(func(c bucket.Call) bucket.Fault {
-		if c.Op == bucket.OpHead && strings.HasPrefix(c.Key, "media/2026/") {
-			return bucket.Fault{Hang: stuck}
+	b.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if c.Op == buckettest.OpHead && strings.HasPrefix(c.Key, "media/2026/") {
+			return buckettest.Fault{Hang: stuck}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	})
 	before := b.e.Stats().Reconciled
 	a.mustUpload(func() { a.remove("2026") })

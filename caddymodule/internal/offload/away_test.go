@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // absence is a way in which a bucket can be away, and come back.
@@ -132,11 +133,11 @@ func (s *site) putBack(aside string) {
 
 // failPuts makes the bucket refuse what would change it, also after a restart.
 func (s *site) failPuts(err error) (stop func()) {
-	s.hook = func(c bucket.Call) bucket.Fault {
-		if c.Op == bucket.OpPut || c.Op == bucket.OpDelete {
-			return bucket.Fault{Before: err}
+	s.hook = func(c buckettest.Call) buckettest.Fault {
+		if c.Op == buckettest.OpPut || c.Op == buckettest.OpDelete {
+			return buckettest.Fault{Before: err}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	}
 	s.faults.SetHook(s.hook)
 	return func() {

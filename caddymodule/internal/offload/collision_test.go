@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // begin begins a request that brings a file, up to its app's run.
@@ -39,14 +39,14 @@ func (s *site) lapse(r *Request) {
 }
 
 // failing is a fault of the calls about objects below a prefix.
-func failing(prefixes ...string) bucket.Hook {
-	return func(c bucket.Call) bucket.Fault {
+func failing(prefixes ...string) buckettest.Hook {
+	return func(c buckettest.Call) buckettest.Fault {
 		for _, prefix := range prefixes {
 			if strings.HasPrefix(c.Key, prefix) {
-				return bucket.Fault{Before: bucket.ErrInjected}
+				return buckettest.Fault{Before: buckettest.ErrInjected}
 			}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // deletion is a row of the table in docs/deletes.md: what is gone, and what becomes
@@ -242,15 +243,15 @@ func testOutsideRequests(t *testing.T, d *deleting) {
 func testRenamed(t *testing.T, d *deleting) {
 	var mu sync.Mutex
 	var early []string
-	d.faults.SetHook(func(c bucket.Call) bucket.Fault {
-		if key, ok := strings.CutPrefix(c.Key, "media/"); ok && c.Op == bucket.OpDelete {
+	d.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if key, ok := strings.CutPrefix(c.Key, "media/"); ok && c.Op == buckettest.OpDelete {
 			mu.Lock()
 			defer mu.Unlock()
 			if moved := d.newName(key); d.readObject(moved) == "" {
 				early = append(early, key)
 			}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	})
 	d.mustUpload(func() { mustDo(t, os.MkdirAll(d.path("moved/2026/1"), 0o755)) })
 	d.mustUpload(func() { d.rename(d.keys[0], d.newName(d.keys[0])) })

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // A file that went with its directory is not brought back because another node
@@ -21,8 +21,8 @@ func TestToldOfWhileItsDirectoryGoes(t *testing.T) {
 	s.mustUpload(func() { s.write("d/x.jpg", "content") })
 	s.idle()
 	var once sync.Once
-	s.faults.SetHook(func(c bucket.Call) bucket.Fault {
-		if c.Op == bucket.OpList && strings.HasPrefix(c.Key, "media/d/") {
+	s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if c.Op == buckettest.OpList && strings.HasPrefix(c.Key, "media/d/") {
 			once.Do(func() {
 				s.e.lookAt("d/x.jpg", putElsewhere)
 				deadline := time.Now().Add(300 * time.Millisecond)
@@ -31,7 +31,7 @@ func TestToldOfWhileItsDirectoryGoes(t *testing.T) {
 				}
 			})
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	})
 	s.mustUpload(func() { s.rename("d", "e") })
 	s.idle()

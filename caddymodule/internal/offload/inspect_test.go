@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -176,11 +177,11 @@ func TestOldMarks(t *testing.T) {
 			w.count()
 			s.calls.reset()
 			gate := make(chan struct{})
-			s.hook = func(c bucket.Call) bucket.Fault {
-				if c.Op == bucket.OpList {
-					return bucket.Fault{Hang: gate}
+			s.hook = func(c buckettest.Call) buckettest.Fault {
+				if c.Op == buckettest.OpList {
+					return buckettest.Fault{Hang: gate}
 				}
-				return bucket.Fault{}
+				return buckettest.Fault{}
 			}
 			s.start()
 			for key := range sheets {
@@ -317,11 +318,11 @@ func TestPlacesOfAnnouncedFiles(t *testing.T) {
 	ns := newNodes(t, 2, func(c *Config) { c.Inspector = w.by("r1") }).ready()
 	a, b := ns[0], ns[1]
 	gate := make(chan struct{})
-	b.faults.SetHook(func(c bucket.Call) bucket.Fault {
-		if c.Op == bucket.OpGet && strings.HasPrefix(c.Key, "media/") {
-			return bucket.Fault{Hang: gate}
+	b.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if c.Op == buckettest.OpGet && strings.HasPrefix(c.Key, "media/") {
+			return buckettest.Fault{Hang: gate}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	})
 	a.mustUpload(a.writeSheets)
 	b.until("the news", func() bool { _, _, ok := b.e.Public([]byte("a.css")); return ok })

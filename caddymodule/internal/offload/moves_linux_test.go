@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // Promise 8: "Deleting is careful, and lasts." A rename within the roots is a
@@ -172,7 +172,7 @@ func TestOldObjectGoesAfterTheNewOneCame(t *testing.T) {
 						defer mu.Unlock()
 						if failures > 0 && strings.HasPrefix(key, "media/") {
 							failures--
-							return bucket.ErrInjected
+							return buckettest.ErrInjected
 						}
 						return nil
 					}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 )
 
@@ -32,7 +33,7 @@ func collisionKeepsBothContents(t *testing.T, newNodes func(int) nodes) {
 	ns := newNodes(2).ready()
 	a, b := ns[0], ns[1]
 	// B is cut off while A stores the file, so that neither knows of the other's.
-	b.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	b.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	a.mustUpload(func() { a.write("x.jpg", "a's picture") })
 	b.write("x.jpg", "b's picture")
 	if got := b.read("x.jpg"); got != "b's picture" {
@@ -54,7 +55,7 @@ func collisionKeepsBothContents(t *testing.T, newNodes func(int) nodes) {
 func TestSameContentIsNoCollision(t *testing.T) {
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
-	b.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	b.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	a.mustUpload(func() { a.write("x.jpg", "the picture") })
 	b.write("x.jpg", "the picture")
 	b.until("the failure", func() bool { return b.e.Stats().Retries > 0 })
@@ -292,7 +293,7 @@ func TestDeleteOfAnOlderVersion(t *testing.T) {
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("x.jpg", "old") })
 	ns.agree()
-	b.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	b.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	a.mustUpload(func() { a.write("x.jpg", "new") })
 	r := b.e.Begin(t.Context(), "")
 	b.remove("x.jpg")
@@ -311,7 +312,7 @@ func TestReadyWithoutTheBucket(t *testing.T) {
 	s := ns[0]
 	s.start()
 	s.until("the first comparison", func() bool { _, up, _ := s.e.Ready(); return up })
-	s.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	s.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	s.write("x.jpg", "x")
 	s.until("it to be noticed", func() bool { return s.e.health.isDown() })
 	if reads, uploads, reason := s.e.Ready(); !reads || uploads || reason == "" {
@@ -381,11 +382,11 @@ func TestBootstrapWithALargeBacklog(t *testing.T) {
 	release := sync.OnceFunc(func() { close(stuck) })
 	defer release()
 	b.start()
-	b.faults.SetHook(func(c bucket.Call) bucket.Fault {
-		if c.Op == bucket.OpGet && strings.HasPrefix(c.Key, "media/") && !strings.Contains(c.Key, "zebra") {
-			return bucket.Fault{Hang: stuck}
+	b.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if c.Op == buckettest.OpGet && strings.HasPrefix(c.Key, "media/") && !strings.Contains(c.Key, "zebra") {
+			return buckettest.Fault{Hang: stuck}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	})
 	b.mustUpload(func() {
 		if got := b.read("2025/zebra.jpg"); got != "the zebra" {

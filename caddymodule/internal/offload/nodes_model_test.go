@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // TestRandomHistoriesOfNodes lets several "apps" write, rename, delete and move
@@ -77,11 +77,11 @@ func (w *world) setFaults(rnd *rand.Rand) {
 	for _, s := range w.ns {
 		s.faults.SetHook(nil)
 		if w.faulty {
-			s.faults.SetHook(bucket.Randomly(rnd.Uint64(), 0.15))
+			s.faults.SetHook(buckettest.Randomly(rnd.Uint64(), 0.15))
 		}
 	}
 	if w.faulty && rnd.IntN(3) == 0 {
-		w.ns[rnd.IntN(len(w.ns))].faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+		w.ns[rnd.IntN(len(w.ns))].faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // What only an admin mends ends waits at once, with several nodes too, of which
@@ -19,7 +20,7 @@ func TestWrongFromTheStart(t *testing.T) {
 		for _, policy := range []LocalPolicy{LocalOwn, LocalAll} {
 			t.Run(wrong.Error()+" "+string(policy), func(t *testing.T) {
 				s := newNodes(t, 1, func(c *Config) { c.Local = policy })[0]
-				s.hook = bucket.Always(bucket.Fault{Before: wrong})
+				s.hook = buckettest.Always(buckettest.Fault{Before: wrong})
 				s.start()
 				for range 2 {
 					began := time.Now()
@@ -60,13 +61,13 @@ func (s *site) mustFailSoon(soon time.Duration, want error) {
 // the next nothing, whether calls fail or are never answered.
 func TestOutageCostsAShortWait(t *testing.T) {
 	never := make(chan struct{})
-	for name, fault := range map[string]bucket.Fault{
-		"calls fail": {Before: bucket.ErrInjected}, "no answer": {Hang: never, Before: bucket.ErrInjected},
+	for name, fault := range map[string]buckettest.Fault{
+		"calls fail": {Before: buckettest.ErrInjected}, "no answer": {Hang: never, Before: buckettest.ErrInjected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newNodes(t, 1, func(c *Config) { c.Poll = time.Second }).ready()[0]
-			s.faults.SetHook(bucket.Always(fault))
+			s.faults.SetHook(buckettest.Always(fault))
 			s.mustFailSoon(slowCall+patience/4, nil)
 			s.mustFailSoon(time.Second, nil)
 			s.faults.SetHook(nil)
@@ -99,11 +100,11 @@ func TestControlObjectsMakeWay(t *testing.T) {
 func TestPoisonedObjectStopsNoUploads(t *testing.T) {
 	t.Parallel()
 	s := newNodes(t, 1).ready()[0]
-	s.faults.SetHook(func(c bucket.Call) bucket.Fault {
-		if c.Key == "media/poison.jpg" && c.Op == bucket.OpGet {
-			return bucket.Fault{Before: context.DeadlineExceeded}
+	s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if c.Key == "media/poison.jpg" && c.Op == buckettest.OpGet {
+			return buckettest.Fault{Before: context.DeadlineExceeded}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	})
 	s.putObject("media/poison.jpg", "poison")
 	s.e.lookAt("poison.jpg", putElsewhere)

@@ -3,7 +3,7 @@ package offload
 import (
 	"testing"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // A bucket that does not answer reads is noticed without an upload.
@@ -11,7 +11,7 @@ func TestReadyWithoutTheLog(t *testing.T) {
 	s := newNodes(t, 2).ready()[0]
 	ready := func() bool { _, uploads, _ := s.e.Ready(); return uploads }
 	s.until("ready", ready)
-	s.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	s.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	s.until("not ready without the log", func() bool { return !ready() })
 	if reads, _, reason := s.e.Ready(); !reads || reason == "" {
 		t.Errorf("reads %v, reason %q", reads, reason)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // intoRelease makes the media root a symbolic link to the directory that it was.
@@ -77,7 +77,7 @@ func TestDeletesInAReleaseThatWasLeftAreNotNoted(t *testing.T) {
 	s.ready()
 	s.mustRequest(func() { s.writeAll(names(3)) })
 	s.idle()
-	s.faults.SetHook(bucket.Always(bucket.Fault{Before: bucket.ErrInjected}))
+	s.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	s.remove(names(3)[0])
 	s.until("the delete to be noted", func() bool {
 		s.e.noteDeletes()

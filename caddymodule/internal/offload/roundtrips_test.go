@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // An upload of a picture to one of several nodes takes three round trips to the
@@ -19,7 +19,7 @@ func TestUploadRoundTrips(t *testing.T) {
 	)
 	ns := newNodes(t, 2, func(c *Config) { c.Poll, c.LeaseTTL = time.Hour, 10*time.Second }).ready()
 	a := ns[0]
-	a.faults.SetHook(func(bucket.Call) bucket.Fault { return bucket.Fault{Delay: trip} })
+	a.faults.SetHook(func(buckettest.Call) buckettest.Fault { return buckettest.Fault{Delay: trip} })
 	best := 100.0
 	for i := range 5 { // the first tells how long a write takes
 		name := fmt.Sprintf("photo%c", 'a'+i)

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
@@ -42,9 +43,9 @@ type site struct {
 	logs   *logBuffer
 	cfg    Config
 	calls  *calls
-	faults *bucket.Faulty
-	hook   bucket.Hook // of faults at the start
-	hosts  []string    // that the configuration names
+	faults *buckettest.Faulty
+	hook   buckettest.Hook // of faults at the start
+	hosts  []string        // that the configuration names
 	e      *Engine
 	// The admin's lists of patterns.
 	openly, keepPrivate, ignore []string
@@ -65,7 +66,7 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 func (s *site) start() *Engine {
 	s.t.Helper()
 	s.calls.mu.Lock()
-	s.faults = bucket.NewFaulty(s.open(), s.hook)
+	s.faults = buckettest.NewFaulty(s.open(), s.hook)
 	s.calls.Store = s.faults
 	s.calls.mu.Unlock()
 	m, err := media.New(media.Config{

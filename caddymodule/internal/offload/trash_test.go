@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -210,11 +211,11 @@ func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
 	s := newNodes(t, 1).ready()[0]
 	s.mustUpload(func() { s.write("a.jpg", "content") })
 	told := make(chan struct{})
-	s.faults.SetHook(func(c bucket.Call) bucket.Fault {
-		if c.Op == bucket.OpPut && strings.HasPrefix(c.Key, "offload/log/") {
-			return bucket.Fault{Hang: told}
+	s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if c.Op == buckettest.OpPut && strings.HasPrefix(c.Key, "offload/log/") {
+			return buckettest.Fault{Hang: told}
 		}
-		return bucket.Fault{}
+		return buckettest.Fault{}
 	})
 	s.remove("a.jpg")
 	s.gone(nil, "a.jpg")

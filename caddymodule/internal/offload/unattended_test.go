@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // Each file counts once among the deletes outside requests, whether its own event
@@ -28,7 +28,7 @@ func TestEachDeleteCountsOnce(t *testing.T) {
 						c.mu.Lock()
 						defer c.mu.Unlock()
 						if left--; left >= 0 {
-							return bucket.ErrInjected
+							return buckettest.ErrInjected
 						}
 						return nil
 					}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 // A disk that was emptied while its engine was down has the identity that it
@@ -63,15 +63,15 @@ func TestWipedDiskDeletesNothingOld(t *testing.T) {
 			s.stop()
 			s.remove(key)
 			release := make(chan struct{})
-			s.hook = func(c bucket.Call) bucket.Fault {
+			s.hook = func(c buckettest.Call) buckettest.Fault {
 				switch {
 				case !strings.HasPrefix(c.Key, "media/"):
-				case c.Op == bucket.OpList && !test.down, c.Op == bucket.OpPut && test.unknown:
-					return bucket.Fault{Before: bucket.ErrInjected}
-				case c.Op == bucket.OpPut:
-					return bucket.Fault{Hang: release}
+				case c.Op == buckettest.OpList && !test.down, c.Op == buckettest.OpPut && test.unknown:
+					return buckettest.Fault{Before: buckettest.ErrInjected}
+				case c.Op == buckettest.OpPut:
+					return buckettest.Fault{Hang: release}
 				}
-				return bucket.Fault{}
+				return buckettest.Fault{}
 			}
 			if test.down {
 				test.write(s)

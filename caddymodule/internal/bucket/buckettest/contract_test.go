@@ -1,4 +1,4 @@
-package bucket_test
+package buckettest_test
 
 import (
 	"log/slog"
@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestContractFaulty(t *testing.T) {
 	t.Parallel()
-	buckettest.Run(t, func(t *testing.T) bucket.Store { return bucket.NewFaulty(openDir(t), nil) })
+	buckettest.Run(t, func(t *testing.T) bucket.Store { return buckettest.NewFaulty(openDir(t), nil) })
 }
 
 func openDir(t *testing.T) bucket.Store {
@@ -26,4 +26,9 @@ func openDir(t *testing.T) bucket.Store {
 		t.Fatal(err)
 	}
 	return store
+}
+
+func TestContractMemory(t *testing.T) {
+	t.Parallel()
+	buckettest.Run(t, func(*testing.T) bucket.Store { return buckettest.NewMemory() })
 }

@@ -1,4 +1,4 @@
-package bucket
+package buckettest
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
 // Op names a method of Store.
@@ -66,7 +68,7 @@ type Hook func(Call) Fault
 // Faulty is a store that fails on demand, for tests. Without a hook it behaves
 // as the store it wraps.
 type Faulty struct {
-	inner Store
+	inner bucket.Store
 
 	mu     sync.Mutex
 	hook   Hook
@@ -81,7 +83,7 @@ type opKey struct {
 
 // NewFaulty wraps a store. A nil hook disturbs nothing. Closing the Faulty
 // closes inner.
-func NewFaulty(inner Store, hook Hook) *Faulty {
+func NewFaulty(inner bucket.Store, hook Hook) *Faulty {
 	return &Faulty{inner: inner, hook: hook, calls: map[Op]int{}, forKey: map[opKey]int{}}
 }
 
@@ -185,17 +187,17 @@ func (f Fault) or(err error) error {
 }
 
 // Put implements Store.
-func (f *Faulty) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts PutOptions) (Info, error) {
+func (f *Faulty) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
 	fault, err := f.begin(ctx, OpPut, key)
 	if err != nil {
-		return Info{}, err
+		return bucket.Info{}, err
 	}
 	if fault.Cut && fault.CutAfter < size {
 		body = cutReaderAt{body, fault.CutAfter}
 	}
 	info, err := f.inner.Put(ctx, key, body, size, opts)
 	if err = fault.or(err); err != nil {
-		return Info{}, err
+		return bucket.Info{}, err
 	}
 	return info, nil
 }
@@ -218,20 +220,20 @@ func (c cutReaderAt) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // Copy implements Store.
-func (f *Faulty) Copy(ctx context.Context, from Info, to string, public bool) (Info, error) {
+func (f *Faulty) Copy(ctx context.Context, from bucket.Info, to string, public bool) (bucket.Info, error) {
 	fault, err := f.begin(ctx, OpCopy, from.Key)
 	if err != nil {
-		return Info{}, err
+		return bucket.Info{}, err
 	}
 	info, err := f.inner.Copy(ctx, from, to, public)
 	if err = fault.or(err); err != nil {
-		return Info{}, err
+		return bucket.Info{}, err
 	}
 	return info, nil
 }
 
 // Get implements Store.
-func (f *Faulty) Get(ctx context.Context, key string, opts GetOptions) (*Object, error) {
+func (f *Faulty) Get(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
 	fault, err := f.begin(ctx, OpGet, key)
 	if err != nil {
 		return nil, err
@@ -266,14 +268,14 @@ func (c *cutBody) Read(p []byte) (int, error) {
 }
 
 // Head implements Store.
-func (f *Faulty) Head(ctx context.Context, key string) (Info, error) {
+func (f *Faulty) Head(ctx context.Context, key string) (bucket.Info, error) {
 	fault, err := f.begin(ctx, OpHead, key)
 	if err != nil {
-		return Info{}, err
+		return bucket.Info{}, err
 	}
 	info, err := f.inner.Head(ctx, key)
 	if err = fault.or(err); err != nil {
-		return Info{}, err
+		return bucket.Info{}, err
 	}
 	return info, nil
 }
@@ -292,26 +294,26 @@ func (f *Faulty) Delete(ctx context.Context, keys ...string) error {
 }
 
 // List implements Store.
-func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
 	return f.list(ctx, f.inner.List, prefix, after)
 }
 
 // ListNames implements Store. It is an OpList.
-func (f *Faulty) ListNames(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+func (f *Faulty) ListNames(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
 	return f.list(ctx, f.inner.ListNames, prefix, after)
 }
 
-func (f *Faulty) list(ctx context.Context, inner func(context.Context, string, string) iter.Seq2[Info, error], prefix, after string) iter.Seq2[Info, error] {
-	return func(yield func(Info, error) bool) {
+func (f *Faulty) list(ctx context.Context, inner func(context.Context, string, string) iter.Seq2[bucket.Info, error], prefix, after string) iter.Seq2[bucket.Info, error] {
+	return func(yield func(bucket.Info, error) bool) {
 		fault, err := f.begin(ctx, OpList, prefix)
 		if err != nil {
-			yield(Info{}, err)
+			yield(bucket.Info{}, err)
 			return
 		}
 		var n int64
 		for info, err := range inner(ctx, prefix, after) {
 			if err == nil && fault.Cut && n == fault.CutAfter {
-				info, err = Info{}, ErrInjected
+				info, err = bucket.Info{}, ErrInjected
 			}
 			n++
 			if !yield(info, err) || err != nil {
@@ -319,7 +321,7 @@ func (f *Faulty) list(ctx context.Context, inner func(context.Context, string, s
 			}
 		}
 		if fault.After != nil {
-			yield(Info{}, fault.After)
+			yield(bucket.Info{}, fault.After)
 		}
 	}
 }
@@ -345,17 +347,17 @@ func (f *Faulty) AbortUploads(ctx context.Context, prefix string, age time.Durat
 }
 
 // Probe implements Store.
-func (f *Faulty) Probe(ctx context.Context, prefix string, closed ...string) (Capabilities, error) {
+func (f *Faulty) Probe(ctx context.Context, prefix string, closed ...string) (bucket.Capabilities, error) {
 	fault, err := f.begin(ctx, OpProbe, prefix)
 	if err != nil {
-		return Capabilities{}, err
+		return bucket.Capabilities{}, err
 	}
 	caps, err := f.inner.Probe(ctx, prefix, closed...)
 	return caps, fault.or(err)
 }
 
 // Admit implements Store. The check is no call of it: it has no faults.
-func (f *Faulty) Admit(check Admission) { f.inner.Admit(check) }
+func (f *Faulty) Admit(check bucket.Admission) { f.inner.Admit(check) }
 
 // String implements Store.
 func (f *Faulty) String() string { return f.inner.String() }
