@@ -34,7 +34,7 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
-	return append(a.trashRoutes(),
+	return append(slices.Concat(a.trashRoutes(), a.siteRoutes()),
 		caddy.AdminRoute{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)},
 		caddy.AdminRoute{Pattern: restorePath, Handler: caddy.AdminHandlerFunc(a.restore)},
 		caddy.AdminRoute{Pattern: adoptPath, Handler: caddy.AdminHandlerFunc(a.adopt)},

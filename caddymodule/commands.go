@@ -18,7 +18,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "media-offload",
-		Usage: "status|restore|trash|adopt [--address <interface>] [--config <path>] [--adapter <name>]",
+		Usage: "status|restore|trash|site|adopt [--address <interface>] [--config <path>] [--adapter <name>]",
 		Short: "Tells about the media offload of a running Caddy, and brings files back",
 		Long: `
 Speaks to a running Caddy through its admin API.
@@ -36,7 +36,7 @@ since the start, for each site. The exit code is 1 if a bucket does not answer.
 			}
 			status.Flags().Bool("json", false, "Print what the admin API says")
 			adminFlags(status)
-			cmd.AddCommand(status, restoreCommand(), trashCommand(), adoptCommand())
+			cmd.AddCommand(status, restoreCommand(), trashCommand(), siteCommand(), adoptCommand())
 		},
 	})
 }

@@ -256,19 +256,26 @@ func testStagingCopy(t *testing.T, prod, staging *testSite) {
 	}
 }
 
+// newStagingBeside makes production and a staging site that can run in one Caddy with
+// one bucket: it has two names, so that the configuration is not refused.
+func newStagingBeside(t *testing.T) (prod, staging *testSite) {
+	server := buckettest.StartVersityGW(t)
+	prod, staging = newEditorSite(t, productionHost), newEditorSite(t, stagingHost)
+	for site, endpoint := range map[*testSite]string{prod: server.Endpoint, staging: strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1)} {
+		site.handler["bucket"] = map[string]any{
+			"url": "s3://" + server.Bucket, "endpoint": endpoint, "access_key": server.AccessKey, "secret_key": server.SecretKey,
+		}
+	}
+	return prod, staging
+}
+
 // Production and its staging copy at the same time, each with its own disk: what
 // happens on staging reaches neither bucket nor disk of production.
 //
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one."
 func TestStagingBesideProduction(t *testing.T) {
-	server := buckettest.StartVersityGW(t)
-	prod, staging := newEditorSite(t, productionHost), newEditorSite(t, stagingHost)
-	for site, endpoint := range map[*testSite]string{prod: server.Endpoint, staging: strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1)} {
-		site.handler["bucket"] = map[string]any{
-			"url": "s3://" + server.Bucket, "endpoint": endpoint, "access_key": server.AccessKey, "secret_key": server.SecretKey,
-		}
-	}
+	prod, staging := newStagingBeside(t)
 	prod.start()
 	prod.uploadAt(productionHost, "a.jpg", "production's picture")
 	prod.server["routes"] = []any{prod.route(productionHost), staging.route(stagingHost)}

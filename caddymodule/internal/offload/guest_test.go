@@ -351,7 +351,7 @@ func TestNewDomainOnTheSameServer(t *testing.T) {
 		t.Error("it was a guest")
 	}
 	// Somebody takes the hosts away.
-	f := siteFile{Version: siteVersion, ID: s.e.identity.known.id, Era: s.e.identity.era, Hosts: []string{"evil.example"}}
+	f := siteFile{Version: siteVersion, ID: s.e.identity.known.id, Era: s.e.identity.era, siteHosts: siteHosts{Hosts: []string{"evil.example"}}}
 	mustDo(t, s.e.writeSite(t.Context(), f, bucket.PutOptions{}))
 	s.untilHosts("evil.example", "newer.example")
 	if s.e.Stats().Guest {
@@ -415,21 +415,36 @@ func TestIdentityHosts(t *testing.T) {
 
 func FuzzSiteFile(f *testing.F) {
 	f.Add([]byte(`{"v":1,"id":"` + adoptedEra + `","era":"` + adoptedEra + `","hosts":["www.example.com"]}`))
+	f.Add([]byte(`{"v":1,"id":"` + adoptedEra + `","era":"` + adoptedEra + `","hosts":["www.example.com","b.example"],"forgotten":["a.example","b.example"],` +
+		`"added":{"www.example.com":{"t":"2026-11-30T00:00:00Z","by":"web1"},"x.example":1,"b.example":{"by":"\u001b[2J"}}}`))
 	f.Add([]byte(`{"v":1,"hosts":[[]]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		site, err := parseSiteFile(data)
 		if err != nil {
 			return
 		}
-		if len(site.Hosts) > maxHosts || !slices.Equal(site.Hosts, checkedHosts(site.Hosts)) {
-			t.Errorf("hosts %q", site.Hosts)
+		for _, list := range [][]string{site.Hosts, site.Forgotten} {
+			if len(list) > maxHosts || !slices.Equal(list, checkedHosts(list)) {
+				t.Errorf("hosts %q", list)
+			}
+		}
+		for host, note := range site.Added {
+			if !slices.Contains(site.Hosts, host) || !isMachineName(note.By) {
+				t.Errorf("a note of %q: %+v", host, note)
+			}
+		}
+		for _, host := range site.Forgotten {
+			if slices.Contains(site.Hosts, host) {
+				t.Errorf("%s is forgotten, and is not", host)
+			}
 		}
 		text, err := json.Marshal(site)
 		if err != nil || len(text) > maxSiteFile {
 			t.Errorf("%d bytes, %v", len(text), err)
 		}
 		again, err := parseSiteFile(text)
-		if err != nil || again.ID != site.ID || again.Era != site.Era || !slices.Equal(again.Hosts, site.Hosts) {
+		if err != nil || again.ID != site.ID || again.Era != site.Era || !slices.Equal(again.Hosts, site.Hosts) ||
+			!slices.Equal(again.Forgotten, site.Forgotten) || len(again.Added) != len(site.Added) {
 			t.Errorf("read again: %+v, %v", again, err)
 		}
 	})

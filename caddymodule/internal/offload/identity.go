@@ -28,31 +28,13 @@ type siteFile struct {
 	Era string `json:"era"`
 	// Writes grows where there is no change log: see raiseWrites.
 	Writes uint64 `json:"writes,omitempty"`
-	// Hosts are those that the site was written for: see membership.
-	Hosts hostList `json:"hosts,omitempty"`
-}
-
-// hostList is a list of hosts as anybody may have written it.
-type hostList []string
-
-// UnmarshalJSON takes the hosts out of what stands there; it never fails.
-func (l *hostList) UnmarshalJSON(data []byte) error {
-	var values []any
-	_ = json.Unmarshal(data, &values) // no list: none
-	var list []string
-	for _, v := range values {
-		if s, ok := v.(string); ok {
-			list = append(list, s)
-		}
-	}
-	*l = checkedHosts(list)
-	return nil
+	siteHosts
 }
 
 const (
 	siteName    = "site" // below the control prefix
 	siteVersion = 1
-	maxSiteFile = 512 << 10 // more than maxHosts can take
+	maxSiteFile = 2 << 20 // more than maxHosts can take
 )
 
 func parseSiteFile(data []byte) (siteFile, error) {
@@ -66,6 +48,7 @@ func parseSiteFile(data []byte) (siteFile, error) {
 	if !isToken(f.ID) || !isToken(f.Era) {
 		return f, errors.New("it has no id")
 	}
+	f.check()
 	return f, nil
 }
 
@@ -381,13 +364,14 @@ func (e *Engine) readSite(ctx context.Context) (data []byte, etag string, err er
 }
 
 func (e *Engine) createSite(ctx context.Context) error {
-	f := siteFile{Version: siteVersion, ID: rand.Text(), Era: rand.Text(), Hosts: e.membership.hosts()}
+	f := siteFile{Version: siteVersion, ID: rand.Text(), Era: rand.Text()}
+	f.add(e.membership.hosts())
 	err := e.writeSite(ctx, f, bucket.PutOptions{IfNoneMatch: true})
 	if errors.Is(err, bucket.ErrUnsupported) { // one node, then
 		err = e.writeSite(ctx, f, bucket.PutOptions{})
 	}
 	if err == nil {
-		e.prove()
+		e.prove("it made the bucket's identity")
 	}
 	return err
 }
@@ -557,8 +541,7 @@ func (e *Engine) Adopt(ctx context.Context) error {
 	i.looking.Lock()
 	defer i.looking.Unlock()
 	if e.isGuest() && e.awayReason() == nil {
-		e.prove()
-		return nil
+		return e.adoptAsGuest(ctx)
 	}
 	i.mu.Lock()
 	e.loadIdentity()
@@ -572,7 +555,7 @@ func (e *Engine) Adopt(ctx context.Context) error {
 		i.known = had
 		return fmt.Errorf("taking the bucket as it is: %w", err)
 	}
-	e.prove()
+	e.prove(adopted)
 	if had.id == "" {
 		return nil
 	}

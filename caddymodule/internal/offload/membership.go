@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
@@ -31,9 +31,11 @@ import (
 //   - it made the identity;
 //   - its configuration names one of the hosts;
 //   - it was a member before, by a note on its root that holds for this disk, path and
-//     machine only: a copy of the disk has the note, too, and says nothing by it;
-//   - an upload came for one of the hosts: a request that brought a file's name, after
-//     which the app wrote a file of that name. A Host header alone is anybody's;
+//     machine only: a copy of the disk has the note, too, and says nothing by it. Nor
+//     does the note of a node whose host the admin has had forgotten since;
+//   - its configuration names no host, and an upload came for one of them: a request
+//     that brought a file's name, after which the app wrote a file of that name. A Host
+//     header alone is anybody's;
 //   - the admin said so, see Adopt.
 //
 // An identity without hosts is that of a site whose configuration names none, or was
@@ -59,9 +61,6 @@ const (
 	memberRole
 )
 
-// maxHosts bounds the hosts of an identity.
-const maxHosts = 1000
-
 // maxGuestItems bounds the changes that a guest remembers; what is beyond is found by
 // the comparison, should it become a member.
 const maxGuestItems = 10_000
@@ -77,8 +76,9 @@ type membership struct {
 	configured []string  // hosts that the configuration names
 	site       siteFile  // the identity as it was read last
 	knew       bool      // an earlier process has noted it
-	proven     bool      // that this node is a member
+	proof      string    // why this node is a member; "": nothing proves it
 	noted      string    // the site that it is noted to be a member of
+	warned     bool      // that its host was forgotten
 	served     []string  // hosts of uploads
 	tried      time.Time // when hosts were to be added to the identity last
 	failed     bool      // and could not be
@@ -108,15 +108,27 @@ func (e *Engine) namesObjects() bool {
 	return !e.isGuest()
 }
 
-// memberNote stands on the root of a member.
-func (e *Engine) memberNote(id string) string { return "1 " + id + " " + e.team.self() }
+// memberNote stands on the root of a member, guestNote on that of a guest that never
+// was one.
+func (e *Engine) memberNote(id string) string { return noteMember + id + " " + e.team.self() }
+func (e *Engine) guestNote(id string) string  { return noteGuest + id + " " + e.team.self() }
 
-func (e *Engine) notedMember() string { return e.trees[0].DirNote("", local.AttrMember) }
+// How the notes begin.
+const noteMember, noteGuest = "1 ", "0 "
+
+func (e *Engine) notedRole() string { return e.trees[0].DirNote("", local.AttrMember) }
+
+func (e *Engine) noteRole(note string) {
+	if err := e.trees[0].SetDirNote("", local.AttrMember, note); err != nil {
+		e.log().Debug("noting whether this server is one of the site's", keyDir, e.trees[0].Dir(), keyError, err)
+	}
+}
 
 // wasMember reports whether an earlier process on this disk was a member, of
 // whatever site the files' marks are about.
 func (e *Engine) wasMember() bool {
-	return strings.HasSuffix(e.notedMember(), " "+e.team.self())
+	note := e.notedRole()
+	return strings.HasPrefix(note, noteMember) && strings.HasSuffix(note, " "+e.team.self())
 }
 
 // SetHosts says which hosts the configuration names. It may be called again with each
@@ -154,12 +166,12 @@ func (e *Engine) judgeRole(found siteFile, knew bool) {
 	e.settleRole()
 }
 
-// prove notes that this node is a member, whatever the hosts are.
-func (e *Engine) prove() {
+// prove notes why this node is a member, whatever the hosts are.
+func (e *Engine) prove(why string) {
 	m := &e.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.proven = true
+	m.proof = why
 	e.settleRole()
 }
 
@@ -169,47 +181,120 @@ func (e *Engine) settleRole() {
 	if m.site.ID == "" {
 		return
 	}
-	nobody := len(m.site.Hosts) == 0
-	m.proven = m.proven || nobody && m.knew || slices.ContainsFunc(m.configured, m.isSites) ||
-		e.notedMember() == e.memberNote(m.site.ID)
+	noted, nobody := e.notedRole(), len(m.site.Hosts) == 0
+	if m.proof == "" {
+		m.proof = m.findProof(noted == e.memberNote(m.site.ID))
+	}
 	switch {
-	case m.proven || nobody:
-		e.becomeMember()
+	case m.proof != "" || nobody:
+		wasGuest := noted == e.guestNote(m.site.ID)
+		if was := e.becomeMember(); was == guestRole || was == unknownRole && wasGuest {
+			e.log().Warn(m.joined(), keyBucket, e.store.String())
+		}
+		e.warnForgotten()
 	case m.role.CompareAndSwap(int32(unknownRole), int32(guestRole)):
-		e.queue.giveUp(nil)
+		e.becomeGuest()
+		if noted != e.memberNote(m.site.ID) {
+			e.noteRole(e.guestNote(m.site.ID))
+		}
 		e.log().Warn(m.advice(), keyBucket, e.store.String())
 	}
-	if !m.proven || m.noted == m.site.ID {
+	if m.proof != "" && m.noted != m.site.ID {
+		m.noted = m.site.ID
+		e.noteRole(e.memberNote(m.site.ID))
+	}
+}
+
+// findProof looks for what proves that this node is a member, as its disk was before or
+// not. The caller holds mu.
+func (m *membership) findProof(before bool) string {
+	for _, host := range m.configured {
+		if m.isSites(host) {
+			return "its configuration names " + host
+		}
+	}
+	switch {
+	case len(m.site.Hosts) == 0 && m.knew:
+		return "the site has no hosts, and this disk has its files"
+	case before && !m.forgotten():
+		return "it was one before"
+	}
+	return ""
+}
+
+// forgotten reports whether the admin has said that this node's host is not the site's.
+// The caller holds mu.
+func (m *membership) forgotten() bool {
+	return !slices.ContainsFunc(m.configured, m.isSites) &&
+		slices.ContainsFunc(m.configured, func(host string) bool { return slices.Contains(m.site.Forgotten, host) })
+}
+
+// warnForgotten says once that this node is a member until its next start only. The
+// caller holds membership.mu.
+func (e *Engine) warnForgotten() {
+	m := &e.membership
+	if m.warned || !m.forgotten() {
 		return
 	}
-	m.noted = m.site.ID
-	if err := e.trees[0].SetDirNote("", local.AttrMember, e.memberNote(m.site.ID)); err != nil {
-		e.log().Debug("noting that this server is one of the site's", keyDir, e.trees[0].Dir(), keyError, err)
-	}
+	m.warned = true
+	e.log().Warn("the hosts of this server's configuration were taken from the site's: from its next start it is a guest. "+
+		"Until then what its app does happens in production, too: if it is a staging copy, restart it now",
+		"hosts", someOf(m.configured), keyBucket, e.store.String())
+}
+
+// joined says what it means that a guest is a member now. The caller holds mu.
+func (m *membership) joined() string {
+	return fmt.Sprintf("this server was a guest and is one of the site's from now on, as %s: what its app uploads, changes and deletes "+
+		"happens in production, too. What only its disk has is stored in the bucket; where production has another file of a name, "+
+		"that one stays, and this server's is kept below offload/conflict/; what it deleted as a guest is there again. "+
+		"If it is a staging copy, stop it, and run `media-offload site forget` with its host on a server of production",
+		cmp.Or(m.proof, "the site has no hosts any more"))
 }
 
 // isSites reports whether a host is the site's. The caller holds mu.
 func (m *membership) isSites(host string) bool { return slices.Contains(m.site.Hosts, host) }
 
-// becomeMember lets the work begin. What a guest deleted is not passed on: nobody
-// knew whose files those are.
-func (e *Engine) becomeMember() {
+// becomeGuest ends the waits of requests, and notes what has been deleted until now.
+func (e *Engine) becomeGuest() {
+	e.queue.giveUp(nil)
+}
+
+// becomeMember lets the work begin, and returns what the node was before. What a guest
+// deleted is not passed on: nobody knew whose files those are.
+func (e *Engine) becomeMember() (was role) {
 	e.queue.mu.Lock()
-	was := role(e.membership.role.Swap(int32(memberRole)))
+	was = role(e.membership.role.Swap(int32(memberRole)))
 	if was == guestRole {
 		e.queue.forget(func(it *item) bool { return it.gone || it.kind == aDirGone })
 	}
 	e.queue.mu.Unlock()
 	if was == memberRole {
-		return
+		return was
 	}
 	e.index.changes.Add(1) // pages name objects from now on
 	if was == guestRole {
-		e.log().Info("this server is one of the site's now: what it has is compared with the bucket and stored", keyBucket, e.store.String())
 		e.queue.allDue(time.Now())
 		e.recon.want(everything, window{})
 	}
+	return was
 }
+
+// adoptAsGuest makes a member of a guest, at the admin's word; if its hosts were
+// forgotten they are the site's again.
+func (e *Engine) adoptAsGuest(ctx context.Context) error {
+	hosts := e.membership.hosts()
+	if err := e.changeSite(ctx, func(f *siteFile) bool { return f.remember(hosts) }); err != nil {
+		return fmt.Errorf("joining the site: %w", err)
+	}
+	if err := e.lookAtIdentity(ctx); err != nil {
+		return fmt.Errorf("joining the site: %w", err)
+	}
+	e.prove(adopted)
+	return nil
+}
+
+// adopted is what the admin's word proves.
+const adopted = "it was told to by `media-offload adopt`"
 
 // forget drops the items that are to be dropped and are not being worked on. The
 // caller holds mu.
@@ -277,7 +362,7 @@ func (m *membership) asks(host string) bool {
 	case m.site.ID == "":
 		return true
 	case m.isSites(host):
-		return !m.proven
+		return m.proof == "" && len(m.configured) == 0
 	case slices.Contains(m.served, host):
 		return false
 	}
@@ -293,7 +378,7 @@ func (m *membership) serves(host string) bool {
 	case len(m.configured) == 0:
 		return true
 	}
-	return !m.proven && slices.Contains(m.configured, host)
+	return m.proof == "" && slices.Contains(m.configured, host)
 }
 
 // noteUploads notes on the requests that brought the names of files that these were
@@ -326,95 +411,14 @@ func (r *Request) vouch() {
 	defer m.mu.Unlock()
 	switch {
 	case m.isSites(r.vouches):
+		if len(m.configured) > 0 { // it says itself which hosts it is for
+			return
+		}
 	case !m.serves(r.vouches) || slices.Contains(m.served, r.vouches) || len(m.served) >= maxHosts:
 		return
 	default:
 		m.served = append(m.served, r.vouches)
 	}
-	m.proven = true
+	m.proof = cmp.Or(m.proof, "an upload came for "+r.vouches)
 	e.settleRole()
-}
-
-// unnamed are hosts that the identity lacks, if it is time to name them.
-func (m *membership) unnamed(every time.Duration) (hosts []string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.proven || !m.is(memberRole) || time.Since(m.tried) < every || len(m.site.Hosts) >= maxHosts {
-		return nil
-	}
-	for _, host := range slices.Concat(m.configured, m.served) {
-		if !m.isSites(host) {
-			hosts = append(hosts, host)
-		}
-	}
-	return hosts
-}
-
-// nameHosts adds to the identity the hosts that it lacks.
-func (e *Engine) nameHosts(ctx context.Context) {
-	m := &e.membership
-	hosts := m.unnamed(e.cfg.Look)
-	if len(hosts) == 0 || e.awayReason() != nil {
-		return
-	}
-	err := e.changeSite(ctx, func(f *siteFile) bool {
-		had := len(f.Hosts)
-		f.Hosts = checkedHosts(append(f.Hosts, hosts...))
-		return len(f.Hosts) > had
-	})
-	m.mu.Lock()
-	had := m.failed
-	m.tried, m.failed = time.Now(), err != nil
-	m.mu.Unlock()
-	if err != nil {
-		if !had {
-			e.log().Warn("the site's hosts could not be noted in the bucket; that is tried again", keyBucket, e.store.String(), keyError, err)
-		}
-		return
-	}
-	if err := e.checkIdentity(ctx); err != nil {
-		e.log().Debug("looking at the bucket's identity", keyError, err)
-	}
-}
-
-// changeSite changes the identity, unless change finds that nothing is to be done. Who
-// changes it at the same time is heard.
-func (e *Engine) changeSite(ctx context.Context, change func(f *siteFile) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	for range maxTurns {
-		data, etag, err := e.readSite(ctx)
-		if err != nil {
-			return err
-		}
-		f, err := parseSiteFile(data)
-		if err != nil || !change(&f) {
-			return err
-		}
-		err = e.writeSite(ctx, f, bucket.PutOptions{IfMatch: etag})
-		if errors.Is(err, bucket.ErrUnsupported) { // one node, then
-			err = e.writeSite(ctx, f, bucket.PutOptions{})
-		}
-		if !errors.Is(err, bucket.ErrChanged) {
-			return err
-		}
-	}
-	return errors.New("the identity changes all the time")
-}
-
-// checkedHosts are those of a list that are names of hosts, each once, and no more than
-// an identity has. Anybody may have written the list who can write to the bucket.
-func checkedHosts(list []string) (hosts []string) {
-	seen := make(map[string]struct{})
-	for _, host := range list {
-		name, ok := media.HostName(host)
-		if _, twice := seen[name]; !ok || twice || name != host {
-			continue
-		}
-		seen[name] = struct{}{}
-		if hosts = append(hosts, name); len(hosts) == maxHosts {
-			break
-		}
-	}
-	return hosts
 }
