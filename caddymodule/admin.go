@@ -148,7 +148,7 @@ func (e *sharedEngine) status() engineStatus {
 		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
 		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted, WithheldDeletes: s.Withheld,
 		Retries: s.Retries, Refused: s.Refused, Ignored: newIgnored(s.Ignored), Held: s.Held, HoldTimeouts: s.HoldTimeouts,
-		CORSQuestions: e.cors.questions.Load(), CORSRefused: e.cors.refused.Load(),
+		CORSQuestions: e.cors.Questions.Load(), CORSRefused: e.cors.Refused.Load(),
 		Reconciled: s.Reconciled, Reconciling: s.Reconciling,
 		IndexSize: s.IndexSize, Watching: s.Watching,
 		ReadyForReads: reads, ReadyForUploads: uploads, NotReadyReason: reason,

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/publiccheck"
 )
 
 // A page may use a font of another origin, or read a picture of it in a canvas,
@@ -72,8 +73,6 @@ type corsWriter struct {
 	decided bool
 }
 
-const allowOrigin = "Access-Control-Allow-Origin"
-
 // WriteHeader implements http.ResponseWriter.
 func (w *corsWriter) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
@@ -88,11 +87,11 @@ func (w *corsWriter) decide() {
 	}
 	w.decided = true
 	hdr := w.Header()
-	if w.origin != "" && len(hdr[allowOrigin]) == 0 {
-		hdr.Set(allowOrigin, w.origin)
+	if w.origin != "" && len(hdr[publiccheck.AllowOrigin]) == 0 {
+		hdr.Set(publiccheck.AllowOrigin, w.origin)
 	}
-	if len(hdr[resourcePolicy]) == 0 {
-		hdr.Set(resourcePolicy, "cross-origin")
+	if len(hdr[publiccheck.ResourcePolicy]) == 0 {
+		hdr.Set(publiccheck.ResourcePolicy, "cross-origin")
 	}
 }
 

@@ -113,8 +113,8 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	}
 	counter(descHeld, s.Held)
 	counter(descHoldTimeouts, s.HoldTimeouts)
-	counter(descCORSQuestions, e.cors.questions.Load())
-	counter(descCORSRefused, e.cors.refused.Load())
+	counter(descCORSQuestions, e.cors.Questions.Load())
+	counter(descCORSRefused, e.cors.Refused.Load())
 	gauge(descBacklog, float64(s.FetchBacklog))
 	gauge(descLogPosition, float64(s.Log.Position))
 	gauge(descLogBehind, s.Log.Behind.Seconds())

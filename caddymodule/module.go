@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/publiccheck"
 	"github.com/media-offload/caddy-media-offload/rewrite"
 )
 
@@ -199,11 +199,9 @@ type Handler struct {
 	resolved   *resolvedURLs
 	pages      *pageMemory
 	validators *validators
-	reverse    *rewrite.Reverse // nil: request bodies stay as they are
-	csp        *cspSource       // nil: policies stay as they are
-	asker      *asker           // nil without a public URL
-	allowed    *allowed         // nil without a public URL
-	exposure   *exposureCheck
+	reverse    *rewrite.Reverse   // nil: request bodies stay as they are
+	csp        *cspSource         // nil: policies stay as they are
+	public     *publiccheck.Check // nil without a public URL
 	cache      *cachePolicy
 	engine     *sharedEngine // nil: not acquired
 
@@ -312,8 +310,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	logger := ctx.Slogger()
 	h.warn(logger)
 	settings.warn(logger)
-	if err := h.provisionRewriter(logger); err != nil {
-		return err
+	if h.PublicURL != "" {
+		if h.PublicURL, err = publicURL(h.PublicURL); err != nil {
+			return fmt.Errorf("public_url: %w", err)
+		}
 	}
 	h.originHosts = h.corsHosts()
 	app, err := ctx.App(appID)
@@ -323,10 +323,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.engine, err = acquireEngine(settings, h.site, logger); err != nil {
 		return err
 	}
-	if h.allowed != nil {
-		h.allowed.count = &h.engine.cors
-	}
 	if err := h.engine.engine.CheckKeys(); err != nil {
+		return err
+	}
+	if err := h.provisionRewriter(logger); err != nil {
 		return err
 	}
 	return app.(*App).add(h, logger)
@@ -337,11 +337,11 @@ func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 	if h.PublicURL == "" {
 		return nil
 	}
-	if h.PublicURL, err = publicURL(h.PublicURL); err != nil {
-		return fmt.Errorf("public_url: %w", err)
-	}
-	h.asker = newAsker()
-	if h.allowed, err = newAllowed(h.PublicURL, h.CORSCheck, h.asker, logger); err != nil {
+	h.public, err = publiccheck.New(publiccheck.Config{
+		PublicURL: h.PublicURL, CORS: publiccheck.CORS(h.CORSCheck), Count: &h.engine.cors,
+		Hidden: h.engine.engine.HiddenObjects, Log: logger,
+	})
+	if err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
 	if h.csp, err = newCSPSource(h.PublicURL); err != nil {
@@ -364,8 +364,6 @@ func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
 	if h.isolated, err = rewrite.New(config); err != nil {
 		return err
 	}
-	hidden := func(ctx context.Context) ([]string, string, error) { return h.engine.engine.HiddenObjects(ctx) }
-	h.exposure = &exposureCheck{asker: h.asker, publicURL: h.PublicURL, hidden: hidden, log: logger}
 	return h.provisionReverse()
 }
 
@@ -395,7 +393,7 @@ func replacePlaceholders(value string) (string, error) {
 // Cleanup gives the engine back, once, and only if this instance got it: a
 // config that failed to load must not take the engine from the one that runs.
 func (h *Handler) Cleanup() error {
-	h.asker.close()
+	h.public.Close()
 	if h.engine == nil || h.givenBack {
 		return nil
 	}

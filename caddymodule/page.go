@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/publiccheck"
 	"github.com/media-offload/caddy-media-offload/rewrite"
 )
 
@@ -19,7 +20,7 @@ type page struct {
 	isolated   *rewrite.Rewriter // in its place, if the page requires Cross-Origin-Resource-Policy
 	memory     *pageMemory       // nil: the page is not remembered
 	csp        *cspSource
-	allowed    *allowed
+	public     *publiccheck.Check
 	validators *validators
 	info       rewrite.Page
 	method     string
@@ -52,7 +53,7 @@ func (h *Handler) newPage(r *http.Request, q *requestPaths) *page {
 		info.Scheme = "https"
 	}
 	return &page{
-		rewriter: h.rewriter, isolated: h.isolated, memory: h.pages, csp: h.csp, allowed: h.allowed, validators: h.validators,
+		rewriter: h.rewriter, isolated: h.isolated, memory: h.pages, csp: h.csp, public: h.public, validators: h.validators,
 		info: info, method: r.Method, uri: q.original, head: r.Method == http.MethodHead,
 		visit: isVisit(r),
 	}
@@ -83,8 +84,9 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 		return rw.breakOff(caddyhttp.Error(http.StatusBadGateway, err))
 	}
 	_ = rw.release() // an error here means that the client went away
-	h.allowed.served(p)
-	h.exposure.served(p)
+	if p.active {
+		h.public.Served(&p.info)
+	}
 	return nil
 }
 
@@ -137,17 +139,26 @@ func (p *page) isolate(hdr http.Header) {
 	case p.isolated == nil:
 		return
 	case requiresPolicy(hdr):
-		p.allowed.isolate(&p.info)
-	case !p.allowed.isIsolated(&p.info) || !isPartOfPages(mediaType(hdr.Get("Content-Type"))):
+		p.public.Isolate(&p.info)
+	case !p.public.IsIsolated(&p.info) || !isPartOfPages(mediaType(hdr.Get("Content-Type"))):
 		return
 	}
 	p.rewriter, p.memory = p.isolated, nil
 }
 
+// requiresPolicy reports whether a page loads nothing from another origin that
+// does not say by Cross-Origin-Resource-Policy that it may (HTML standard, "embedder
+// policy"; Document-Isolation-Policy). Those that only report do not count, and
+// credentialless needs no header.
+func requiresPolicy(hdr http.Header) bool {
+	return mediaType(hdr.Get("Cross-Origin-Embedder-Policy")) == "require-corp" ||
+		mediaType(hdr.Get("Document-Isolation-Policy")) == "isolate-and-require-corp"
+}
+
 // isPartOfPages reports whether an answer of a media type may be loaded by a page, as
 // sheets and data are. Another page says itself what it requires.
 func isPartOfPages(contentType string) bool {
-	return !isDocument(contentType) && (contentType == svgType || !strings.HasSuffix(contentType, "xml"))
+	return !media.IsDocument(contentType) && (contentType == media.SVG || !strings.HasSuffix(contentType, "xml"))
 }
 
 func (p *page) newWriter(dst io.Writer) *rewrite.Writer {

@@ -18,7 +18,7 @@ import (
 // to stay. What is rewritten has no ranges.
 func (h *Handler) passing(w http.ResponseWriter, r *http.Request, q *requestPaths, place media.Place, key string) *page {
 	contentType := media.NamingType(key)
-	if h.rewriter == nil || place == media.PlaceAnywhere || isScript(contentType) {
+	if h.rewriter == nil || place == media.PlaceAnywhere || media.IsScript(contentType) {
 		return nil
 	}
 	// Either kind of answer works for every reader, so a cache that does not keep
@@ -52,7 +52,7 @@ func readToBeUsed(r *http.Request, contentType string) bool {
 	case "empty": // a script reads it: a player its playlist, an editor anything else
 		return contentType == "application/dash+xml" || strings.HasSuffix(contentType, "mpegurl")
 	case "document": // it was opened, or saved
-		return isDocument(contentType) || contentType == svgType
+		return media.IsDocument(contentType) || contentType == media.SVG
 	}
 	return true
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 const uploadsPath = "/wp-content/uploads/"
@@ -127,10 +129,10 @@ func TestReadToBeUsed(t *testing.T) {
 		{"text/css", "", "", false},
 		{"text/css", "empty", browser, false},
 		{"text/css", "document", browser, false}, // saved
-		{svgType, "image", browser, false},       // nothing that it names is loaded
-		{svgType, "iframe", browser, true},
-		{svgType, "document", browser, true},
-		{svgType, "empty", browser, false},
+		{media.SVG, "image", browser, false},     // nothing that it names is loaded
+		{media.SVG, "iframe", browser, true},
+		{media.SVG, "document", browser, true},
+		{media.SVG, "empty", browser, false},
 		{"text/html", "document", browser, true},
 		{"text/html", "iframe", browser, true},
 		{"text/html", "empty", browser, false},
@@ -202,7 +204,7 @@ func TestPrivateNamersKeepTheirBytes(t *testing.T) {
 	const text = `<svg xmlns:xlink="x"><image xlink:href="/wp-content/uploads/a.jpg"/></svg>`
 	var s *testSite
 	s = newTestSite(t, uploadApp(&s, func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Set("Content-Type", svgType)
+		w.Header().Set("Content-Type", media.SVG)
 		w.Header().Set("X-Accel-Redirect", uploadsPath+strings.TrimPrefix(r.URL.Path, uploadsPath))
 		return nil
 	}))

@@ -16,8 +16,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/inspect"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/publiccheck"
 )
 
 // engines are the engines of this process by the hash of their settings. A
@@ -108,7 +110,7 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 	if err != nil {
 		return nil, err
 	}
-	inspector, err := newInspector(site, s.Media)
+	inspector, err := inspect.New(site, s.Media)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +169,7 @@ type sharedEngine struct {
 	begin sync.Once
 
 	turnout turnout // of the requests that may write
-	cors    corsCount
+	cors    publiccheck.Count
 
 	// requests is the number of requests under way, plus retired.
 	requests atomic.Int64

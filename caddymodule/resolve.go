@@ -44,18 +44,18 @@ func (h *Handler) resolveIn(dst []byte, m rewrite.Match, isolated bool) ([]byte,
 // moves reports whether a file, which asks for a place by what is in it, may come
 // from its public URL where m is, so that no browser sees a difference.
 func (h *Handler) moves(place media.Place, m rewrite.Match, public []byte, isolated bool) bool {
-	if place.AtHome() || !h.allowed.namesReadable(m.Page, place, public) {
+	if place.AtHome() || !h.public.NamesReadable(m.Page, place, public) {
 		return false
 	}
 	if m.Place == rewrite.WithCORS {
-		return h.allowed.readable(m.Page, m.Raw, public)
+		return h.public.Readable(m.Page, m.Raw, public)
 	}
-	return h.allowed.embeddable(m.Page, public, isolated)
+	return h.public.Embeddable(m.Page, public, isolated)
 }
 
 // changes is a number that is another one after each change of what resolve answers.
 func (h *Handler) changes() uint64 {
-	return h.engine.engine.Changes() + h.allowed.changes.Load() // both only grow
+	return h.engine.engine.Changes() + h.public.Changes() // both only grow
 }
 
 // lookUp asks the engine for what resolve returns, whatever the place in the page,

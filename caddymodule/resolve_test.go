@@ -14,7 +14,7 @@ import (
 func TestResolvedURLs(t *testing.T) {
 	c := newResolvedURLs()
 	long := rewrite.Match{Raw: []byte(strings.Repeat("a", maxResolved))}
-	c.add(rewrite.Match{Prefix: 1, Raw: []byte("a.jpg")}, []byte("https://cdn.test/a.jpg"), cors("woff2"), 5)
+	c.add(rewrite.Match{Prefix: 1, Raw: []byte("a.jpg")}, []byte("https://cdn.test/a.jpg"), media.PlaceWithCORS("woff2"), 5)
 	c.add(long, []byte("https://cdn.test/"), media.PlaceAnywhere, 5)
 	for _, test := range []struct {
 		match   rewrite.Match
@@ -32,7 +32,7 @@ func TestResolvedURLs(t *testing.T) {
 		// As if all had one slot.
 		c.slot(test.match.Raw).CompareAndSwap(nil, c.slot([]byte("a.jpg")).Load())
 		got, place, ok := c.append([]byte("x "), test.match, test.changes)
-		if ok != (test.want != "") || ok && (string(got) != test.want || place != cors("woff2")) {
+		if ok != (test.want != "") || ok && (string(got) != test.want || place != media.PlaceWithCORS("woff2")) {
 			t.Errorf("%+v, %d: %q, %s, %v", test.match, test.changes, got, place, ok)
 		}
 	}

@@ -28,3 +28,14 @@ func NamingType(key string) string {
 }
 
 const maxNamingExt = len("webmanifest")
+
+// SVG is the media type of an SVG picture.
+const SVG = "image/svg+xml"
+
+// IsDocument reports whether a file of a media type is a page.
+func IsDocument(contentType string) bool {
+	return contentType == "text/html" || contentType == "application/xhtml+xml"
+}
+
+// IsScript reports whether a file of a media type is a script.
+func IsScript(contentType string) bool { return contentType == "text/javascript" }

@@ -47,3 +47,13 @@ func TestParsePlace(t *testing.T) {
 		}
 	}
 }
+
+func TestEnding(t *testing.T) {
+	for path, want := range map[string]string{
+		"2026/a.b.jpg": "jpg", "a": "", "a.b/c": "", "a.": "", ".a": "a", "a.webmanifest": "", "": "", "a.%6Apg": "%6Apg",
+	} {
+		if got := Ending(path); got != want {
+			t.Errorf("%s ends with %q", path, got)
+		}
+	}
+}

@@ -98,3 +98,20 @@ func ParsePlace(word string) (p Place, ok bool) {
 	}
 	return p, true
 }
+
+// MaxEnding is the size in bytes of the longest ending.
+const MaxEnding = 8
+
+// Ending is what follows the last dot of a path's last segment, if it is short; ""
+// else.
+func Ending[T string | []byte](path T) T {
+	for i := len(path) - 1; i >= max(0, len(path)-1-MaxEnding); i-- {
+		switch path[i] {
+		case '.':
+			return path[i+1:]
+		case '/':
+			return path[:0]
+		}
+	}
+	return path[:0]
+}

@@ -1,4 +1,4 @@
-package caddymodule
+package inspect
 
 import (
 	"errors"
@@ -98,7 +98,7 @@ func TestInspectorRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		i, err := newInspector(site, c)
+		i, err := New(site, c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package caddymodule
+package inspect
 
 import (
 	"crypto/sha256"
@@ -18,11 +18,11 @@ import (
 // found anew.
 const inspection = 3
 
-// newInspector returns what looks through the files of a site that may name others.
-// It goes by all of the configuration that says what is media, under which URL and
-// key, and who may read it; not by the public URL, for below any of them files lie
-// by their keys.
-func newInspector(site *media.Site, config media.Config) (offload.Inspector, error) {
+// New returns what looks through the files of a site that may name others. It goes
+// by all of the configuration that says what is media, under which URL and key, and
+// who may read it; not by the public URL, for below any of them files lie by their
+// keys.
+func New(site *media.Site, config media.Config) (offload.Inspector, error) {
 	roots := make([]media.Root, len(config.Roots))
 	for i, root := range config.Roots {
 		roots[i] = media.Root{Name: root.Name, URL: root.URL} // each server may have its own directories
@@ -49,9 +49,9 @@ func newInspector(site *media.Site, config media.Config) (offload.Inspector, err
 func inspect(site *media.Site, key string, body io.Reader, class func(key string) media.Class) media.Place {
 	contentType := media.NamingType(key)
 	switch {
-	case isDocument(contentType): // its scripts and frames are of its own origin, whatever it names
+	case media.IsDocument(contentType): // its scripts and frames are of its own origin, whatever it names
 		return media.PlaceAtHome
-	case isScript(contentType):
+	case media.IsScript(contentType):
 		return inspectScript(key, body)
 	}
 	place, left := media.PlaceAnywhere, maxNamedParts
@@ -78,7 +78,7 @@ func placeFor(key string, stands rewrite.Place) media.Place {
 	case rewrite.Anywhere:
 		return media.PlaceAnywhere
 	case rewrite.WithCORS:
-		return media.PlaceWithCORS(ending(key))
+		return media.PlaceWithCORS(media.Ending(key))
 	}
 	return media.PlaceAtHome
 }
@@ -94,7 +94,7 @@ const maxNamedParts = 1 << 17
 // places it is to be used at home.)
 func mayBeNamed(key string, class func(key string) media.Class) bool {
 	t := media.NamingType(key)
-	return (t == "" || t == svgType) && class(key) == media.Public
+	return (t == "" || t == media.SVG) && class(key) == media.Public
 }
 
 // inspectScript is inspect for a script. One that is a module by its name is known by
@@ -108,13 +108,3 @@ func inspectScript(key string, body io.Reader) media.Place {
 	}
 	return media.PlaceAnywhere
 }
-
-const svgType = "image/svg+xml"
-
-// isDocument reports whether a file of a media type is a page.
-func isDocument(contentType string) bool {
-	return contentType == "text/html" || contentType == "application/xhtml+xml"
-}
-
-// isScript reports whether a file of a media type is a script.
-func isScript(contentType string) bool { return contentType == "text/javascript" }

@@ -1,4 +1,4 @@
-package caddymodule
+package publiccheck
 
 import (
 	"context"
@@ -21,28 +21,20 @@ import (
 // exposureTimeout bounds the looking for private files in the bucket.
 const exposureTimeout = time.Minute
 
-// hiddenObjects is Engine.HiddenObjects.
-type hiddenObjects func(ctx context.Context) (names []string, public string, err error)
-
-// exposureCheck asks the public URL for what it should not show.
-type exposureCheck struct {
+// exposure asks the public URL for what it should not show.
+type exposure struct {
 	*asker
 	publicURL string // ends with a slash
-	hidden    hiddenObjects
+	hidden    func(ctx context.Context) (names []string, public string, err error)
 	log       *slog.Logger
 	once      sync.Once
 }
 
-// served makes the check ask the first time that a page was rewritten. It does
-// not wait.
-func (c *exposureCheck) served(p *page) {
-	if c != nil && p.active {
-		c.once.Do(func() { c.start(c.report) })
-	}
-}
+// served asks the first time that a page was rewritten. It does not wait.
+func (c *exposure) served() { c.once.Do(func() { c.start(c.report) }) }
 
 // report asks and logs what is wrong.
-func (c *exposureCheck) report() {
+func (c *exposure) report() {
 	ctx, cancel := context.WithTimeout(c.ctx, exposureTimeout)
 	defer cancel()
 	names, public, err := c.hidden(ctx)
@@ -62,7 +54,7 @@ func (c *exposureCheck) report() {
 
 // shows reports whether there is something at a URL. If that is not known, there
 // is not.
-func (c *exposureCheck) shows(object string) bool {
+func (c *exposure) shows(object string) bool {
 	answer, err := c.get(object, "")
 	return err == nil && answer.found()
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package publiccheck
 
 import (
 	"log/slog"
@@ -34,9 +34,8 @@ const (
 	// The public URL is asked again after so long: as long as something is not
 	// allowed, sooner.
 	askAgain, askAgainSoon = 10 * time.Minute, time.Minute
-	// maxHost and maxEnding are the longest host and ending of which something is
-	// kept.
-	maxHost, maxEnding = 255, 8
+	// maxHost is the longest host of which something is kept.
+	maxHost = 255
 )
 
 // embedding says whether pages may embed the public URL's files in no-cors mode, by
@@ -50,15 +49,16 @@ const (
 	embedForbidden                  // no page of this origin
 )
 
-// allowed is what the public URL was seen to allow. A nil one has seen nothing.
-type allowed struct {
+// Check is what is known of a public URL. A nil one has seen nothing.
+type Check struct {
 	*asker
-	public *url.URL
-	origin string // of public
-	word   string // Handler.CORSCheck
-	count  *corsCount
-	log    *slog.Logger
-	now    func() time.Time // tests have a clock of their own
+	public   *url.URL
+	origin   string // of public
+	cors     CORS
+	count    *Count
+	log      *slog.Logger
+	now      func() time.Time // tests have a clock of their own
+	exposure exposure
 
 	changes    atomic.Uint64 // grows with each change of what is allowed
 	forbidding atomic.Int32  // how many origins may not embed anything
@@ -70,10 +70,6 @@ type allowed struct {
 	mu      sync.Mutex                           // serialises changes
 	kinds   int                                  // of all origins
 }
-
-// corsCount counts the questions to a public URL, and those after which files stayed
-// local.
-type corsCount struct{ questions, refused atomic.Uint64 }
 
 // pageOrigin is the origin of pages, as rewrite.Page has it.
 type pageOrigin struct{ scheme, host string }
@@ -88,7 +84,7 @@ type view struct {
 	isolated atomic.Bool                      // a page of it required Cross-Origin-Resource-Policy
 	used     atomic.Int64                     // when a page of it was served last
 
-	// Serialised by allowed.mu.
+	// Serialised by Check.mu.
 	removed bool // another has its place
 	told    map[complaint]bool
 }
@@ -102,22 +98,10 @@ type kind struct {
 	cors   atomic.Bool            // it was seen to be allowed
 	due    atomic.Int64           // when it is to be asked for
 
-	// Serialised by allowed.mu.
+	// Serialised by Check.mu.
 	embed   embedding
 	asking  bool
 	problem problem
-}
-
-// newAllowed returns what is known at the beginning. publicURL is one that
-// publicURL has made.
-func newAllowed(publicURL, word string, a *asker, log *slog.Logger) (*allowed, error) {
-	u, err := url.Parse(publicURL)
-	if err != nil {
-		return nil, err
-	}
-	c := &allowed{asker: a, public: u, origin: browserOrigin(u.Scheme, u.Host), word: word, count: new(corsCount), log: log, now: time.Now}
-	c.origins.Store(&map[pageOrigin]*view{})
-	return c, nil
 }
 
 // browserOrigin is an origin as browsers write it (HTML standard, "serialization of
@@ -130,20 +114,20 @@ func browserOrigin(scheme, host string) string {
 	return scheme + "://" + host
 }
 
-// readable reports whether pages may use a file where CORS is needed. raw is the
+// Readable reports whether pages may use a file where CORS is needed. raw is the
 // file's path as it stands in the page, public its public URL.
-func (c *allowed) readable(p *rewrite.Page, raw, public []byte) bool {
-	return c.allows(p, ending(raw), public)
+func (c *Check) Readable(p *rewrite.Page, raw, public []byte) bool {
+	return c.allows(p, media.Ending(raw), public)
 }
 
 // allows reports whether pages may use files with an ending where CORS is needed.
 // public is the public URL of one of them, or of a file that names one.
 // The first time it is not known, and will be asked for.
-func (c *allowed) allows(p *rewrite.Page, ending, public []byte) bool {
+func (c *Check) allows(p *rewrite.Page, ending, public []byte) bool {
 	switch {
-	case c == nil || c.word == wordOff:
+	case c == nil || c.cors == Refuse:
 		return false
-	case c.word == wordAllowed:
+	case c.cors == Allow:
 		return true
 	}
 	v := c.view(p)
@@ -164,13 +148,13 @@ func (c *allowed) allows(p *rewrite.Page, ending, public []byte) bool {
 	return k.cors.Load()
 }
 
-// namesReadable reports whether pages may use what a file names that is fetched with
+// NamesReadable reports whether pages may use what a file names that is fetched with
 // CORS, as its place tells. Those files are found in this one, once they are to be
 // asked for.
-func (c *allowed) namesReadable(p *rewrite.Page, place media.Place, public []byte) bool {
+func (c *Check) NamesReadable(p *rewrite.Page, place media.Place, public []byte) bool {
 	readable := true
 	for e := range place.CORSEndings() {
-		var buf [maxEnding]byte
+		var buf [media.MaxEnding]byte
 		if !c.allows(p, append(buf[:0], e...), public) {
 			readable = false // the others are to be asked for too
 		}
@@ -178,9 +162,9 @@ func (c *allowed) namesReadable(p *rewrite.Page, place media.Place, public []byt
 	return readable
 }
 
-// embeddable reports whether pages may use a file in no-cors mode. isolated says
+// Embeddable reports whether pages may use a file in no-cors mode. isolated says
 // that they require Cross-Origin-Resource-Policy.
-func (c *allowed) embeddable(p *rewrite.Page, public []byte, isolated bool) bool {
+func (c *Check) Embeddable(p *rewrite.Page, public []byte, isolated bool) bool {
 	if c == nil {
 		return !isolated
 	}
@@ -197,7 +181,7 @@ func (c *allowed) embeddable(p *rewrite.Page, public []byte, isolated bool) bool
 }
 
 // refers notes a file that a page refers to. It is called for each one.
-func (c *allowed) refers(public []byte) {
+func (c *Check) refers(public []byte) {
 	if c.sample.Load() == nil {
 		text := string(public)
 		c.sample.Store(&text)
@@ -214,7 +198,7 @@ func (k *kind) refers(public []byte) {
 }
 
 // view returns what is known for the pages of p's origin, or nil.
-func (c *allowed) view(p *rewrite.Page) *view {
+func (c *Check) view(p *rewrite.Page) *view {
 	return (*c.origins.Load())[pageOrigin{p.Scheme, p.Host}]
 }
 
@@ -226,22 +210,9 @@ func (v *view) kind(ending []byte) *kind {
 	return (*v.kinds.Load())[string(ending)]
 }
 
-// ending is what follows the last dot of a path's last segment, if it is short.
-func ending[T string | []byte](path T) T {
-	for i := len(path) - 1; i >= max(0, len(path)-1-maxEnding); i-- {
-		switch path[i] {
-		case '.':
-			return path[i+1:]
-		case '/':
-			return path[:0]
-		}
-	}
-	return path[:0]
-}
-
 // note adds the files of an ending for p's origin. It returns what is known for
 // them: no kind if nothing has to be, and neither if there are too many.
-func (c *allowed) note(p *rewrite.Page, ending, public string) (*view, *kind) {
+func (c *Check) note(p *rewrite.Page, ending, public string) (*view, *kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := c.addOrigin(p)
@@ -264,7 +235,7 @@ func (c *allowed) note(p *rewrite.Page, ending, public string) (*view, *kind) {
 // addOrigin returns what is known for the pages of p's origin. If that is another
 // one, it takes the place of one of which no page was served for a while, unless
 // there is room; else it is nil. c.mu is held.
-func (c *allowed) addOrigin(p *rewrite.Page) *view {
+func (c *Check) addOrigin(p *rewrite.Page) *view {
 	if v := c.view(p); v != nil || len(p.Host) > maxHost {
 		return v
 	}
@@ -288,7 +259,7 @@ func (c *allowed) addOrigin(p *rewrite.Page) *view {
 }
 
 // idle returns the origin of which no page was served for longest.
-func (c *allowed) idle(origins map[pageOrigin]*view) (oldest pageOrigin, found bool) {
+func (c *Check) idle(origins map[pageOrigin]*view) (oldest pageOrigin, found bool) {
 	last := c.now().Add(-idleOrigin).UnixNano()
 	for o, v := range origins {
 		if used := v.used.Load(); used <= last {
@@ -299,7 +270,7 @@ func (c *allowed) idle(origins map[pageOrigin]*view) (oldest pageOrigin, found b
 }
 
 // remove forgets what is known for an origin. c.mu is held.
-func (c *allowed) remove(v *view) {
+func (c *Check) remove(v *view) {
 	v.removed = true
 	c.kinds -= len(*v.kinds.Load())
 	if embedding(v.embed.Load()) == embedForbidden {
@@ -308,10 +279,10 @@ func (c *allowed) remove(v *view) {
 	c.changes.Add(1)
 }
 
-// isolate notes that a page of p's origin required Cross-Origin-Resource-Policy.
+// Isolate notes that a page of p's origin required Cross-Origin-Resource-Policy.
 // From then on so do its sheets and data, as any of its pages may load them.
-func (c *allowed) isolate(p *rewrite.Page) {
-	if c.isIsolated(p) {
+func (c *Check) Isolate(p *rewrite.Page) {
+	if c.IsIsolated(p) {
 		return
 	}
 	c.mu.Lock()
@@ -321,14 +292,14 @@ func (c *allowed) isolate(p *rewrite.Page) {
 	}
 }
 
-// isIsolated reports whether isolate was called for p's origin.
-func (c *allowed) isIsolated(p *rewrite.Page) bool {
+// IsIsolated reports whether Isolate was called for p's origin.
+func (c *Check) IsIsolated(p *rewrite.Page) bool {
 	v := c.view(p)
 	return v != nil && v.isolated.Load()
 }
 
 // learn takes over what an answer allows. c.mu is held.
-func (c *allowed) learn(v *view, k *kind, cors bool, embed embedding) {
+func (c *Check) learn(v *view, k *kind, cors bool, embed embedding) {
 	if v.removed {
 		return
 	}
@@ -357,7 +328,7 @@ func (c *allowed) learn(v *view, k *kind, cors bool, embed embedding) {
 
 // embeddingOf is what the Cross-Origin-Resource-Policy of an answer allows the
 // pages of an origin.
-func (c *allowed) embeddingOf(policy, origin string) embedding {
+func (c *Check) embeddingOf(policy, origin string) embedding {
 	switch policy {
 	case "cross-origin":
 		return embedAllowed
@@ -374,12 +345,12 @@ func (c *allowed) embeddingOf(policy, origin string) embedding {
 
 // isSameSite reports whether an origin is of the public URL's site (Fetch standard,
 // "cross-origin resource policy internal check").
-func (c *allowed) isSameSite(origin string) bool {
+func (c *Check) isSameSite(origin string) bool {
 	scheme, host, _ := strings.Cut(origin, "://")
 	if scheme != "https" && c.public.Scheme == "https" {
 		return false
 	}
-	host, public := hostname(host), strings.ToLower(c.public.Hostname())
+	host, public := (&url.URL{Host: host}).Hostname(), strings.ToLower(c.public.Hostname())
 	if host == public {
 		return true
 	}

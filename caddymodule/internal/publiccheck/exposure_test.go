@@ -1,4 +1,4 @@
-package caddymodule
+package publiccheck
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/publiccheck/publictest"
 )
 
 func TestSiblingURL(t *testing.T) {
@@ -55,18 +57,17 @@ func TestExposure(t *testing.T) {
 		{"broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			server, log := newPublicServer(t, test.answer), new(logLines)
-			c := &exposureCheck{
-				asker: newAsker(), publicURL: server.URL + "/site1/media/", log: slog.New(slog.NewTextHandler(log, nil)),
-				hidden: func(context.Context) ([]string, string, error) { return names, "site1/media/", nil },
+			server, log := publictest.NewServer(t, test.answer), new(logLines)
+			c, err := New(Config{
+				PublicURL: server.URL + "/site1/media/", CORS: Refuse, Log: slog.New(slog.NewTextHandler(log, nil)),
+				Hidden: func(context.Context) ([]string, string, error) { return names, "site1/media/", nil },
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-			t.Cleanup(c.close)
-			c.served(&page{}) // was not rewritten
-			if asked := server.requests(); len(asked) > 0 {
-				t.Errorf("asked %q for a page without media", asked)
-			}
+			t.Cleanup(c.Close)
 			for range 3 {
-				c.served(pageOf("https://site.test"))
+				c.Served(pageOf("https://site.test"))
 			}
 			c.asking.Wait()
 			lines := strings.Split(strings.TrimSpace(log.all()), "\n")
@@ -83,21 +84,4 @@ func TestExposure(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestExposureOfBucket: what is asked for is a private file that the bucket has.
-func TestExposureOfBucket(t *testing.T) {
-	var s *testSite
-	s = newTestSite(t, uploadApp(&s, html(`<img src="/wp-content/uploads/a.jpg">`)))
-	server := newPublicServer(t, func(w http.ResponseWriter, r *http.Request) {
-		http.FileServer(http.Dir(s.bucket)).ServeHTTP(w, r)
-	})
-	s.handler["public_url"] = server.URL + "/media"
-	s.start()
-	s.upload(map[string]string{"a.jpg": "picture"})
-	s.uploadGoods(goodsKey, goods)
-	if a := s.get("/"); !strings.Contains(a.body, server.URL) {
-		t.Fatalf("page: %s", a.body)
-	}
-	eventually(t, "the check", func() bool { return slices.Contains(server.requests(), " /private/"+goodsKey) })
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package publiccheck
 
 import (
 	"context"
@@ -14,7 +14,7 @@ const askTimeout = 10 * time.Second
 
 // asker asks the public URL what a browser would, in the background: what is
 // wrong there is mostly the bucket's or CDN's to mend, and is logged. It belongs
-// to a handler, which closes it.
+// to a Check.
 type asker struct {
 	client *http.Client
 
@@ -129,9 +129,6 @@ func (r reply) found() bool {
 
 // close ends all questions.
 func (a *asker) close() {
-	if a == nil {
-		return
-	}
 	a.mu.Lock()
 	a.closed = true
 	a.mu.Unlock()

@@ -1,9 +1,8 @@
-package caddymodule
+package publiccheck
 
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,19 +15,16 @@ import (
 // The public URL is asked as a browser would ask, about files that pages of the
 // site refer to. What is wrong is logged once, and once more when it is mended.
 
-// served has the public URL asked for what pages of p's origin refer to, as far as
-// it is time. It does not wait.
-func (c *allowed) served(p *page) {
-	if c == nil || c.word != wordOn || !p.active {
-		return
-	}
-	v := c.view(&p.info)
+// askFor has the public URL asked for what pages of p's origin refer to, as far as
+// it is time.
+func (c *Check) askFor(p *rewrite.Page) {
+	v := c.view(p)
 	if v == nil || len(*v.kinds.Load()) == 0 {
 		sample := c.sample.Swap(nil)
 		if sample == nil {
 			return
 		}
-		if v, _ = c.note(&p.info, ending(withoutQuery(*sample)), *sample); v == nil {
+		if v, _ = c.note(p, media.Ending(withoutQuery(*sample)), *sample); v == nil {
 			return
 		}
 	}
@@ -55,7 +51,7 @@ type round struct {
 }
 
 // begin asks for the files of the kinds for which it is time, unless that is being done.
-func (c *allowed) begin(v *view, now time.Time) {
+func (c *Check) begin(v *view, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := new(round)
@@ -75,8 +71,8 @@ func (c *allowed) begin(v *view, now time.Time) {
 }
 
 // renew has the next question be about another file, if one is known.
-func (c *allowed) renew(k *kind) {
-	if sample := c.sample.Swap(nil); sample != nil && ending(withoutQuery(*sample)) == k.ending {
+func (c *Check) renew(k *kind) {
+	if sample := c.sample.Swap(nil); sample != nil && media.Ending(withoutQuery(*sample)) == k.ending {
 		k.object.Store(sample)
 	}
 }
@@ -91,8 +87,8 @@ type verdict struct {
 }
 
 // ask asks for a file and takes over what the answer says.
-func (c *allowed) ask(v *view, k *kind, object string, r *round) {
-	c.count.questions.Add(1)
+func (c *Check) ask(v *view, k *kind, object string, r *round) {
+	c.count.Questions.Add(1)
 	said := c.questionOf(k, object, v.origin)
 	if c.ctx.Err() != nil {
 		return
@@ -113,7 +109,7 @@ func (c *allowed) ask(v *view, k *kind, object string, r *round) {
 
 // questionOf asks for a file of a kind from an origin. object is one, or names one: then
 // that is looked for in it.
-func (c *allowed) questionOf(k *kind, object, origin string) (said verdict) {
+func (c *Check) questionOf(k *kind, object, origin string) (said verdict) {
 	if hasEnding(withoutQuery(object), k.ending) {
 		return c.question(object, origin)
 	}
@@ -135,7 +131,7 @@ const maxNamed = 4
 
 // named returns the public URLs of files with an ending that another one names and that
 // are fetched with CORS; at least one.
-func (c *allowed) named(object, ending string) (files []string, err error) {
+func (c *Check) named(object, ending string) (files []string, err error) {
 	base, err := url.Parse(object)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", object, err)
@@ -162,10 +158,10 @@ func (c *allowed) named(object, ending string) (files []string, err error) {
 	return files, nil
 }
 
-func hasEnding(path, want string) bool { return strings.EqualFold(ending(path), want) }
+func hasEnding(path, want string) bool { return strings.EqualFold(media.Ending(path), want) }
 
 // question asks for a file from an origin.
-func (c *allowed) question(object, origin string) verdict {
+func (c *Check) question(object, origin string) verdict {
 	answer, err := c.get(object, origin)
 	if err != nil {
 		return verdict{err: err, object: object}
@@ -173,10 +169,10 @@ func (c *allowed) question(object, origin string) verdict {
 	if !answer.found() {
 		return verdict{err: errors.New("the answer is " + answer.status), object: object}
 	}
-	allows := strings.Join(answer.header.Values(allowOrigin), ", ") // of several, none counts
+	allows := strings.Join(answer.header.Values(AllowOrigin), ", ") // of several, none counts
 	return verdict{
 		cors:   allows == "*" || allows == origin,
-		embed:  c.embeddingOf(strings.Join(answer.header.Values(resourcePolicy), ", "), origin),
+		embed:  c.embeddingOf(strings.Join(answer.header.Values(ResourcePolicy), ", "), origin),
 		allows: allows,
 		object: object,
 	}
@@ -226,10 +222,10 @@ type complaint struct {
 }
 
 // judge notes what is wrong with a kind of files by the answer. c.mu is held.
-func (c *allowed) judge(k *kind, r *round, said *verdict) {
+func (c *Check) judge(k *kind, r *round, said *verdict) {
 	k.problem = said.problem(k.wanted.Load())
 	if k.problem != noProblem {
-		c.count.refused.Add(1)
+		c.count.Refused.Add(1)
 	}
 	if r.said[k.problem] == nil {
 		r.said[k.problem] = said
@@ -240,7 +236,7 @@ func (c *allowed) judge(k *kind, r *round, said *verdict) {
 // tell logs what is wrong by the answers of a round, a line for each problem, unless
 // that was said of others of the files' sorts: a site has many endings. It logs once
 // when all is mended. c.mu is held.
-func (c *allowed) tell(v *view, r *round) {
+func (c *Check) tell(v *view, r *round) {
 	for p, said := range r.said {
 		if said == nil || problem(p) == noProblem {
 			continue
@@ -300,7 +296,7 @@ func sortOf(ending string) string {
 	t := media.ContentType("x."+ending, nil)
 	sort, _, _ := strings.Cut(t, "/")
 	switch {
-	case isScript(t):
+	case media.IsScript(t):
 		return t
 	case sort == "audio":
 		return "video"
@@ -308,16 +304,4 @@ func sortOf(ending string) string {
 		return "font"
 	}
 	return sort
-}
-
-// resourcePolicy is the header that says which pages may embed a file.
-const resourcePolicy = "Cross-Origin-Resource-Policy"
-
-// requiresPolicy reports whether a page loads nothing from another origin that
-// does not say by Cross-Origin-Resource-Policy that it may (HTML standard, "embedder
-// policy"; Document-Isolation-Policy). Those that only report do not count, and
-// credentialless needs no header.
-func requiresPolicy(hdr http.Header) bool {
-	return mediaType(hdr.Get("Cross-Origin-Embedder-Policy")) == "require-corp" ||
-		mediaType(hdr.Get("Document-Isolation-Policy")) == "isolate-and-require-corp"
 }
