@@ -84,27 +84,28 @@ func (b *scannedBody) Read(p []byte) (int, error) {
 }
 
 // withHeldEnd returns r with a body whose end is kept back until the gate lets
-// it pass.
+// it pass. From its end on, however that comes, the app may be at work.
 func (g *gate) withHeldEnd(r *http.Request) *http.Request {
 	if !hasBody(r) {
 		return r
 	}
-	return withBody(r, newHeldBody(r.Body, r.ContentLength, g.pass), r.ContentLength)
+	return withBody(r, newHeldBody(r.Body, r.ContentLength, g.pass, g.req.AppRuns), r.ContentLength)
 }
 
 // heldBody is a body whose last bytes, and its end, are kept back until pass
 // returns. They have been read from the client by then, so that all names are
 // known. If pass fails, so does reading, without them.
 type heldBody struct {
-	src  io.Reader
-	free int64 // of a body of known length, how much is surely not its end
-	tail *bufio.Reader
-	pass func() error
-	end  error // what comes after the bytes in tail; nil: not known yet
+	src   io.Reader
+	free  int64 // of a body of known length, how much is surely not its end
+	tail  *bufio.Reader
+	pass  func() error
+	ended func()
+	end   error // what comes after the bytes in tail; nil: not known yet
 }
 
-func newHeldBody(src io.Reader, length int64, pass func() error) *heldBody {
-	b := &heldBody{src: src, pass: pass}
+func newHeldBody(src io.Reader, length int64, pass func() error, ended func()) *heldBody {
+	b := &heldBody{src: src, pass: pass, ended: ended}
 	if length < 0 {
 		b.tail = bufio.NewReaderSize(src, 32<<10)
 		return b
@@ -120,7 +121,9 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	}
 	if b.free > 0 {
 		n, err := b.src.Read(p[:min(int64(len(p)), b.free)])
-		b.free -= int64(n)
+		if b.free -= int64(n); err != nil {
+			b.ended()
+		}
 		return n, err
 	}
 	if b.end == nil {
@@ -135,6 +138,7 @@ func (b *heldBody) Read(p []byte) (int, error) {
 				b.end, b.tail = err, bufio.NewReader(failingReader{err})
 			}
 		}
+		b.ended()
 	}
 	if held := b.tail.Buffered(); held > 0 {
 		return b.tail.Read(p[:min(len(p), held)])

@@ -24,7 +24,7 @@ func TestHeldBody(t *testing.T) {
 			} {
 				for _, chunk := range []int{1, 7, heldBack, 32 << 10} {
 					source := bytes.NewReader(content[:size])
-					passed := false
+					passed, ended := false, false
 					var got []byte
 					body := newHeldBody(wrap(source), length, func() error {
 						if passed || source.Len() > 0 {
@@ -32,13 +32,17 @@ func TestHeldBody(t *testing.T) {
 						}
 						passed = true
 						return nil
+					}, func() {
+						if ended = true; !passed {
+							t.Error("it has ended before the gate was asked")
+						}
 					})
 					buf := make([]byte, chunk)
 					var err error
 					for err == nil {
 						var n int
 						n, err = body.Read(buf)
-						if !passed && n > 0 && len(got)+n > size-heldBack {
+						if !ended && n > 0 && len(got)+n > size-heldBack {
 							t.Fatalf("%d of %d bytes before the gate was asked", len(got)+n, size)
 						}
 						got = append(got, buf[:n]...)
@@ -61,16 +65,20 @@ func TestHeldBodyThatFails(t *testing.T) {
 	const size = 1000
 	gone, closed := errors.New("client gone"), errors.New("gate closed")
 	for _, length := range []int64{size, -1} {
+		ends := 0
 		source := io.MultiReader(strings.NewReader(repeat("x", size/2)), failingReader{gone})
-		body := newHeldBody(source, length, func() error { t.Error("asked"); return nil })
+		body := newHeldBody(source, length, func() error { t.Error("asked"); return nil }, func() { ends++ })
 		if got, err := io.ReadAll(body); len(got) != size/2 || !errors.Is(err, gone) {
 			t.Errorf("length %d: %d bytes, %v", length, len(got), err)
 		}
-		body = newHeldBody(strings.NewReader(repeat("x", size)), length, func() error { return closed })
+		body = newHeldBody(strings.NewReader(repeat("x", size)), length, func() error { return closed }, func() { ends++ })
 		for range 2 {
 			if got, err := io.ReadAll(body); len(got) > size-heldBack || !errors.Is(err, closed) {
 				t.Errorf("length %d: %d bytes, %v", length, len(got), err)
 			}
+		}
+		if ends != 2 {
+			t.Errorf("length %d: two bodies have ended %d times", length, ends)
 		}
 	}
 }
@@ -86,7 +94,7 @@ func FuzzHeldBody(f *testing.F) {
 		}
 		random := rand.New(rand.NewPCG(seed, 0))
 		asked := 0
-		body := newHeldBody(iotest.HalfReader(bytes.NewReader(content)), length, func() error { asked++; return nil })
+		body := newHeldBody(iotest.HalfReader(bytes.NewReader(content)), length, func() error { asked++; return nil }, func() {})
 		var got []byte
 		for {
 			buf := make([]byte, random.IntN(300))
@@ -126,7 +134,7 @@ func BenchmarkBody(b *testing.B) {
 					if name != "of known length" {
 						length = -1
 					}
-					body = newHeldBody(&scannedBody{src: body, scanner: scanner}, length, func() error { return nil })
+					body = newHeldBody(&scannedBody{src: body, scanner: scanner}, length, func() error { return nil }, func() {})
 				}
 				if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{body}, buf); n != int64(len(content)) || err != nil {
 					b.Fatal(fmt.Errorf("%d bytes: %w", n, err))

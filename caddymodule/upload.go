@@ -40,6 +40,9 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next caddyh
 	if err := g.enter(r, inHeader); err != nil {
 		return refuse(w, err)
 	}
+	if g.early {
+		req.AppRuns()
+	}
 	toApp = g.withHeldEnd(toApp)
 	if p != nil {
 		toApp = p.toApp(toApp)

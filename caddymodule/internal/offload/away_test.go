@@ -294,7 +294,7 @@ func TestStoredBeforeTheBucketWasAway(t *testing.T) {
 func (s *site) uploadAnyway(ctx context.Context, f func()) error {
 	until, _ := ctx.Deadline()
 	hold := time.Until(until)
-	r := s.e.Begin(s.t.Context(), "client")
+	r := s.e.beginRunning(s.t.Context(), "client")
 	defer r.End()
 	ready, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()

@@ -14,7 +14,7 @@ func (s *site) begin(name string) *Request {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	r := s.e.Begin(ctx, "client")
+	r := s.e.beginRunning(ctx, "client")
 	s.t.Cleanup(r.End)
 	r.Name(name)
 	if err := r.Ready(ctx); err != nil {

@@ -18,7 +18,7 @@ func TestFileComesBackDuringDeleteOfItsDirectory(t *testing.T) {
 			s := newNodes(t, 1, func(c *Config) { c.Local = policy })[0]
 			s.ready()
 			s.mustRequest(func() { s.write("d/x.jpg", "old") })
-			r := s.e.Begin(t.Context(), "")
+			r := s.e.beginRunning(t.Context(), "")
 			defer r.End()
 			s.calls.set(func(c *calls) {
 				c.onDelete = func([]string) error {

@@ -242,7 +242,7 @@ func TestHostHeaderProvesNothing(t *testing.T) {
 	staging.untilGuest()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	attack := staging.e.Begin(ctx, "attacker")
+	attack := staging.e.beginRunning(ctx, "attacker")
 	attack.For(productionHost)
 	attack.Name("shell.jpg")
 	mustDo(t, attack.Ready(ctx))

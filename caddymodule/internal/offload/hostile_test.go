@@ -258,7 +258,7 @@ func (w *siege) request(random *rand.Rand, name string) {
 	if random.IntN(3) == 0 {
 		key, old = w.someFile(random, name[:1])
 	}
-	r := s.e.Begin(ctx, "client")
+	r := s.e.beginRunning(ctx, "client")
 	defer r.End()
 	r.Name(path.Base(key))
 	if err := r.Ready(ctx); err != nil || key == "" {
@@ -496,7 +496,7 @@ func (w *siege) takeUploads(round int) {
 }
 
 func (w *siege) uploadNamed(ctx context.Context, s *site, key, content string) error {
-	r := s.e.Begin(ctx, "client")
+	r := s.e.beginRunning(ctx, "client")
 	defer r.End()
 	r.Name(path.Base(key))
 	if err := r.Ready(ctx); err != nil {

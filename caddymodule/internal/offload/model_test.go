@@ -157,7 +157,7 @@ func (s *site) requestFor(d time.Duration, faulty bool, f func()) error {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), d)
 	defer cancel()
-	r := s.e.Begin(ctx, "")
+	r := s.e.beginRunning(ctx, "")
 	defer r.End()
 	f()
 	return r.Wait(ctx)

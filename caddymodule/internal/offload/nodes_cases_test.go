@@ -108,12 +108,12 @@ func TestUploadsOfOneName(t *testing.T) {
 func TestNamesOfOneNode(t *testing.T) {
 	s := newSite(t)
 	s.ready()
-	first := s.e.Begin(t.Context(), "")
+	first := s.e.beginRunning(t.Context(), "")
 	first.Name("a.jpg")
 	if err := first.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	second := s.e.Begin(t.Context(), "")
+	second := s.e.beginRunning(t.Context(), "")
 	defer second.End()
 	second.Name("A.jpg")
 	got := make(chan error, 1)
@@ -224,7 +224,7 @@ func TestStoredElsewhereIsNotMissing(t *testing.T) {
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("2026/11/own.jpg", "own"); a.write("2026/11/other.jpg", "other") })
 	ns.agree()
-	r := a.e.Begin(t.Context(), "")
+	r := a.e.beginRunning(t.Context(), "")
 	a.kill()
 	r.End()
 	b.mustUpload(func() { b.writeAll(names(30)) })
@@ -265,7 +265,7 @@ func TestNoEcho(t *testing.T) {
 	a, b := ns[0], ns[1]
 	b.calls.reset()
 	// A request runs on B all the time, so that every delete seen would count.
-	r := b.e.Begin(t.Context(), "")
+	r := b.e.beginRunning(t.Context(), "")
 	defer r.End()
 	for round := range 3 {
 		a.mustUpload(func() {
@@ -295,7 +295,7 @@ func TestDeleteOfAnOlderVersion(t *testing.T) {
 	ns.agree()
 	b.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	a.mustUpload(func() { a.write("x.jpg", "new") })
-	r := b.e.Begin(t.Context(), "")
+	r := b.e.beginRunning(t.Context(), "")
 	b.remove("x.jpg")
 	b.until("the failure", func() bool { return b.e.Stats().Retries > 0 })
 	r.End()
@@ -318,7 +318,7 @@ func TestReadyWithoutTheBucket(t *testing.T) {
 	if reads, uploads, reason := s.e.Ready(); !reads || uploads || reason == "" {
 		t.Errorf("reads %v, uploads %v, reason %q", reads, uploads, reason)
 	}
-	r := s.e.Begin(t.Context(), "")
+	r := s.e.beginRunning(t.Context(), "")
 	defer r.End()
 	r.Name("y.jpg")
 	began := time.Now()

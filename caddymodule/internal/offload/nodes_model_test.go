@@ -164,7 +164,7 @@ func (a *appModel) request() {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), patient)
 	defer cancel()
-	r := s.e.Begin(ctx, "")
+	r := s.e.beginRunning(ctx, "")
 	defer r.End()
 	for i := range 6 {
 		r.Name(fmt.Sprintf("%d-%d.jpg", a.n, i))

@@ -43,7 +43,7 @@ func (s *site) uploadFor(host string, f func(), names ...string) error {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	r := s.e.Begin(ctx, "client")
+	r := s.e.beginRunning(ctx, "client")
 	defer r.End()
 	r.For(host)
 	for _, name := range names {

@@ -105,7 +105,7 @@ func TestClientThatWasToldOfAFailureWaitsAgain(t *testing.T) {
 	s := newSite(t)
 	s.ready()
 	s.calls.set(func(c *calls) { c.onPut = func(string) error { return bucket.ErrDenied } })
-	r := s.e.Begin(t.Context(), "editor")
+	r := s.e.beginRunning(t.Context(), "editor")
 	s.write("a.jpg", "a")
 	if err := r.Wait(t.Context()); err == nil {
 		t.Fatal("no error")
@@ -113,21 +113,21 @@ func TestClientThatWasToldOfAFailureWaitsAgain(t *testing.T) {
 	r.Fail()
 	r.End()
 
-	again := s.e.Begin(t.Context(), "editor")
+	again := s.e.beginRunning(t.Context(), "editor")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := again.Wait(ctx); err == nil {
 		t.Error("the same client was told that all is committed")
 	}
 	again.End()
-	other := s.e.Begin(t.Context(), "visitor")
+	other := s.e.beginRunning(t.Context(), "visitor")
 	if err := other.Wait(t.Context()); err != nil {
 		t.Errorf("another client waited for it: %v", err)
 	}
 	other.End()
 
 	s.calls.set(func(c *calls) { c.onPut = nil })
-	again = s.e.Begin(t.Context(), "editor")
+	again = s.e.beginRunning(t.Context(), "editor")
 	defer again.End()
 	if err := again.Wait(t.Context()); err != nil {
 		t.Error(err)

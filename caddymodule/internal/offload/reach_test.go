@@ -45,7 +45,7 @@ func TestWrongFromTheStart(t *testing.T) {
 // mustFailSoon checks that Ready says why (nil: any reason), in good time.
 func (s *site) mustFailSoon(soon time.Duration, want error) {
 	s.t.Helper()
-	r := s.e.Begin(s.t.Context(), "")
+	r := s.e.beginRunning(s.t.Context(), "")
 	defer r.End()
 	r.Name("a.jpg")
 	ctx, cancel := context.WithTimeout(s.t.Context(), 2*patience)
@@ -126,7 +126,7 @@ func TestPoisonedObjectStopsNoUploads(t *testing.T) {
 // resembles it alone.
 func (s *site) mustUploadNamed(key string) {
 	s.t.Helper()
-	r := s.e.Begin(s.t.Context(), "client")
+	r := s.e.beginRunning(s.t.Context(), "client")
 	defer r.End()
 	r.Name(key)
 	if err := r.Ready(s.t.Context()); err != nil {

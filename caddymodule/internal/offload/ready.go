@@ -92,8 +92,12 @@ func (r *Request) Soon() {
 }
 
 // Rest gives the names back until Ready is called again: the request does not get
-// on, and others may want them.
+// on, and others may want them. Nor is anything taken for its delete until AppRuns is
+// called again.
 func (r *Request) Rest() {
+	if r.app.CompareAndSwap(int32(appRuns), int32(appWaits)) {
+		r.e.requests.n.Add(-1)
+	}
 	if claim := r.claim(); claim != nil {
 		claim.Rest()
 	}

@@ -80,7 +80,7 @@ func TestDeletes(t *testing.T) {
 			t.Error("the object of a file removed by hand is not known any more")
 		}
 		// A kill while a request runs does not change that.
-		r := s.e.Begin(t.Context(), "")
+		r := s.e.beginRunning(t.Context(), "")
 		s.kill()
 		r.End()
 		s.ready()
@@ -111,7 +111,7 @@ func TestDeletes(t *testing.T) {
 		s := newSite(t)
 		s.write("a.jpg", "a")
 		s.ready()
-		r := s.e.Begin(t.Context(), "")
+		r := s.e.beginRunning(t.Context(), "")
 		s.remove("a.jpg")
 		r.End()
 		s.idle()
@@ -127,7 +127,7 @@ func TestKilledDuringDeletes(t *testing.T) {
 		s.write(key, key)
 	}
 	s.ready()
-	r := s.e.Begin(t.Context(), "")
+	r := s.e.beginRunning(t.Context(), "")
 	s.kill()
 	r.End()
 	s.remove("2026/11/photo-3.jpg") // the app's work goes on
@@ -152,7 +152,7 @@ func TestTooManyDeletesStop(t *testing.T) {
 		s.write(key, key)
 	}
 	s.ready()
-	r := s.e.Begin(t.Context(), "")
+	r := s.e.beginRunning(t.Context(), "")
 	s.kill()
 	r.End()
 	for _, key := range names(50) {
@@ -174,7 +174,7 @@ func TestWipedDiskNeverEmptiesTheBucket(t *testing.T) {
 	}
 	s.ready()
 	// While requests run, even.
-	r := s.e.Begin(t.Context(), "")
+	r := s.e.beginRunning(t.Context(), "")
 	if err := os.Rename(s.dir, s.dir+".away"); err != nil {
 		t.Fatal(err)
 	}

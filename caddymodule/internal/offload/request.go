@@ -23,10 +23,20 @@ type Request struct {
 	// vouches is the host that it is for, if an upload would prove something by it:
 	// see membership.
 	vouches string
+	app     atomic.Int32 // an appState
 	once    sync.Once
 }
 
-// requests counts the running requests that may write. While there are any,
+// appState says whether the app may be at work on a request.
+type appState int32
+
+const (
+	appWaits appState = iota // it has not all that it needs to begin
+	appRuns
+	appDone
+)
+
+// requests counts the requests that the app may be at work on. While there are any,
 // and a little longer, the roots carry a note, so that a start after a kill
 // knows that deletes of that time were the app's.
 type requests struct {
@@ -49,7 +59,8 @@ func (r *requests) mayDelete(now time.Time) bool {
 	return r.running() || now.UnixNano() < r.linger.Load()
 }
 
-// Begin notes that a request that may write is about to be passed to the app.
+// Begin notes that a request that may write is about to be passed to the app; AppRuns
+// is to be called when the app may begin with it.
 // client identifies who sent it across requests (address and user agent, say):
 // a later request of the same client also waits for what an earlier one was
 // told has failed. Until the watcher is up, Begin waits for it as long as ctx
@@ -64,13 +75,31 @@ func (e *Engine) Begin(ctx context.Context, client string) *Request {
 		case <-ctx.Done():
 		}
 	}
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	return &Request{e: e, client: client, since: e.queue.gen}
+}
+
+// AppRuns notes that the app may be at work on the request from now on: what is deleted
+// counts as the request's. How long a request takes to arrive is its client's to say, and
+// anybody may send one: until its app can begin, no delete is its doing. It may be called
+// again, and from one goroutine while another calls End.
+func (r *Request) AppRuns() {
+	if !r.app.CompareAndSwap(int32(appWaits), int32(appRuns)) {
+		return
+	}
+	e := r.e
 	e.requests.n.Add(1)
 	if !e.requests.noted.Load() {
 		e.noteRunning(time.Now())
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	return &Request{e: e, client: client, since: e.queue.gen}
+}
+
+// appEnds notes that the app is done with the request.
+func (r *Request) appEnds() {
+	if appState(r.app.Swap(int32(appDone))) == appRuns {
+		r.e.requests.n.Add(-1)
+	}
 }
 
 // Wait returns nil when every file that was written, renamed or deleted in a
@@ -187,7 +216,7 @@ func (r *Request) End() {
 			e.membership.vouching.Add(-1)
 		}
 		if r.waited || e.stopped() {
-			e.requests.n.Add(-1)
+			r.appEnds()
 			return
 		}
 		// The client went away before Wait: what the app did until now still
@@ -196,7 +225,7 @@ func (r *Request) End() {
 			ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
 			defer cancel()
 			_ = e.barrier(ctx) // late events count as made outside a request
-			e.requests.n.Add(-1)
+			r.appEnds()
 		})
 	})
 }
@@ -300,7 +329,7 @@ func (e *Engine) renewNote(now time.Time) {
 	if !r.noted.Load() {
 		return
 	}
-	// A Begin that counts itself after this sees noted unset and waits for mu;
+	// An AppRuns that counts itself after this sees noted unset and waits for mu;
 	// one that did before is seen here.
 	r.noted.Store(false)
 	if !e.isGuest() && (r.running() || e.deleteNotes.failed() && e.queue.deletes() || !r.before.from.IsZero()) {

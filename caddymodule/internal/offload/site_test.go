@@ -166,10 +166,17 @@ func (s *site) request(f func()) error {
 
 func (s *site) requestCtx(ctx context.Context, f func()) error {
 	s.t.Helper()
-	r := s.e.Begin(ctx, "client")
+	r := s.e.beginRunning(ctx, "client")
 	defer r.End()
 	f()
 	return r.Wait(ctx)
+}
+
+// beginRunning begins a request that the app is at work on.
+func (e *Engine) beginRunning(ctx context.Context, client string) *Request {
+	r := e.Begin(ctx, client)
+	r.AppRuns()
+	return r
 }
 
 func (s *site) mustRequest(f func()) {

@@ -78,7 +78,7 @@ func TestWipedDiskDeletesNothingOld(t *testing.T) {
 			}
 			s.start()
 			s.barrier()
-			r := s.e.Begin(t.Context(), "")
+			r := s.e.beginRunning(t.Context(), "")
 			if !test.down {
 				test.write(s)
 			}
