@@ -45,16 +45,15 @@ func (r *source) Read(p []byte) (int, error) {
 
 // bring puts the object that was seen on disk, in place of the file that was
 // seen. tell: the other nodes may not know of it.
-func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
+func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 	ctx, cancel := e.putContext(x.stored.Size)
 	defer cancel()
 	o, err := e.store.Get(ctx, e.objectName(s.key, x.under), bucket.GetOptions{IfMatch: x.stored.ETag})
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
-		return true
+		return outcome{how: changed}
 	case err != nil:
-		e.retry(s, fmt.Errorf("fetching %s: %w", s.key, err))
-		return false
+		return failed(fmt.Errorf("fetching %s: %w", s.key, err))
 	}
 	defer o.Body.Close()
 	sum := md5.New()
@@ -91,11 +90,10 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 	e.count.fetchedBytes.Add(uint64(o.Size))
 	if tell {
 		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
-			e.retry(s, err)
-			return false
+			return failed(err)
 		}
 	}
-	e.queue.settled(s, time.Now(), func(latest bool) {
+	e.queue.note(s, func(latest bool) {
 		if !latest {
 			now.state = dirty
 		}
@@ -109,7 +107,7 @@ func (e *Engine) bring(s snapshot, x *sight, tell bool) (again bool) {
 		// moves to the private ones.
 		e.look(foreign{s.key, s.root, s.rel, x.rule}, putElsewhere)
 	}
-	return false
+	return outcome{}
 }
 
 // sameVersion reports whether a file was not written since it was seen.
@@ -118,45 +116,31 @@ func sameVersion(seen, now fs.FileInfo) bool {
 }
 
 // notBrought deals with a file that could not be put on disk.
-func (e *Engine) notBrought(s snapshot, err, fromStore error) (again bool) {
+func (e *Engine) notBrought(s *task, err, fromStore error) outcome {
 	var stranded *local.StrandedError
 	switch {
 	case errors.As(err, &stranded):
 		e.rescue(s.root, stranded.Rel, s.key)
-		return true
+		return outcome{how: changed}
 	case errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrKept):
 		if _, statErr := e.trees[s.root].Stat(s.rel); statErr == nil {
-			e.queue.lookAgain(s, time.Now().Add(keptFor))
-			return false
+			return lookAgainAtBoth(keptFor)
 		}
 	case fromStore != nil:
-		e.retry(s, fmt.Errorf("fetching %s: %w", s.key, fromStore))
-		return false
+		return failed(fmt.Errorf("fetching %s: %w", s.key, fromStore))
 	case errors.Is(err, fs.ErrNotExist):
-		return true // the app removed what was to be replaced
+		return outcome{how: changed} // the app removed what was to be replaced
 	}
-	// A directory where the file belongs, a full disk: neither is the bucket's
-	// fault, and both may pass.
-	e.unplaced(s, err)
-	return false
+	return outcome{how: unplaced, err: err}
 }
 
 // keptFor is how long a file that the app is writing is left alone.
 const keptFor = 200 * time.Millisecond
 
-func (e *Engine) unplaced(s snapshot, err error) {
-	attempts, _ := e.queue.failed(s, fmt.Errorf("placing %s: %w", s.key, err), false, time.Now())
-	if attempts == 8 {
-		e.log().Warn("a file of another node cannot be put on disk; it is served from the bucket and tried again",
-			keyKey, s.key, keyError, err)
-	}
-}
-
 // removeLocal removes a file that another node deleted.
-func (e *Engine) removeLocal(s snapshot, x *sight) (again bool) {
+func (e *Engine) removeLocal(s *task, x *sight) outcome {
 	if e.queue.superseded(s) {
-		e.queue.lookAgain(s, time.Now().Add(rest))
-		return false
+		return lookAgainAtBoth(rest)
 	}
 	// First, so that the event about it is known for what it is.
 	e.queue.mu.Lock()
@@ -168,22 +152,20 @@ func (e *Engine) removeLocal(s snapshot, x *sight) (again bool) {
 	switch {
 	case errors.As(err, &stranded):
 		e.rescue(s.root, stranded.Rel, s.key)
-		return true
+		return outcome{how: changed}
 	case errors.Is(err, local.ErrKept):
-		e.queue.lookAgain(s, time.Now().Add(keptFor))
-		return false
+		return lookAgainAtBoth(keptFor)
 	case err != nil:
-		e.unplaced(s, err)
-		return false
+		return outcome{how: unplaced, err: err}
 	}
 	e.count.removedFiles.Add(1)
 	e.placed.Remove(s.key)
-	e.queue.settled(s, time.Now(), func(latest bool) {
+	e.queue.note(s, func(latest bool) {
 		if latest {
 			e.index.set(s.key, entry{state: removed})
 		}
 	})
-	return false
+	return outcome{}
 }
 
 // dirRest is how long a directory that another node removed has to be empty here
@@ -210,26 +192,25 @@ func (e *Engine) removeGoneDirs(now time.Time) {
 
 // keepBoth stores the file's content aside in the bucket and puts the object
 // that has its name in its place.
-func (e *Engine) keepBoth(s snapshot, x *sight) (again bool) {
+func (e *Engine) keepBoth(s *task, x *sight) outcome {
 	if e.ownsName(s, x) {
 		return e.takeName(s, x)
 	}
 	name, err := e.storeAside(s.key, x.f, x.info)
 	if err != nil {
-		e.retry(s, fmt.Errorf("keeping the content of %s: %w", s.key, err))
-		return false
+		return failed(fmt.Errorf("keeping the content of %s: %w", s.key, err))
 	}
 	if !unchanged(e, s, x.f, x.entry("")) {
-		return true
+		return outcome{how: changed}
 	}
 	e.lostName(s) // before who waits for the file goes on
-	if again := e.bring(s, x, true); again {
-		return true
+	o := e.bring(s, x, true)
+	if o.how == done {
+		e.count.conflicts.Add(1)
+		e.log().Warn("two nodes stored different files under one name; the bucket's keeps the name, the other content is kept aside",
+			keyKey, s.key, "kept_as", name)
 	}
-	e.count.conflicts.Add(1)
-	e.log().Warn("two nodes stored different files under one name; the bucket's keeps the name, the other content is kept aside",
-		keyKey, s.key, "kept_as", name)
-	return false
+	return o
 }
 
 // storeAside stores content that has lost its name, once for each content.
@@ -296,5 +277,5 @@ func (e *Engine) look(f foreign, why cause) {
 	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, elsewhere{why: why}, now), now)
+	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, news{why: why}, now), now)
 }

@@ -185,7 +185,7 @@ func (r *Request) Lapsed() bool {
 }
 
 // lostName notes that the file of an item does not get its name.
-func (e *Engine) lostName(s snapshot) {
+func (e *Engine) lostName(s *task) {
 	e.queue.mu.Lock()
 	gen := s.item.soiled
 	e.queue.mu.Unlock()

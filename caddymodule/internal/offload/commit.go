@@ -45,7 +45,7 @@ const (
 var errUnreadable = errors.New("reading the file")
 
 // storeFile stores a file's present content, of which now tells what is known.
-func (e *Engine) storeFile(s snapshot, f *os.File, info fs.FileInfo, now entry, c condition) (bucket.Info, error) {
+func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now entry, c condition) (bucket.Info, error) {
 	ctx, cancel := e.putContext(info.Size())
 	defer cancel()
 	var head [512]byte
@@ -72,20 +72,20 @@ func (e *Engine) storeFile(s snapshot, f *os.File, info fs.FileInfo, now entry, 
 // changedMeanwhile ends a put of a file that was written to, replaced or
 // removed while it was read: what was stored, if it was, is no state of the
 // file, and another look is due.
-func (e *Engine) changedMeanwhile(s snapshot, stored entry, err error) {
-	e.queue.mu.Lock()
-	s.item.fresh = false
-	if err == nil {
-		stored.state = dirty
-		e.index.set(s.key, stored)
-	}
-	e.queue.mu.Unlock()
-	e.queue.again(s, false, time.Now().Add(rest))
+func (e *Engine) changedMeanwhile(s *task, stored entry, err error) outcome {
+	e.queue.note(s, func(bool) {
+		s.item.fresh = false
+		if err == nil {
+			stored.state = dirty
+			e.index.set(s.key, stored)
+		}
+	})
+	return lookAgain(rest)
 }
 
 // unchanged reports whether f is still the file at its path, with the size and
 // time of now.
-func unchanged(e *Engine, s snapshot, f *os.File, now entry) bool {
+func unchanged(e *Engine, s *task, f *os.File, now entry) bool {
 	return e.isStill(s.root, s.rel, f, now)
 }
 
@@ -100,11 +100,10 @@ func (e *Engine) isStill(root int, rel string, f *os.File, now entry) bool {
 }
 
 // removeMisplaced deletes the object under the other class, if there may be
-// one: what has become private must not stay public. If it cannot, the item is
-// put back and the answer is false.
-func (e *Engine) removeMisplaced(s snapshot, st standing) bool {
+// one: what has become private must not stay public.
+func (e *Engine) removeMisplaced(s *task, st standing) error {
 	if st.kept {
-		return true // this disk has no say in where it lies
+		return nil // this disk has no say in where it lies
 	}
 	class := st.class
 	name := s.misplaced
@@ -116,27 +115,26 @@ func (e *Engine) removeMisplaced(s snapshot, st standing) bool {
 		name = e.objectName(s.key, classOf(m.Class))
 	}
 	if name == "" {
-		return true
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	if err := e.store.Delete(ctx, name); err != nil {
-		e.retry(s, fmt.Errorf("removing %s: %w", name, err))
-		return false
+		return fmt.Errorf("removing %s: %w", name, err)
 	}
-	return true
+	return nil
 }
 
 // committed ends the work on a file of which the bucket has the present content.
-func (e *Engine) committed(s snapshot, now entry, f *os.File) {
-	if !e.removeMisplaced(s, now.standing()) {
-		return
+func (e *Engine) committed(s *task, now entry, f *os.File) outcome {
+	if err := e.removeMisplaced(s, now.standing()); err != nil {
+		return failed(err)
 	}
 	now = e.withPlace(s, now, f)
 	if now.kept {
 		e.sayKept(s.key)
 	}
-	e.queue.settled(s, time.Now(), func(latest bool) {
+	e.queue.note(s, func(latest bool) {
 		noted := now
 		if !latest {
 			noted.state = dirty
@@ -147,42 +145,12 @@ func (e *Engine) committed(s snapshot, now entry, f *os.File) {
 	// After the index is set, so that the event about the mark is known for
 	// what it is. A file that has changed since makes the mark unfit, no more.
 	e.mark(s.key, now, f)
+	return outcome{}
 }
 
-// drop ends the work on a file that never leaves the disk.
-func (e *Engine) drop(s snapshot) {
-	e.queue.settled(s, time.Now(), func(bool) { e.index.forget(s.key) })
-}
-
-// refusals is how often a store may refuse a file before a request no longer
-// waits for it. Where a directory has taken the place of a file, the object of
-// that has to go first; and stores have refused what they took a moment later.
-const refusals = 3
-
-// refuse puts back a file that the store does not take. It stays local, and is
-// tried again now and then.
-func (e *Engine) refuse(s snapshot, err error) {
-	if s.attempts+1 >= refusals {
-		e.refuseKey(s.key, err)
-	}
-	e.queue.refused(s, err, time.Now())
-}
-
-// refuseKey says once that a file stays local.
-func (e *Engine) refuseKey(key string, err error) {
-	if said, _ := e.said.ContainsOrAdd(key, struct{}{}); said {
-		return
-	}
-	e.count.refused.Add(1)
-	e.log().Warn("a file stays on disk only, the bucket cannot hold it", keyKey, key, keyError, err)
-}
-
-// unreadable puts back a file that cannot be read now; PHP sets the mode of an
-// upload a moment after it has put it in place.
-func (e *Engine) unreadable(s snapshot, err error) {
-	attempts, _ := e.queue.failed(s, fmt.Errorf("reading %s: %w", s.key, err), false, time.Now())
-	if attempts == 5 {
-		e.log().Warn("a media file cannot be read and so is not committed; it is tried again",
-			keyKey, s.key, keyError, err)
-	}
+// forget ends the work on a file of which there is nothing to know: it never leaves the
+// disk, or it is gone, and its object too.
+func (e *Engine) forget(s *task) outcome {
+	e.queue.note(s, func(bool) { e.index.forget(s.key) })
+	return outcome{}
 }

@@ -51,7 +51,7 @@ func (q *queue) unclosed(since uint64) (found []*item) {
 		if it.gen <= since {
 			break
 		}
-		if !it.complete() && !it.background && !it.fetching {
+		if !it.isComplete() && it.from == anEvent {
 			found = append(found, it)
 		}
 	}
@@ -62,5 +62,5 @@ func (q *queue) unclosed(since uint64) (found []*item) {
 func (q *queue) setComplete(it *item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	it.closed = true
+	it.complete = true
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
@@ -58,50 +57,47 @@ func (x *sight) entry(etag string) entry {
 }
 
 // converge makes disk and bucket agree on one key.
-func (e *Engine) converge(s snapshot) {
+func (e *Engine) converge(s *task) outcome {
 	look := s.elsewhere
 	for range maxTurns {
-		if !e.convergeOnce(s, look) {
-			return
+		if o := e.convergeOnce(s, look); o.how != changed {
+			return o
 		}
 		look = true
 	}
-	e.queue.lookAgain(s, time.Now().Add(rest))
+	return lookAgainAtBoth(rest)
 }
 
-// convergeOnce does what the present state asks for. It reports whether that
-// state was found to be another one meanwhile; else the item is dealt with.
-func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
+// convergeOnce does what the present state asks for; changed: that state was found to
+// be another one meanwhile.
+func (e *Engine) convergeOnce(s *task, look bool) outcome {
 	x, err := e.seeFile(s)
 	if err != nil {
-		e.unreadable(s, err)
-		return false
+		return outcome{how: unreadable, err: err}
 	}
 	defer x.close()
 	switch {
 	case x.file == noFile && (!s.elsewhere || !e.shared()):
-		e.queue.again(s, true, time.Now())
-		return false
+		return foundGone()
 	case x.class == media.Ignored:
-		e.drop(s)
-		return false
+		return e.forget(s)
 	}
 	if x.info != nil {
 		e.reachLinks(s, x.info)
 	}
 	// What has become private leaves the public folder first; the file itself is
 	// on disk, so nothing can be lost in between.
-	if x.file != noFile && x.rule == media.Private && !e.removeMisplaced(s, standing{class: x.rule}) {
-		return false
+	if x.file != noFile && x.rule == media.Private {
+		if err := e.removeMisplaced(s, standing{class: x.rule}); err != nil {
+			return failed(err)
+		}
 	}
 	if s.why == putElsewhere && s.version != "" && x.file == cleanFile && x.base == s.version && x.class == s.under && !s.unannounced {
-		e.committed(s, x.entry(x.base), x.f) // this very version is here
-		return false
+		return e.committed(s, x.entry(x.base), x.f) // this very version is here
 	}
 	if look || x.doubt || e.looksFirst(s, x) {
 		if err := e.seeObject(s, x); err != nil {
-			e.retry(s, err)
-			return false
+			return failed(err)
 		}
 	}
 	if x.file == noFile && (e.index.holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
@@ -109,20 +105,21 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 		file, dir := e.seesDelete(s)
 		switch {
 		case file:
-			e.queue.again(s, true, time.Now())
-			return false
+			return foundGone()
 		case dir:
-			e.queue.lookAgain(s, time.Now().Add(keptFor)) // once that is dealt with
-			return false
+			return lookAgainAtBoth(keptFor) // once that is dealt with
 		}
 	}
-	switch decide(x.file, x.object, e.causeOf(s, x), !e.shared()) {
+	return e.carryOut(decide(x.file, x.object, e.causeOf(s, x), !e.shared()), s, x)
+}
+
+// carryOut does what a verdict says.
+func (e *Engine) carryOut(v verdict, s *task, x *sight) outcome {
+	switch v {
 	case agreed:
-		e.agree(s, x)
-		return false
+		return e.agree(s, x)
 	case adopt:
-		e.settle(s, x, x.stored.ETag, s.untold() || e.isOwn(x.stored))
-		return false
+		return e.confirm(s, x, x.stored.ETag, s.untold() || e.isOwn(x.stored))
 	case putAny:
 		return e.put(s, x, condition{})
 	case putNew:
@@ -130,26 +127,10 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	case putOver:
 		return e.put(s, x, condition{over: x.base})
 	case putKeeping:
-		// Nothing but its writer says that it was on this disk.
-		aside, err := e.copyAside(s.key, x.under, x.stored)
-		switch {
-		case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
-			return true
-		case err != nil:
-			e.retry(s, fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
-			return false
-		}
-		if e.put(s, x, condition{over: x.stored.ETag}) {
-			return true
-		}
-		e.keptAside(s, x, aside)
-		return false
+		return e.putKeeping(s, x)
 	case fetch:
 		if s.version == "" && x.file == noFile && e.isWithheld(s.root, s.rel, x.stored.Stored) {
-			st := e.underPlace(s.key, x.rule, x.under)
-			left := entry{state: bucketOnly, class: st.class, kept: st.kept, size: x.stored.Size, etag: x.stored.ETag}
-			e.queue.settled(s, time.Now(), func(bool) { e.index.set(s.key, left) })
-			return false
+			return e.leaveInBucket(s, x)
 		}
 		return e.bring(s, x, s.untold())
 	case removeFile:
@@ -158,19 +139,48 @@ func (e *Engine) convergeOnce(s snapshot, look bool) (again bool) {
 	return e.keepBoth(s, x)
 }
 
+// putKeeping stores the file over the object that was seen, whose content is kept
+// aside first: nothing but its writer says that it was on this disk.
+func (e *Engine) putKeeping(s *task, x *sight) outcome {
+	aside, err := e.copyAside(s.key, x.under, x.stored)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
+		return outcome{how: changed}
+	case err != nil:
+		return failed(fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
+	}
+	o := e.put(s, x, condition{over: x.stored.ETag})
+	if o.how == done {
+		e.keptAside(s, x, aside)
+	}
+	return o
+}
+
+// leaveInBucket leaves the object where it is, and the disk without a file of it.
+func (e *Engine) leaveInBucket(s *task, x *sight) outcome {
+	st := e.underPlace(s.key, x.rule, x.under)
+	e.know(s, entry{state: bucketOnly, class: st.class, kept: st.kept, size: x.stored.Size, etag: x.stored.ETag})
+	return outcome{}
+}
+
+// know sets what is known of an item's key.
+func (e *Engine) know(s *task, x entry) {
+	e.queue.note(s, func(bool) { e.index.set(s.key, x) })
+}
+
 // looksFirst reports whether the object is to be looked at although nothing is in
 // doubt. Who writes alone needs it only for what a comparison found: that has seen the
 // listing. Where others write too, the condition of a Put tells of what they stored,
 // but for one that failed before and for a large file.
-func (e *Engine) looksFirst(s snapshot, x *sight) bool {
+func (e *Engine) looksFirst(s *task, x *sight) bool {
 	if !e.shared() {
-		return s.background
+		return s.from == comparison
 	}
-	return s.attempts > 0 || s.background && x.file == cleanFile || x.info != nil && x.info.Size() > largePut
+	return s.attempts > 0 || s.from == comparison && x.file == cleanFile || x.info != nil && x.info.Size() > largePut
 }
 
 // keptAside notes that the file keeps its name, and what the bucket had is kept aside.
-func (e *Engine) keptAside(s snapshot, x *sight, aside string) {
+func (e *Engine) keptAside(s *task, x *sight, aside string) {
 	if x.file != cleanFile { // the app replaced what had been here
 		e.log().Info("what was replaced is kept aside", keyKey, s.key, "kept_as", aside)
 		return
@@ -182,18 +192,18 @@ func (e *Engine) keptAside(s snapshot, x *sight, aside string) {
 
 // causeOf tells a change of the app's from a look that only found the file
 // there.
-func (e *Engine) causeOf(s snapshot, x *sight) cause {
+func (e *Engine) causeOf(s *task, x *sight) cause {
 	if s.why != ownChange || x.info == nil || !e.logged() {
 		return s.why
 	}
-	if s.background || !s.wrote || (!s.elsewhere && e.isPlaced(s.key, x.info)) {
+	if s.from == comparison || !s.wrote || (!s.elsewhere && e.isPlaced(s.key, x.info)) {
 		return ownLook
 	}
 	return ownChange
 }
 
 // seeFile looks at the disk.
-func (e *Engine) seeFile(s snapshot) (*sight, error) {
+func (e *Engine) seeFile(s *task) (*sight, error) {
 	st := e.standing(s.key)
 	x := &sight{class: st.class, kept: st.kept, rule: st.class}
 	if st.kept {
@@ -230,7 +240,7 @@ func (e *Engine) seeFile(s snapshot) (*sight, error) {
 }
 
 // compareFile finds out whether the file is the version that base describes.
-func (e *Engine) compareFile(s snapshot, x *sight, base entry) {
+func (e *Engine) compareFile(s *task, x *sight, base entry) {
 	if base.class != x.class {
 		x.own = !base.kept
 		return // its object has another name: for the present one it is strange
@@ -240,7 +250,7 @@ func (e *Engine) compareFile(s snapshot, x *sight, base entry) {
 		return
 	}
 	sameTime := base.modTime == x.info.ModTime().UnixNano()
-	if sameTime && (!s.wrote || s.background || e.isPlaced(s.key, x.info)) {
+	if sameTime && (!s.wrote || s.from == comparison || e.isPlaced(s.key, x.info)) {
 		x.file = cleanFile
 		return
 	}
@@ -255,7 +265,7 @@ func (e *Engine) compareFile(s snapshot, x *sight, base entry) {
 }
 
 // seeObject looks at the bucket.
-func (e *Engine) seeObject(s snapshot, x *sight) error {
+func (e *Engine) seeObject(s *task, x *sight) error {
 	first := x.class
 	if known, ok := e.index.get(s.key); ok && known.object() && x.file == noFile {
 		first = known.class
@@ -286,7 +296,7 @@ func (e *Engine) seeObject(s snapshot, x *sight) error {
 	case !x.unheld && e.wasHere(info) && (x.file != cleanFile):
 		x.object = heldObject
 	}
-	if x.object == otherObject && x.file == cleanFile && s.wrote && !s.background && !s.elsewhere {
+	if x.object == otherObject && x.file == cleanFile && s.wrote && s.from != comparison && !s.elsewhere {
 		// The app has just put an old version there, with its mark.
 		x.file = strangeFile
 		if e.wasHere(info) {
@@ -298,13 +308,13 @@ func (e *Engine) seeObject(s snapshot, x *sight) error {
 
 // lookUp finds the object of an item's key. Who writes alone has it only under the
 // file's class, and believes the listing in which a comparison has just seen it, or not.
-func (e *Engine) lookUp(s snapshot, x *sight, first media.Class) (bucket.Info, media.Class, error) {
+func (e *Engine) lookUp(s *task, x *sight, first media.Class) (bucket.Info, media.Class, error) {
 	switch {
 	case e.shared():
-		return e.headAny(s.key, first, x.file == noFile || s.elsewhere || s.background)
-	case s.background && s.listed == nil:
+		return e.headAny(s.key, first, x.file == noFile || s.elsewhere || s.from == comparison)
+	case s.from == comparison && s.listed == nil:
 		return bucket.Info{}, x.class, bucket.ErrNotFound
-	case s.background && s.listed.ContentMD5() != "":
+	case s.from == comparison && s.listed.ContentMD5() != "":
 		return *s.listed, x.class, nil
 	}
 	info, err := e.head(s.key, x.class)
@@ -365,27 +375,24 @@ func (x *sight) md5() (string, error) {
 }
 
 // agree notes that nothing is to be done.
-func (e *Engine) agree(s snapshot, x *sight) {
-	if x.file == noFile {
-		if s.unannounced {
-			if err := e.announce([]cluster.Change{{Op: cluster.Delete, Key: s.key}}, s); err != nil {
-				e.retry(s, err)
-				return
-			}
+func (e *Engine) agree(s *task, x *sight) outcome {
+	switch {
+	case x.file != noFile && x.object != noObject:
+		return e.confirm(s, x, x.base, s.unannounced)
+	case x.file != noFile:
+		e.know(s, entry{state: removed})
+		return outcome{}
+	case s.unannounced:
+		if err := e.announce([]cluster.Change{{Op: cluster.Delete, Key: s.key}}, s); err != nil {
+			return failed(err)
 		}
-		e.queue.settled(s, time.Now(), func(bool) { e.index.forget(s.key) })
-		return
 	}
-	if x.object == noObject {
-		e.queue.settled(s, time.Now(), func(bool) { e.index.set(s.key, entry{state: removed}) })
-		return
-	}
-	e.settle(s, x, x.base, s.unannounced)
+	return e.forget(s)
 }
 
 // follow makes a file what its object is, of which the other nodes have moved the
 // place: no rule of this disk speaks against it.
-func (e *Engine) follow(s snapshot, x *sight) {
+func (e *Engine) follow(s *task, x *sight) {
 	st := e.underPlace(s.key, x.rule, x.under)
 	x.class, x.kept = st.class, st.kept
 	e.queue.mu.Lock()

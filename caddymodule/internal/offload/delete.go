@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
@@ -39,26 +38,37 @@ func sideBySide(n int, f func(i int)) {
 
 // departed is a file that is gone, and what that means for the bucket.
 type departed struct {
-	s     snapshot
+	s     *task
 	known entry
 	names []string // of objects to be deleted
 	etag  string
 	pass  bool // the delete is to be passed on
+
+	outcome // unless pass: what became of it
 }
 
 // deleteAll deletes the objects of files that are gone: where other nodes write too,
 // only such versions as were on this disk. All go in few requests, and are told in one
 // entry of the change log.
-func (e *Engine) deleteAll(gone []snapshot) {
+func (e *Engine) deleteAll(gone []*task) {
 	gone = e.seenInRoots(e.followed(gone))
-	all := make([]departed, len(gone))
+	all := make([]*departed, len(gone))
 	sideBySide(len(gone), func(i int) { all[i] = e.seeDeparted(gone[i]) })
-	e.deleteDeparted(e.withoutWithheld(slices.DeleteFunc(all, func(d departed) bool { return !d.pass })))
+	e.withholdTooMany(all)
+	passed := all[:0]
+	for _, d := range all {
+		if d.pass {
+			passed = append(passed, d)
+			continue
+		}
+		e.finish(d.s, d.outcome) // nobody should wait for the others' deletes
+	}
+	e.deleteDeparted(passed)
 }
 
 // deleteDeparted deletes the objects of files that are gone, and tells the other
 // nodes, if there are any.
-func (e *Engine) deleteDeparted(all []departed) {
+func (e *Engine) deleteDeparted(all []*departed) {
 	if len(all) == 0 {
 		return
 	}
@@ -66,20 +76,18 @@ func (e *Engine) deleteDeparted(all []departed) {
 	if err == nil {
 		err = e.deleteAndTell(all)
 	}
-	if err != nil {
-		for _, d := range all {
-			e.retry(d.s, fmt.Errorf("deleting %s: %w", d.s.key, err))
-		}
-		return
-	}
 	for _, d := range all {
+		if err != nil {
+			e.finish(d.s, failed(fmt.Errorf("deleting %s: %w", d.s.key, err)))
+			continue
+		}
 		e.count.deleted.Add(1)
-		e.drop(d.s)
+		e.finish(d.s, e.forget(d.s))
 	}
 }
 
 // trashDeparted copies the objects to the trash whose files went outside requests.
-func (e *Engine) trashDeparted(all []departed) error {
+func (e *Engine) trashDeparted(all []*departed) error {
 	var names []string
 	for _, d := range all {
 		if e.disposal(d.s) == trashIt {
@@ -89,36 +97,30 @@ func (e *Engine) trashDeparted(all []departed) error {
 	return e.toTrash(names, trashOutside)
 }
 
-// withoutWithheld returns those of the files whose deletes are passed on. Those
-// outside requests are withheld if they are too many.
-func (e *Engine) withoutWithheld(all []departed) []departed {
-	var outside []string
-	for _, d := range all {
-		if !d.s.meant() {
-			outside = append(outside, d.s.key)
-		}
-	}
-	if len(outside) == 0 || e.admitsDeletes(outside) {
-		return all
-	}
-	passed := all[:0]
+// withholdTooMany withholds the deletes outside requests if they are too many.
+func (e *Engine) withholdTooMany(all []*departed) {
+	var outside []*departed
+	var keys []string
 	dirs := make(map[scope]int)
 	for _, d := range all {
-		if d.s.meant() {
-			passed = append(passed, d)
-			continue
+		if d.pass && !d.s.meant() {
+			outside, keys = append(outside, d), append(keys, d.s.key)
+			dirs[scope{d.s.root, path.Dir(d.s.rel)}]++
 		}
-		dirs[scope{d.s.root, path.Dir(d.s.rel)}]++
-		defer e.keepObject(d.s, d.known) // once it is noted that it was withheld
+	}
+	if len(outside) == 0 || e.admitsDeletes(keys) {
+		return
 	}
 	for dir, n := range dirs {
 		e.withhold(dir.root, dir.dir, n)
 	}
-	return passed
+	for _, d := range outside {
+		d.pass, d.outcome = false, e.keepObject(d.s, d.known)
+	}
 }
 
 // deleteAndTell deletes the objects and tells the other nodes, if there are any.
-func (e *Engine) deleteAndTell(all []departed) error {
+func (e *Engine) deleteAndTell(all []*departed) error {
 	var objects []string
 	for _, d := range all {
 		objects = append(objects, d.names...)
@@ -128,7 +130,7 @@ func (e *Engine) deleteAndTell(all []departed) error {
 			return err
 		}
 	}
-	changes, items := make([]cluster.Change, len(all)), make([]snapshot, len(all))
+	changes, items := make([]cluster.Change, len(all)), make([]*task, len(all))
 	for i, d := range all {
 		changes[i] = cluster.Change{Op: cluster.Delete, Key: d.s.key, ETag: d.etag}
 		items[i] = d.s
@@ -137,59 +139,51 @@ func (e *Engine) deleteAndTell(all []departed) error {
 }
 
 // seeDeparted decides about one file that is gone; unless pass is set in the
-// result, the item is dealt with.
-func (e *Engine) seeDeparted(s snapshot) departed {
+// result, it is dealt with.
+func (e *Engine) seeDeparted(s *task) *departed {
+	dealt := func(o outcome) *departed { return &departed{s: s, outcome: o} }
 	if _, err := e.trees[s.root].Stat(s.rel); err == nil {
-		e.queue.again(s, false, time.Now())
-		return departed{}
+		return dealt(lookAgain(0))
 	}
 	known, _ := e.index.get(s.key)
 	switch {
 	case s.unannounced:
 	case s.fresh && !known.object() && !s.elsewhere:
-		e.drop(s) // it came and went, and the bucket never saw it
-		return departed{}
+		return dealt(e.forget(s)) // it came and went, and the bucket never saw it
 	case known.unheld || (known.state == removed || known.state == announced) && !e.index.holdsAny(s.key):
 		// Not the app's delete, but this engine's, or of what was never here.
 		if s.elsewhere {
-			e.queue.lookAgain(s, time.Now())
-			return departed{}
+			return dealt(lookAgainAtBoth(0))
 		}
-		e.drop(s)
-		return departed{}
+		return dealt(e.forget(s))
 	case !e.passOn(s) && (!s.elsewhere || !e.shared()):
-		e.keepObject(s, known)
-		return departed{}
+		return dealt(e.keepObject(s, known))
 	}
 	if !e.shared() { // nobody else has written it since
-		return departed{s: s, known: known, names: e.namesOf(s.key, known), pass: true}
+		return &departed{s: s, known: known, names: e.namesOf(s.key, known), pass: true}
 	}
 	info, class, err := e.headAny(s.key, known.class, true)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound) && !e.passOn(s):
-		e.drop(s)
-		return departed{}
+		return dealt(e.forget(s))
 	case errors.Is(err, bucket.ErrNotFound):
-		return departed{s: s, known: known, etag: known.etag, pass: true}
+		return &departed{s: s, known: known, etag: known.etag, pass: true}
 	case err != nil:
-		e.retry(s, fmt.Errorf("deleting %s: %w", s.key, err))
-		return departed{}
+		return dealt(failed(fmt.Errorf("deleting %s: %w", s.key, err)))
 	case e.wentWith(s, info):
 		if !e.passOn(s) {
-			e.keepTold(s, known, info, class)
-			return departed{}
+			return dealt(e.keepTold(s, known, info, class))
 		}
-		return departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, pass: true}
+		return &departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, pass: true}
 	}
 	// Another node has written it since: this delete was of an older version.
-	e.queue.lookAgain(s, time.Now())
-	return departed{}
+	return dealt(lookAgainAtBoth(0))
 }
 
 // wentWith reports whether an object is a version of the very file that is gone.
 // Once the app has written it, or it was perhaps stored, that an object came from
 // this disk says nothing any more: the disk may have been emptied since.
-func (e *Engine) wentWith(s snapshot, info bucket.Info) bool {
+func (e *Engine) wentWith(s *task, info bucket.Info) bool {
 	if e.index.holdsAny(s.key) || s.rewritten || s.unannounced {
 		return e.index.holds(s.key, info.ETag) || s.stored(info)
 	}
@@ -199,7 +193,7 @@ func (e *Engine) wentWith(s snapshot, info bucket.Info) bool {
 // seesDelete reports whether the app's delete of a missing file is to be passed
 // on, or that of a directory above it. All events until now are taken note of
 // first: that of the delete may be among them.
-func (e *Engine) seesDelete(s snapshot) (file, dir bool) {
+func (e *Engine) seesDelete(s *task) (file, dir bool) {
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	if err := e.barrier(ctx); err != nil {
@@ -208,7 +202,7 @@ func (e *Engine) seesDelete(s snapshot) (file, dir bool) {
 	q := e.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if e.passOn(s.item.snapshot()) {
+	if e.passOn(s.item.task()) {
 		return true, false
 	}
 	return false, e.goesWithDir(s.key)
@@ -216,32 +210,32 @@ func (e *Engine) seesDelete(s snapshot) (file, dir bool) {
 
 // keepTold leaves the object of a missing file; other nodes are told of it if
 // they may not know.
-func (e *Engine) keepTold(s snapshot, known entry, info bucket.Info, class media.Class) {
+func (e *Engine) keepTold(s *task, known entry, info bucket.Info, class media.Class) outcome {
 	if s.unannounced {
 		st := e.underPlace(s.key, e.rule(s.key), class)
 		known = entry{state: dirty, class: st.class, kept: st.kept, size: info.Size, modTime: info.ModTime.UnixNano(), etag: info.ETag}
 		if err := e.announce([]cluster.Change{known.change(s.key)}, s); err != nil {
-			e.retry(s, err)
-			return
+			return failed(err)
 		}
 	}
-	e.keepObject(s, known)
+	return e.keepObject(s, known)
 }
 
 // keepObject leaves the object of a missing file. If an event told of it, it
 // stays on purpose; if only a look did, its directory may have gone, about
 // which another item knows more.
-func (e *Engine) keepObject(s snapshot, known entry) {
-	if s.told {
+func (e *Engine) keepObject(s *task, known entry) outcome {
+	told := s.presence == deleted
+	if told {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))
 	}
-	e.queue.settled(s, time.Now(), func(latest bool) {
+	e.queue.note(s, func(latest bool) {
 		switch {
-		case s.told && latest && known.object():
+		case told && latest && known.object():
 			known.state = bucketOnly
 			e.index.forget(s.key)
 			e.index.set(s.key, known)
-		case e.shared() && !(s.told && latest):
+		case e.shared() && !(told && latest):
 			// The event is still to come, or came just now: only who knows which
 			// version was here can tell whether it is that one's delete.
 			if known.based() {
@@ -252,6 +246,7 @@ func (e *Engine) keepObject(s snapshot, known entry) {
 			e.index.forget(s.key)
 		}
 	})
+	return outcome{}
 }
 
 // noteBucketOnly marks the directory (or, if it is gone too, the nearest one

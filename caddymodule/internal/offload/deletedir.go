@@ -14,37 +14,30 @@ import (
 
 // deleteDir deletes what the bucket holds below a directory that is gone,
 // except files that are there (again).
-func (e *Engine) deleteDir(s snapshot) {
-	if len(e.followed([]snapshot{s})) == 0 {
-		return
+func (e *Engine) deleteDir(s *task) outcome {
+	if len(e.followed([]*task{s})) == 0 {
+		return outcome{how: waits}
 	}
 	if !e.rootsNow().holds(s) {
-		e.queue.settled(s, time.Now(), func(bool) {})
-		return
+		return outcome{}
 	}
 	if !e.passOn(s) {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))
-		e.queue.settled(s, time.Now(), func(bool) {})
-		return
+		return outcome{}
 	}
 	withheld, err := e.withholdsBelow(s)
-	if withheld {
-		e.queue.settled(s, time.Now(), func(bool) {})
-		return
-	}
-	if err == nil {
+	if err == nil && !withheld {
 		err = e.deleteAllBelow(s)
 	}
 	if err != nil {
-		e.retry(s, fmt.Errorf("deleting what was below %s: %w", s.key, err))
-		return
+		return failed(fmt.Errorf("deleting what was below %s: %w", s.key, err))
 	}
-	e.queue.settled(s, time.Now(), func(bool) {})
+	return outcome{}
 }
 
 // withholdsBelow withholds the deletes of what was below a directory that went
 // outside a request, if that is too much, and reports whether it did.
-func (e *Engine) withholdsBelow(s snapshot) (bool, error) {
+func (e *Engine) withholdsBelow(s *task) (bool, error) {
 	if s.meant() {
 		return false, nil
 	}
@@ -71,7 +64,7 @@ func (e *Engine) withholdsBelow(s snapshot) (bool, error) {
 
 // deleteAllBelow deletes what the bucket holds below a directory that is gone and was
 // on this disk, and tells the other nodes.
-func (e *Engine) deleteAllBelow(s snapshot) error {
+func (e *Engine) deleteAllBelow(s *task) error {
 	if s.key == "" {
 		return nil // a whole root is never the app's delete
 	}
@@ -89,7 +82,7 @@ func (e *Engine) deleteAllBelow(s snapshot) error {
 	return e.announce([]cluster.Change{{Op: cluster.DeleteBelow, Key: s.key}}, s)
 }
 
-func (e *Engine) deleteBelow(s snapshot, class media.Class) (deleted int, err error) {
+func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error) {
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
 	var found []object
@@ -120,7 +113,7 @@ func (e *Engine) deleteBelow(s snapshot, class media.Class) (deleted int, err er
 
 // deleteListed deletes those of the objects that were on this disk, and has the
 // others fetched.
-func (e *Engine) deleteListed(s snapshot, found []object) (deleted int, err error) {
+func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) {
 	var names, keys []string
 	var changes []cluster.Change
 	for _, o := range found {
@@ -175,7 +168,7 @@ func (q *queue) endDelete(key string) {
 
 // superseded reports whether what was seen of an item may be due to a delete of
 // this node's, or has changed since.
-func (q *queue) superseded(s snapshot) bool {
+func (q *queue) superseded(s *task) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.deleting[s.key] > 0 || s.item.gen != s.gen
@@ -251,8 +244,8 @@ func (e *Engine) forgetDeleted(key string, err error) {
 // whatever is known of it. The caller holds mu and schedules the item.
 func (q *queue) storeAgain(key string, root int, rel string, now time.Time) *item {
 	it, _ := q.change(aFile, key, root, rel, now)
-	it.closed, it.gone, it.told, it.wrote = true, false, false, true
-	it.elsewhere, it.heard, it.why, it.version = true, it.gen, ownChange, ""
+	it.complete, it.presence, it.wrote = true, present, true
+	it.heard, it.why, it.version = it.gen, ownChange, ""
 	q.heard[it] = struct{}{}
 	return it
 }

@@ -138,10 +138,10 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	var dirs []string
 	e.queue.mu.Lock()
 	for _, it := range e.queue.items {
-		if !it.gone && it.kind != aDirGone { // most, in an outage: no look at more of it
+		if !it.gone() && it.kind != aDirGone { // most, in an outage: no look at more of it
 			continue
 		}
-		s := it.snapshot()
+		s := it.task()
 		if !s.isDelete() || it.fresh || !e.passOn(s) || !roots.holds(s) {
 			continue
 		}
@@ -166,9 +166,6 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	}
 	return all
 }
-
-// isDelete reports whether an item is about a delete that was seen.
-func (s snapshot) isDelete() bool { return s.kind == aDirGone || s.kind == aFile && s.gone && s.told }
 
 // noteVersion adds the version that the disk held last.
 func (e *Engine) noteVersion(d *notedDelete) {
@@ -249,7 +246,7 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 		return
 	}
 	it, _ := e.queue.change(k, d.Key, root, f.rel, now)
-	it.gone, it.told, it.in, it.inRequest = true, true, in, d.Meant
+	it.presence, it.in, it.inRequest = deleted, in, d.Meant
 	if d.MovedTo != "" {
 		it.movedTo, it.movedAt = d.MovedTo, it.gen
 	}
@@ -287,7 +284,7 @@ func (e *Engine) releaseRecalled() {
 // be passed on. The caller holds the queue's lock.
 func (e *Engine) goesWithDir(key string) bool {
 	for above, _ := splitLast(key); above != ""; above, _ = splitLast(above) {
-		if it := e.queue.items[aDirGone.itemKey(above)]; it != nil && e.passOn(it.snapshot()) {
+		if it := e.queue.items[aDirGone.itemKey(above)]; it != nil && e.passOn(it.task()) {
 			return true
 		}
 	}

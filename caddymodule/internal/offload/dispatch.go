@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"crypto/rand"
 	"time"
 )
 
@@ -28,27 +29,30 @@ func (e *Engine) dispatch() {
 		now := time.Now()
 		e.queue.mu.Lock()
 		may, next := e.mayWork(now, running > 0)
-		var deletes []snapshot
+		var deletes []*task
 		for may && running < e.cfg.Workers {
 			it := e.nextItem(now, background)
 			if it == nil {
 				break
 			}
-			s := it.snapshot()
-			if s.kind == aFile && s.gone {
+			if it.nonce == "" {
+				it.nonce = rand.Text()
+			}
+			s := it.task()
+			if s.kind == aFile && s.gone() {
 				deletes = append(deletes, s)
 				continue
 			}
 			running++
 			bg := 0
-			if it.background || it.fetching {
+			if it.from != anEvent {
 				background++
 				bg = 1
 			}
 			e.work.Add(1)
 			go func() {
 				defer end(1, bg)
-				e.workOn(s)
+				e.finish(s, e.workOn(s))
 			}()
 			may, next = e.mayWork(now, running > 0)
 		}
@@ -123,19 +127,18 @@ func (q *queue) nextDue(freeWorkers bool) (t time.Time) {
 }
 
 // workOn does what an item asks for.
-func (e *Engine) workOn(s snapshot) {
+func (e *Engine) workOn(s *task) outcome {
 	switch s.kind {
 	case aDirGone:
-		e.deleteDir(s)
+		return e.deleteDir(s)
 	case anHtaccess:
-		e.reclass(s)
+		return e.reclass(s)
 	case aSearch:
-		e.search(s)
+		return e.search(s)
 	case aRescan:
-		e.rescan(s)
-	default:
-		e.converge(s)
+		return e.rescan(s)
 	}
+	return e.converge(s)
 }
 
 func (q *queue) len() int {

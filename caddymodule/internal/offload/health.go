@@ -33,45 +33,6 @@ type health struct {
 	noWatch  error // the media roots cannot be watched
 }
 
-// retry puts an item back after an error of the store.
-func (e *Engine) retry(s snapshot, err error) {
-	if errors.Is(err, ErrGuest) {
-		e.leaveToMember(s, err)
-		return
-	}
-	e.queue.mu.Lock()
-	s.item.fresh = false // the answer may have been lost, not the object
-	e.queue.mu.Unlock()
-	if e.ctx.Err() != nil || errors.Is(err, bucket.ErrUnread) {
-		e.queue.failed(s, err, false, time.Now()) // stopping, or one object's fault
-		return
-	}
-	e.count.retries.Add(1)
-	final, away := adminOnly(err), isAway(err)
-	attempts, failing := e.queue.failed(s, err, final, time.Now())
-	wentDown := e.health.failed(err, final || away, failing)
-	if wentDown && !away { // that has been said
-		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
-			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
-	}
-	if attempts == 8 && !e.health.isDown() {
-		e.log().Warn("a file is still not committed; it is tried again", keyKey, s.key, keyAttempt, attempts, keyError, err)
-	}
-}
-
-// leaveToMember puts an item back that was begun before this node knew that it is a
-// guest. What went is kept.
-func (e *Engine) leaveToMember(s snapshot, err error) {
-	if s.gone || s.kind == aDirGone {
-		e.queue.settled(s, time.Now(), func(bool) {})
-		return
-	}
-	e.queue.mu.Lock()
-	e.queue.satisfy(s.item, s.item.gen, nil)
-	e.queue.retryLater(s.item, err, retryMax, time.Now())
-	e.queue.mu.Unlock()
-}
-
 // adminOnly reports errors that no waiting will mend.
 func adminOnly(err error) bool {
 	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrClock)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // maxHeard bounds the items of others' changes; beyond it disk and bucket are
@@ -50,7 +49,7 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 	}
 	known, _ := e.index.cache.Peek(c.Key)
 	x := entry{state: removed, class: known.class}
-	it := elsewhere{why: deletedElsewhere, version: c.ETag}
+	it := news{why: deletedElsewhere, version: c.ETag}
 	if c.Op == cluster.Delete && c.ETag != "" {
 		e.admitted.contested(c.Key, c.ETag)
 	}
@@ -64,7 +63,7 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 		if !c.ModTime.IsZero() {
 			x.modTime = c.ModTime.UnixNano()
 		}
-		it = elsewhere{why: putElsewhere, version: c.ETag, under: x.class, size: c.Size}
+		it = news{why: putElsewhere, version: c.ETag, under: x.class, size: c.Size}
 		e.keepDirs(c.Key)
 	}
 	here := known.state == committed && known.etag == c.ETag && known.class == x.class && c.Op == cluster.Put
@@ -98,44 +97,35 @@ func splitLast(key string) (dir, name string) {
 	return key[:i], key[i+1:]
 }
 
-// elsewhere is what is known of another node's change.
-type elsewhere struct {
-	why     cause
-	version string      // ETag of what was stored or deleted; "" unknown
-	under   media.Class // of what was stored
-	size    int64
-}
-
 // hear merges another node's change into the item of its key. The caller holds
 // mu and schedules the item.
-func (q *queue) hear(key string, root int, rel string, c elsewhere, now time.Time) *item {
+func (q *queue) hear(key string, root int, rel string, c news, now time.Time) *item {
 	q.gen++
 	it := q.items[key]
 	switch {
 	case it == nil:
-		it = &item{kind: aFile, key: key, root: root, rel: rel, since: now, heapIndex: -1, fetching: true}
+		it = &item{target: target{aFile, key, root, rel}, since: now, heapIndex: -1, from: others}
 		it.elem = q.order.PushBack(it)
 		q.items[key] = it
-	case it.background:
+	case it.from == comparison:
 		q.unschedule(it)
-		it.background, it.fetching = false, true
+		it.from = others
 		q.freeBackground()
 	}
-	it.gen, it.heard = q.gen, q.gen
-	if !it.elsewhere || !it.why.outlasts(c.why) {
-		it.why = c.why
+	if it.heard != 0 && it.why.outlasts(c.why) {
+		c.why = it.why
 	}
-	it.elsewhere, it.version, it.under, it.size = true, c.version, c.under, c.size
+	it.gen, it.heard, it.news = q.gen, q.gen, c
 	q.heard[it] = struct{}{}
 	return it
 }
 
 // heardOf reports whether another node's change of the item came since it was
 // taken to be worked on.
-func (q *queue) heardOf(s snapshot) bool {
+func (q *queue) heardOf(s *task) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return s.item.elsewhere && s.item.heard > s.gen
+	return s.item.heard > s.gen
 }
 
 // unhear notes that others' changes up to gen have been dealt with.
@@ -143,23 +133,22 @@ func (q *queue) unhear(it *item, gen uint64) {
 	if it.heard > gen {
 		return
 	}
-	it.elsewhere, it.hurried, it.version, it.size = false, false, "", 0
-	it.why = ownChange
+	it.heard, it.hurried, it.news = 0, false, news{}
 	delete(q.heard, it)
 }
 
 // lookAgain returns an item to be looked at again, in the bucket too.
-func (q *queue) lookAgain(s snapshot, due time.Time) {
+func (q *queue) lookAgain(s *task, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	it := s.item
 	it.heapIndex = -1
-	if !it.elsewhere {
+	if it.heard == 0 {
 		it.why, it.version = putElsewhere, ""
 	}
-	it.elsewhere, it.heard = true, it.gen
+	it.heard = it.gen
 	if it.gen == s.gen {
-		it.gone, it.told = false, false
+		it.presence = present
 	}
 	q.heard[it] = struct{}{}
 	q.schedule(it, due)
@@ -169,11 +158,11 @@ func (q *queue) lookAgain(s snapshot, due time.Time) {
 // a reconcile found a difference that need not be that event's. The caller holds
 // mu.
 func (q *queue) lookToo(key string, root int, rel string, why cause) {
-	if it := q.items[key]; it != nil && it.elsewhere && !why.mayBeLost() {
+	if it := q.items[key]; it != nil && it.heard != 0 && !why.mayBeLost() {
 		why = it.why
 	}
 	now := time.Now()
-	q.schedule(q.hear(key, root, rel, elsewhere{why: why}, now), now)
+	q.schedule(q.hear(key, root, rel, news{why: why}, now), now)
 }
 
 // doubtRunning has all files looked at once more that are being worked on: what
@@ -197,7 +186,7 @@ func (q *queue) collectHeard(w *wait, resembles func(key string) bool, now time.
 	defer q.mu.Unlock()
 	var found []*item
 	for it := range q.heard {
-		if (it.background || it.size > largeFetch || it.attempts >= refusals) && !resembles(it.key) {
+		if (it.from == comparison || it.size > largeFetch || it.attempts >= refusals) && !resembles(it.key) {
 			continue
 		}
 		w.left++

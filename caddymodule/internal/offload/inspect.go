@@ -60,7 +60,7 @@ func (x entry) place(key string) media.Place {
 
 // withPlace completes the entry of a file that is committed by from where it may
 // be used.
-func (e *Engine) withPlace(s snapshot, x entry, f *os.File) entry {
+func (e *Engine) withPlace(s *task, x entry, f *os.File) entry {
 	if x.found.known || !mayBeMoved(s.key, x) {
 		return x
 	}

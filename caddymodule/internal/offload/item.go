@@ -42,31 +42,82 @@ func (k kind) itemKey(key string) string {
 	return key
 }
 
-// item is a path whose state in the bucket may differ from the disk. It says
-// where to look, not what to do: that is decided by a look at the disk.
-type item struct {
+// target is what an item is about.
+type target struct {
 	kind kind
 	key  string // of the file or directory; see itemKey
 	root int
 	rel  string
+}
 
-	gen        uint64 // number of the last change seen
-	soiled     uint64 // number of the last one that may have changed the content
-	since      time.Time
-	due        time.Time
-	quiet      time.Time   // not before: it is still being written
-	background bool        // found by a reconcile, not by an event
-	closed     bool        // the content was complete at some time since the last commit
-	gone       bool        // it is gone, by an event or a look
-	told       bool        // it is gone by an event
-	in         watch.DirID // the media root in which that was seen
-	fresh      bool        // no object of it can exist
-	rewritten  bool        // the app wrote it, by an event: it is no version that was here before
-	wrote      bool        // content may have changed (else only times, mode or marks)
-	inRequest  bool        // it changed while a request ran that may write
-	written    bool        // an event told of new content, not only of a new name
-	linked     bool        // it changed through another name only
-	spread     bool        // work on it put others in the queue
+// presence says whether a file is there, as far as the last event or look tells.
+type presence uint8
+
+const (
+	// present: it is there, or nothing tells that it is not.
+	present presence = iota
+	// missed: a look did not find it.
+	missed
+	// deleted: an event told that it went.
+	deleted
+)
+
+// seen is what was seen of a file or directory since it was committed last.
+type seen struct {
+	presence  presence
+	in        watch.DirID // the media root in which a delete was seen
+	inRequest bool        // something of it while a request ran that may write
+
+	// Of content: wrote, it may have changed (else only times, mode or marks);
+	// written, an event told of new content, not only of a new name; rewritten, an event
+	// told that the app wrote it, so it is no version that was here before; linked, it
+	// changed through another name only.
+	wrote, written, rewritten, linked bool
+
+	fresh       bool // no object of it can exist
+	unannounced bool // the bucket may have the change, the change log not yet
+}
+
+// gone reports whether there is no file, by an event or a look.
+func (s *seen) gone() bool { return s.presence != present }
+
+// news is what is known of another node's change.
+type news struct {
+	why     cause
+	version string      // ETag of what was stored or deleted; "" unknown
+	under   media.Class // of the object that was stored
+	size    int64       // of that
+}
+
+// origin says where the need for work on an item came from.
+type origin uint8
+
+const (
+	// anEvent: the disk changed.
+	anEvent origin = iota
+	// others: other nodes changed it, and nothing else is known.
+	others
+	// comparison: disk and bucket were compared.
+	comparison
+)
+
+// item is a path whose state in the bucket may differ from the disk. It says
+// where to look, not what to do: that is decided by a look at the disk.
+type item struct {
+	target
+	seen
+	news
+
+	gen      uint64 // number of the last change seen
+	soiled   uint64 // number of the last one that may have changed the content
+	heard    uint64 // number of the last one that was another node's; 0: none is to be dealt with
+	since    time.Time
+	due      time.Time
+	quiet    time.Time // not before: it is still being written
+	from     origin
+	hurried  bool // a request waits for the other node's change
+	complete bool // the content was complete at some time since the last commit
+	spread   bool // work on it put others in the queue
 
 	// movedTo is the key that the file or directory was renamed to, seen with
 	// change movedAt, 0 if it was not. While move is set the item waits for
@@ -78,23 +129,11 @@ type item struct {
 	move     *move
 	arrivals []arrival
 
-	// listed is the object that a reconcile found; misplaced names an object
+	// listed is the object that a comparison found; misplaced names an object
 	// of the other class that must go once this one is committed.
 	listed    *bucket.Info
 	misplaced string
 
-	// Of others' changes. fetching: it is about nothing else; hurried: a request
-	// waits for it; elsewhere: the object has to be looked at, because of why,
-	// the last time at change heard. version is the ETag of what was stored or
-	// deleted, "" if unknown; size that of the announced object.
-	fetching, hurried, elsewhere bool
-	why                          cause
-	version                      string
-	under                        media.Class // of the object that was stored
-	size                         int64
-	heard                        uint64
-	// unannounced: the bucket may have the change, the change log not yet.
-	unannounced bool
 	// nonce goes with each Put of the item; "" before the first.
 	nonce string
 
@@ -136,30 +175,52 @@ func (w *wait) release(err error) {
 	}
 }
 
-// snapshot is what a worker needs of an item: taken under the lock, read
-// without it.
-type snapshot struct {
-	*item
-	gen                     uint64
-	fresh, wrote, inRequest bool
-	moved, written, linked  bool
-	rewritten               bool
-	gone, told              bool
-	in                      watch.DirID
-	background, elsewhere   bool
-	unannounced             bool
-	why                     cause
-	version                 string
-	under                   media.Class
+// task is what a worker gets of an item: a value of the time when it was taken.
+type task struct {
+	target
+	seen
+	news
+	from      origin
+	gen       uint64
+	elsewhere bool // another node's change is to be dealt with
+	moved     bool // it has another name now
+	attempts  int
+	listed    *bucket.Info
+	misplaced string
+	nonce     string // goes with each Put
+
+	item *item // for the queue
 }
 
-func (it *item) snapshot() snapshot {
-	return snapshot{
-		item: it, gen: it.gen, fresh: it.fresh, wrote: it.wrote, inRequest: it.inRequest,
-		moved: it.movedAt != 0, written: it.written, linked: it.linked,
-		rewritten: it.rewritten, gone: it.gone, told: it.told, in: it.in, background: it.background,
-		elsewhere: it.elsewhere, unannounced: it.unannounced, why: it.why, version: it.version, under: it.under,
+// task returns what a worker gets. The caller holds the queue's lock.
+func (it *item) task() *task {
+	return &task{
+		target: it.target, seen: it.seen, news: it.news, from: it.from, gen: it.gen,
+		elsewhere: it.heard != 0, moved: it.movedAt != 0, attempts: it.attempts,
+		listed: it.listed, misplaced: it.misplaced, nonce: it.nonce, item: it,
 	}
+}
+
+// meant reports whether what went was certainly meant to: by a request, or because
+// it has another name.
+func (s *task) meant() bool { return s.inRequest || s.moved }
+
+// isDelete reports whether it is about a delete that was seen.
+func (s *task) isDelete() bool {
+	return s.kind == aDirGone || s.kind == aFile && s.presence == deleted
+}
+
+// untold reports whether what a look finds under a key may be told of by no
+// entry of the change log: this node may have stored it itself, or an app of
+// this node met what a node had stored that was killed before it told.
+func (s *task) untold() bool {
+	return s.unannounced || (s.wrote && s.from != comparison && !s.elsewhere)
+}
+
+// stored reports whether an object was stored by a Put of the item, be it one
+// whose answer was lost.
+func (s *task) stored(info bucket.Info) bool {
+	return s.nonce != "" && info.Meta[metaNonce] == s.nonce
 }
 
 // itemHeap is a heap by due time.

@@ -82,7 +82,7 @@ func (l *links) forget(id local.FileID, name linkName) {
 
 // reachLinks puts the other names of a file that was written into the queue. What
 // is there because of that goes no further.
-func (e *Engine) reachLinks(s snapshot, info fs.FileInfo) {
+func (e *Engine) reachLinks(s *task, info fs.FileInfo) {
 	id, n, ok := local.Inode(info)
 	if !ok || n < 2 {
 		return
@@ -118,12 +118,12 @@ func sameFile(info fs.FileInfo, id local.FileID) bool {
 }
 
 // lookAtLink has another name of the file of s looked at.
-func (e *Engine) lookAtLink(s snapshot, name linkName) {
+func (e *Engine) lookAtLink(s *task, name linkName) {
 	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	it, isNew := e.queue.change(aFile, name.key, name.root, name.rel, now)
-	it.closed, it.gone, it.wrote = true, false, true
+	it.complete, it.presence, it.wrote = true, present, true
 	it.linked = it.linked || isNew
 	it.inRequest = it.inRequest || s.inRequest
 	s.item.spread = true
@@ -132,7 +132,7 @@ func (e *Engine) lookAtLink(s snapshot, name linkName) {
 }
 
 // search looks for names of files that have several.
-func (e *Engine) search(s snapshot) {
+func (e *Engine) search(s *task) outcome {
 	err := e.walkChanges(s, func(key string, info fs.FileInfo, known entry) bool {
 		if !hasSeveralNames(info) {
 			return false
@@ -143,8 +143,7 @@ func (e *Engine) search(s snapshot) {
 		return known.state != committed || known.size != info.Size() || known.modTime != info.ModTime().UnixNano()
 	})
 	if err != nil {
-		e.unreadable(s, err)
-		return
+		return outcome{how: unreadable, err: err}
 	}
-	e.queue.settled(s, time.Now(), func(bool) {})
+	return outcome{}
 }

@@ -265,7 +265,7 @@ func (e *Engine) becomeMember() (was role) {
 	e.queue.mu.Lock()
 	was = role(e.membership.role.Swap(int32(memberRole)))
 	if was == guestRole {
-		e.queue.forget(func(it *item) bool { return it.gone || it.kind == aDirGone })
+		e.queue.forget(func(it *item) bool { return it.gone() || it.kind == aDirGone })
 	}
 	e.queue.mu.Unlock()
 	if was == memberRole {

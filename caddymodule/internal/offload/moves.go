@@ -55,10 +55,6 @@ func (e *Engine) followMoves(events []watch.Event) {
 	}
 }
 
-// meant reports whether what went was certainly meant to: by a request, or because
-// it has another name.
-func (s snapshot) meant() bool { return s.inRequest || s.moved }
-
 // movedKind is the kind of the item of what was renamed.
 func movedKind(ev *watch.Event) (k kind, ok bool) {
 	switch {
@@ -77,7 +73,7 @@ func movedKind(ev *watch.Event) (k kind, ok bool) {
 func (q *queue) movedBelow(dir *item) (moved []*item) {
 	for _, it := range q.items {
 		rel, below := strings.CutPrefix(it.key, dir.key+"/")
-		if below && it.kind == aFile && !it.gone {
+		if below && it.kind == aFile && !it.gone() {
 			it.movedTo, it.movedAt, it.in = dir.movedTo+"/"+rel, it.gen, dir.in
 			moved = append(moved, it)
 		}
@@ -109,7 +105,7 @@ func (q *queue) destination(it *item) *item {
 		switch {
 		case to == nil || to == it:
 			return nil
-		case !to.gone && to.move == nil:
+		case !to.gone() && to.move == nil:
 			return to
 		case to.movedTo == "":
 			return nil
@@ -134,7 +130,7 @@ func (q *queue) awaitBelow(m *move) {
 		if it.movedAt != 0 {
 			it = q.destination(it)
 		}
-		if it != nil && !it.gone && it.move == nil {
+		if it != nil && !it.gone() && it.move == nil {
 			m.await(it)
 		}
 	}
@@ -143,8 +139,8 @@ func (q *queue) awaitBelow(m *move) {
 // followed returns those of the items whose turn has come. What was renamed again
 // meanwhile has to be committed under its last name first; of that there may be
 // events which were not delivered when the item was last looked at.
-func (e *Engine) followed(gone []snapshot) (ready []snapshot) {
-	moved := func(s snapshot) bool { return s.moved }
+func (e *Engine) followed(gone []*task) (ready []*task) {
+	moved := func(s *task) bool { return s.moved }
 	if !slices.ContainsFunc(gone, moved) {
 		return gone
 	}
@@ -155,7 +151,7 @@ func (e *Engine) followed(gone []snapshot) (ready []snapshot) {
 	for _, s := range gone {
 		switch {
 		case s.moved && err != nil:
-			e.queue.again(s, s.gone, now.Add(gather))
+			e.finish(s, outcome{how: lookAtDisk, gone: true, rest: gather})
 		case s.moved && e.queue.follow(s.item, now):
 		default:
 			ready = append(ready, s)

@@ -383,7 +383,7 @@ func (p *pass) passOnDeletes() {
 			continue
 		}
 		it, _ := e.queue.change(aFile, m.key, m.root, m.rel, now)
-		it.gone, it.told, it.inRequest = true, true, true
+		it.presence, it.inRequest = deleted, true
 		if p.shared {
 			e.index.evict(m.key) // it tells what the bucket has
 		}
@@ -424,7 +424,7 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 	defer q.mu.Unlock()
 	now := time.Now()
 	it, _ := q.change(aFile, key, root, rel, now)
-	it.background, it.wrote, it.closed = true, true, true
+	it.from, it.wrote, it.complete = comparison, true, true
 	it.misplaced = misplaced
 	if p.older && p.shared {
 		it.why = p.why

@@ -96,7 +96,7 @@ func (p *pass) lookToo(key string, root int, rel string) {
 	q := p.e.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if it := q.items[key]; it == nil || !it.elsewhere {
+	if it := q.items[key]; it == nil || it.heard == 0 {
 		q.lookToo(key, root, rel, p.cause())
 	}
 }
@@ -151,8 +151,8 @@ func (e *Engine) enqueueMissing(ctx context.Context, f foreign) error {
 		return nil
 	}
 	now := time.Now()
-	it := q.hear(f.key, f.root, f.rel, elsewhere{why: putElsewhere}, now)
-	it.fetching, it.background = false, true
+	it := q.hear(f.key, f.root, f.rel, news{why: putElsewhere}, now)
+	it.from = comparison
 	q.backgrounds++
 	q.schedule(it, now)
 	return nil

@@ -2,7 +2,6 @@ package offload
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"time"
 
@@ -10,26 +9,24 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
 )
 
-// settle writes to the change log if others may not know, then notes that the bucket
+// confirm writes to the change log if others may not know, then notes that the bucket
 // has the file as it is.
-func (e *Engine) settle(s snapshot, x *sight, etag string, tell bool) {
+func (e *Engine) confirm(s *task, x *sight, etag string, tell bool) outcome {
 	now := x.entry(etag)
 	now.over = x.over
 	if !unchanged(e, s, x.f, now) {
-		e.changedMeanwhile(s, now, nil)
-		return
+		return e.changedMeanwhile(s, now, nil)
 	}
-	if !e.removeMisplaced(s, now.standing()) {
-		return
+	if err := e.removeMisplaced(s, now.standing()); err != nil {
+		return failed(err)
 	}
 	if tell || s.unannounced {
 		e.admitted.stored(s.key, etag)
 		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
-			e.retry(s, err)
-			return
+			return failed(err)
 		}
 	}
-	e.committed(s, now, x.f)
+	return e.committed(s, now, x.f)
 }
 
 // change is an entry as it stands in the change log.
@@ -44,9 +41,9 @@ func (x entry) change(key string) cluster.Change {
 // of the change log may wait for it.
 const smallPut = 1 << 20
 
-// put stores the file over what c says. It reports whether the bucket has something
-// else there meanwhile; otherwise the item is dealt with.
-func (e *Engine) put(s snapshot, x *sight, c condition) (again bool) {
+// put stores the file over what c says; changed: the bucket has something else there
+// meanwhile.
+func (e *Engine) put(s *task, x *sight, c condition) outcome {
 	x.found = e.inspect(s.key, x.f, x.entry(""))
 	told := e.expect(s.key, x.info.Size())
 	stored, err := e.storeFile(s, x.f, x.info, x.entry(""), c)
@@ -57,36 +54,30 @@ func (e *Engine) put(s snapshot, x *sight, c condition) (again bool) {
 	}
 	switch {
 	case errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged):
-		return true
+		return outcome{how: changed}
 	case !unchanged(e, s, x.f, now):
-		e.changedMeanwhile(s, now, err)
-		return false
+		return e.changedMeanwhile(s, now, err)
 	case errors.Is(err, bucket.ErrRefused):
-		e.refuse(s, err)
-		return false
+		return outcome{how: refused, err: err}
 	case errors.Is(err, errUnreadable):
-		e.unreadable(s, err)
-		return false
+		return outcome{how: unreadable, err: err}
 	case err != nil:
-		e.retry(s, err)
-		return false
+		return failed(err)
 	}
 	if c.holds() && x.info.Size() > largePut {
 		there, err := e.head(s.key, x.class)
 		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
-			e.retry(s, err)
-			return false
+			return failed(err)
 		}
 		if err != nil || there.ETag != stored.ETag {
-			return true // another node's came after it
+			return outcome{how: changed} // another node's came after it
 		}
 	}
 	e.count.committed.Add(1)
 	e.count.bytes.Add(uint64(x.info.Size()))
 	e.tookFile()
 	x.over = c.over
-	e.settle(s, x, stored.ETag, true)
-	return false
+	return e.confirm(s, x, stored.ETag, true)
 }
 
 // expect has an entry of the change log wait for a file that will be stored soon,
@@ -109,13 +100,8 @@ func mayHaveStored(err error) bool {
 	return true
 }
 
-// untold reports whether what a look finds under a key may be told of by no
-// entry of the change log: this node may have stored it itself, or an app of
-// this node met what a node had stored that was killed before it told.
-func (s snapshot) untold() bool { return s.unannounced || (s.wrote && !s.background && !s.elsewhere) }
-
 // markUnannounced notes that the bucket may have a change that the log does not.
-func (e *Engine) markUnannounced(s snapshot) {
+func (e *Engine) markUnannounced(s *task) {
 	if !e.shared() {
 		return
 	}
@@ -135,25 +121,16 @@ func (c condition) holds() bool { return c != condition{} }
 
 // meta is stored with the object of an item: where the file may be used and,
 // where several nodes write, by whom it was stored.
-func (e *Engine) meta(s snapshot, found finding, c condition) map[string]string {
+func (e *Engine) meta(s *task, found finding, c condition) map[string]string {
 	meta := found.meta(e.cfg.Inspector.Rules)
 	if !c.holds() {
 		return meta
 	}
-	if s.item.nonce == "" {
-		s.item.nonce = rand.Text()
-	}
 	if meta == nil {
 		meta = make(map[string]string, 2)
 	}
-	meta[metaNode], meta[metaNonce] = e.team.self(), s.item.nonce
+	meta[metaNode], meta[metaNonce] = e.team.self(), s.nonce
 	return meta
-}
-
-// stored reports whether an object was stored by a Put of the item, be it one
-// whose answer was lost.
-func (s snapshot) stored(info bucket.Info) bool {
-	return s.item.nonce != "" && info.Meta[metaNonce] == s.item.nonce
 }
 
 func (e *Engine) putContext(size int64) (context.Context, context.CancelFunc) {

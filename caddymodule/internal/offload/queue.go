@@ -79,7 +79,7 @@ func (q *queue) change(k kind, key string, root int, rel string, now time.Time) 
 	id := k.itemKey(key)
 	it = q.items[id]
 	if it == nil {
-		it = &item{kind: k, key: key, root: root, rel: rel, since: now, heapIndex: -1}
+		it = &item{target: target{k, key, root, rel}, since: now, heapIndex: -1}
 		it.elem = q.order.PushBack(it)
 		q.items[id] = it
 		isNew = true
@@ -88,7 +88,7 @@ func (q *queue) change(k kind, key string, root int, rel string, now time.Time) 
 	}
 	it.gen = q.gen
 	it.refused = false
-	if it.background || it.fetching {
+	if it.from != anEvent {
 		q.toUrgent(it)
 	}
 	return it, isNew
@@ -104,16 +104,15 @@ func (q *queue) changedBelow(dir string) {
 	}
 }
 
-// toUrgent makes a background item, or one of others' changes, one that an
+// toUrgent makes an item of a comparison, or of others' changes, one that an
 // event is about.
 func (q *queue) toUrgent(it *item) {
 	scheduled := it.scheduled()
 	q.unschedule(it)
-	it.fetching = false
-	if it.background {
-		it.background = false
+	if it.from == comparison {
 		q.freeBackground()
 	}
+	it.from = anEvent
 	if scheduled {
 		q.schedule(it, it.due)
 	}
@@ -153,9 +152,9 @@ func (q *queue) heapOf(it *item) *itemHeap {
 	switch {
 	case it.hurried:
 		return &q.urgent
-	case it.background:
+	case it.from == comparison:
 		return &q.idle
-	case it.fetching:
+	case it.from == others:
 		return &q.others
 	}
 	return &q.urgent
@@ -183,13 +182,19 @@ func (q *queue) take(h *itemHeap, now time.Time) *item {
 	return it
 }
 
-// settled ends the work on an item that is now as the disk was at change
-// s.gen. note is called with whether the content is still that of then.
-func (q *queue) settled(s snapshot, now time.Time, note func(latest bool)) {
+// note calls f with whether an item's content is still that of the task. Nothing is
+// put into the queue, or taken from it, meanwhile.
+func (q *queue) note(s *task, f func(latest bool)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	f(s.item.soiled <= s.gen)
+}
+
+// settled ends the work on an item that is now as the disk was at change s.gen.
+func (q *queue) settled(s *task, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	it := s.item
-	note(it.soiled <= s.gen)
 	it.heapIndex = -1
 	it.attempts, it.err, it.refused, it.listed, it.misplaced, it.fresh = 0, nil, false, nil, "", false
 	it.unannounced = false
@@ -208,15 +213,17 @@ func (q *queue) settled(s snapshot, now time.Time, note func(latest bool)) {
 
 // again returns an item to be looked at again at once, because what was found
 // is not what was expected.
-func (q *queue) again(s snapshot, gone bool, due time.Time) {
+func (q *queue) again(s *task, gone bool, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	it := s.item
 	it.heapIndex = -1
 	if it.gen == s.gen {
-		it.gone = gone
-		if !gone {
-			it.wrote = true
+		switch {
+		case !gone:
+			it.presence, it.wrote = present, true
+		case it.presence == present:
+			it.presence = missed
 		}
 	}
 	q.schedule(it, due)
@@ -224,7 +231,7 @@ func (q *queue) again(s snapshot, gone bool, due time.Time) {
 
 // failed puts an item back after an error. final: only an admin can mend it,
 // so nobody should wait for it. failing is since when it has been tried in vain.
-func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attempts int, failing time.Time) {
+func (q *queue) failed(s *task, err error, final bool, now time.Time) (attempts int, failing time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if final {
@@ -235,7 +242,7 @@ func (q *queue) failed(s snapshot, err error, final bool, now time.Time) (attemp
 
 // refused puts back an item that the store does not take. After some tries
 // nobody waits for it any more, it is not pending, and the tries become few.
-func (q *queue) refused(s snapshot, err error, now time.Time) {
+func (q *queue) refused(s *task, err error, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	longest := retryMax
@@ -246,6 +253,21 @@ func (q *queue) refused(s snapshot, err error, now time.Time) {
 		longest = refusedMax
 	}
 	q.retryLater(s.item, err, longest, now)
+}
+
+// mayBeStored notes that an object of an item may exist.
+func (q *queue) mayBeStored(s *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.item.fresh = false
+}
+
+// setAside puts back an item that nobody should wait for.
+func (q *queue) setAside(s *task, err error, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.satisfy(s.item, s.item.gen, nil)
+	q.retryLater(s.item, err, retryMax, now)
 }
 
 // retryLater puts back an item whose attempt failed, to be tried after longest at
@@ -303,7 +325,7 @@ func (q *queue) remove(it *item) {
 			delete(q.clients, c)
 		}
 	}
-	if it.background {
+	if it.from == comparison {
 		q.freeBackground()
 	}
 }
@@ -343,7 +365,7 @@ func (q *queue) collect(w *wait, since uint64, client string, now time.Time) []*
 		if it.gen <= since {
 			break
 		}
-		if it.complete() && !it.background && !it.fetching {
+		if it.isComplete() && it.from == anEvent {
 			add(it)
 		}
 	}
@@ -393,9 +415,9 @@ func (q *queue) awaitItem(ctx context.Context, id string) error {
 	}
 }
 
-// complete reports whether there is something to commit: a file that some
+// isComplete reports whether there is something to commit: a file that some
 // other request is still writing is that request's to wait for.
-func (it *item) complete() bool { return it.closed || it.gone || it.kind != aFile }
+func (it *item) isComplete() bool { return it.complete || it.gone() || it.kind != aFile }
 
 // abandon removes w from the items it still waits for and returns their keys
 // and the last error of one of them.

@@ -352,7 +352,7 @@ func (e *Engine) writeNote(value string) {
 func (q *queue) anyDelete(items []*item) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.ContainsFunc(items, func(it *item) bool { return it.snapshot().isDelete() })
+	return slices.ContainsFunc(items, func(it *item) bool { return it.task().isDelete() })
 }
 
 // deletes reports whether any delete waits to be passed on.
@@ -360,7 +360,7 @@ func (q *queue) deletes() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if (it.gone || it.kind == aDirGone) && it.inRequest {
+		if (it.gone() || it.kind == aDirGone) && it.inRequest {
 			return true
 		}
 	}

@@ -11,20 +11,19 @@ import (
 
 // rescan looks for files that changed without an event below a directory, then
 // asks for a reconcile, which finds what went.
-func (e *Engine) rescan(s snapshot) {
+func (e *Engine) rescan(s *task) outcome {
 	err := e.walkChanges(s, func(key string, info fs.FileInfo, known entry) bool {
 		return known.state != committed || known.size != info.Size() || known.modTime != info.ModTime().UnixNano()
 	})
 	if err != nil {
-		e.unreadable(s, err)
-		return
+		return outcome{how: unreadable, err: err}
 	}
 	e.recon.want(scope{s.root, s.rel}, e.requests.window())
-	e.queue.settled(s, time.Now(), func(bool) {})
+	return outcome{}
 }
 
 // reclass looks for files whose class changed with an .htaccess.
-func (e *Engine) reclass(s snapshot) {
+func (e *Engine) reclass(s *task) outcome {
 	err := e.walkChanges(s, func(key string, _ fs.FileInfo, known entry) bool {
 		switch e.rule(key) {
 		case media.Private:
@@ -34,15 +33,14 @@ func (e *Engine) reclass(s snapshot) {
 		}
 	})
 	if err != nil {
-		e.unreadable(s, err)
-		return
+		return outcome{how: unreadable, err: err}
 	}
-	e.queue.settled(s, time.Now(), func(bool) {})
+	return outcome{}
 }
 
 // walkChanges puts the files below the item's directory into the queue for
 // which differs is true.
-func (e *Engine) walkChanges(s snapshot, differs func(key string, info fs.FileInfo, known entry) bool) error {
+func (e *Engine) walkChanges(s *task, differs func(key string, info fs.FileInfo, known entry) bool) error {
 	return e.trees[s.root].Walk(s.rel, local.Visit{
 		Dir: func(rel string) bool { return e.ctx.Err() == nil && (rel == "" || !e.site.SkipDir(s.root, rel)) },
 		File: func(rel string, info fs.FileInfo) error {
@@ -64,7 +62,7 @@ func (e *Engine) walkChanges(s snapshot, differs func(key string, info fs.FileIn
 			e.queue.mu.Lock()
 			defer e.queue.mu.Unlock()
 			it, _ := e.queue.change(aFile, key, s.root, rel, now)
-			it.closed, it.wrote = true, true
+			it.complete, it.wrote = true, true
 			e.soil(it)
 			e.queue.schedule(it, now)
 			return nil

@@ -21,24 +21,23 @@ func (e *Engine) rootsNow() rootsNow {
 
 // holds reports whether a delete still is one: the directory in which it was seen is
 // the media root, or a request did it.
-func (r rootsNow) holds(s snapshot) bool {
+func (r rootsNow) holds(s *task) bool {
 	return s.inRequest || r[s.root] != nil && *r[s.root] == s.in
 }
 
 // seenInRoots takes files that are gone from what is not the media root any more for
 // such as nobody was seen to delete.
-func (e *Engine) seenInRoots(gone []snapshot) []snapshot {
+func (e *Engine) seenInRoots(gone []*task) []*task {
 	roots := e.rootsNow()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	for i := range gone {
-		s := &gone[i]
-		if roots.holds(*s) {
+	for _, s := range gone {
+		if roots.holds(s) {
 			continue
 		}
-		s.told, s.moved = false, false
+		s.presence, s.moved = missed, false
 		if s.item.gen == s.gen {
-			s.item.told, s.item.movedTo, s.item.movedAt = false, "", 0
+			s.item.presence, s.item.movedTo, s.item.movedAt = missed, "", 0
 		}
 	}
 	return gone

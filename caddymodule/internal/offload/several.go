@@ -126,7 +126,7 @@ func (e *Engine) lost() {
 
 // announce writes changes to the change log, if there are other nodes. On error the
 // items stay to be announced.
-func (e *Engine) announce(changes []cluster.Change, items ...snapshot) error {
+func (e *Engine) announce(changes []cluster.Change, items ...*task) error {
 	if !e.shared() {
 		return nil
 	}

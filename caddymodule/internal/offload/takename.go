@@ -20,7 +20,7 @@ import (
 // name. What is there then is of an upload that was never finished: its node was
 // killed or stood still between storing and writing to the log, and lost the
 // lease. Nobody was told of it.
-func (e *Engine) ownsName(s snapshot, x *sight) bool {
+func (e *Engine) ownsName(s *task, x *sight) bool {
 	known, ok := e.index.get(s.key)
 	return s.inRequest && !s.elsewhere && x.file == strangeFile && x.object == otherObject && x.under == x.class &&
 		!(ok && known.object()) && !e.isOwn(x.stored) &&
@@ -36,30 +36,27 @@ func (e *Engine) ownsName(s snapshot, x *sight) bool {
 // writes first that the other version goes. Either the other node's entry stands
 // before that, and has been read then; or that node reads this entry before its
 // own is written, and tells its client a collision.
-func (e *Engine) takeName(s snapshot, x *sight) (again bool) {
+func (e *Engine) takeName(s *task, x *sight) outcome {
 	if err := e.tellTaking(s.key, x.stored.ETag); err != nil {
-		e.retry(s, fmt.Errorf("taking the name of %s: %w", s.key, err))
-		return false
+		return failed(fmt.Errorf("taking the name of %s: %w", s.key, err))
 	}
 	if e.queue.heardOf(s) {
-		e.queue.again(s, false, time.Now()) // it was finished
-		return false
+		return lookAgain(0) // it was finished
 	}
 	aside, err := e.copyAside(s.key, x.under, x.stored)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
-		return true
+		return outcome{how: changed}
 	case err != nil:
-		e.retry(s, fmt.Errorf("keeping what was under the name of %s: %w", s.key, err))
-		return false
+		return failed(fmt.Errorf("keeping what was under the name of %s: %w", s.key, err))
 	}
-	if e.put(s, x, condition{over: x.stored.ETag}) {
-		return true
+	o := e.put(s, x, condition{over: x.stored.ETag})
+	if o.how == done {
+		e.count.conflicts.Add(1)
+		e.log().Warn("an upload that was never finished had left a file under the name of another; its content is kept aside",
+			keyKey, s.key, "kept_as", aside)
 	}
-	e.count.conflicts.Add(1)
-	e.log().Warn("an upload that was never finished had left a file under the name of another; its content is kept aside",
-		keyKey, s.key, "kept_as", aside)
-	return false
+	return o
 }
 
 // tellTaking writes to the change log that a version is about to be replaced.

@@ -49,13 +49,13 @@ const (
 //
 // (Promise 8: "What a process deletes while the module watches is deleted: by a
 // request at once, otherwise by way of the trash".)
-func (e *Engine) disposal(s snapshot) disposal {
+func (e *Engine) disposal(s *task) disposal {
 	switch {
 	case e.cfg.Deletes == DeletesNever || e.isGuest():
 		return keepIt
 	case s.meant():
 		return deleteIt
-	case e.cfg.Deletes == DeletesDuringRequests || (s.kind == aFile && !s.told):
+	case e.cfg.Deletes == DeletesDuringRequests || (s.kind == aFile && s.presence != deleted):
 		return keepIt
 	case e.cfg.Trash < 0:
 		return deleteIt
@@ -64,7 +64,7 @@ func (e *Engine) disposal(s snapshot) disposal {
 }
 
 // passOn reports whether a delete that was seen is to reach the bucket.
-func (e *Engine) passOn(s snapshot) bool { return e.disposal(s) != keepIt }
+func (e *Engine) passOn(s *task) bool { return e.disposal(s) != keepIt }
 
 // unattended counts the deletes seen outside requests.
 type unattended struct {
@@ -136,7 +136,7 @@ func (q *queue) unattendedBesides(counted map[string]time.Time) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if it.kind != aFile || !it.told || it.inRequest || it.movedAt != 0 || !it.scheduled() {
+		if it.kind != aFile || it.presence != deleted || it.inRequest || it.movedAt != 0 || !it.scheduled() {
 			continue
 		}
 		if _, ok := counted[it.key]; !ok {

@@ -59,7 +59,7 @@ func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
 	func() {
 		e.queue.mu.Lock()
 		defer e.queue.mu.Unlock()
-		it := e.queue.hear("x.jpg", 0, "x.jpg", elsewhere{why: putElsewhere}, e.began)
+		it := e.queue.hear("x.jpg", 0, "x.jpg", news{why: putElsewhere}, e.began)
 		it.inRequest, it.unannounced, it.nonce = true, true, "of this work"
 		e.queue.schedule(it, e.began)
 	}()

@@ -145,9 +145,9 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 	due := now.Add(rest)
 	switch ev.Op {
 	case watch.Wrote:
-		it.closed, it.gone, it.told, it.wrote, it.move = true, false, false, true, nil
+		it.complete, it.presence, it.wrote, it.move = true, present, true, nil
 	case watch.Writing:
-		it.gone, it.told, it.wrote, it.move = false, false, true, nil
+		it.presence, it.wrote, it.move = present, true, nil
 		due = now.Add(writingFor)
 		if !isNew && it.scheduled() {
 			// A large file comes in thousands of writes: none of them is worth
@@ -157,7 +157,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 			return
 		}
 	case watch.Gone:
-		it.gone, it.told, it.in = true, true, ev.In
+		it.presence, it.in = deleted, ev.In
 		due = now.Add(gather)
 		if !it.inRequest {
 			due = now.Add(unattendedRest)

@@ -1,0 +1,143 @@
+package offload
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// outcome is what a worker returns of a piece of work: what became of it and, if it
+// failed, why. Workers change nothing in the queue by themselves; finish does.
+type outcome struct {
+	how  ending
+	err  error         // why it failed
+	gone bool          // lookAtDisk: the worker found no file
+	rest time.Duration // before the next look
+}
+
+// ending is how a piece of work ended.
+type ending uint8
+
+const (
+	// done: disk and bucket agree, as far as they should.
+	done ending = iota
+	// changed: what was seen is not so any more. The worker itself looks once more.
+	changed
+	// lookAtDisk, lookAtBoth: another look is needed, of the bucket too or not.
+	lookAtDisk
+	lookAtBoth
+	// storeFailed: the store's fault, or the way to it.
+	storeFailed
+	// refused: the store does not take this file.
+	refused
+	// unreadable, unplaced: this file's fault, or the disk's.
+	unreadable
+	unplaced
+	// waits: it waits for other items, which put it back.
+	waits
+)
+
+func failed(err error) outcome { return outcome{how: storeFailed, err: err} }
+
+// lookAgain has the file looked at once more, after a rest.
+func lookAgain(rest time.Duration) outcome { return outcome{how: lookAtDisk, rest: rest} }
+
+// lookAgainAtBoth has file and object looked at once more, after a rest.
+func lookAgainAtBoth(rest time.Duration) outcome { return outcome{how: lookAtBoth, rest: rest} }
+
+// foundGone has the delete of a file dealt with that was found to be gone.
+func foundGone() outcome { return outcome{how: lookAtDisk, gone: true} }
+
+// finish does what the outcome of a piece of work asks for: the only place where an
+// item that was worked on goes back to the queue, or leaves it.
+func (e *Engine) finish(t *task, o outcome) {
+	now := time.Now()
+	switch o.how {
+	case done:
+		e.queue.settled(t, now)
+	case lookAtDisk:
+		e.queue.again(t, o.gone, now.Add(o.rest))
+	case changed, lookAtBoth:
+		e.queue.lookAgain(t, now.Add(o.rest))
+	case storeFailed:
+		e.retry(t, o.err)
+	case refused:
+		e.refuse(t, o.err)
+	case unreadable:
+		e.putBack(t, fmt.Errorf("reading %s: %w", t.key, o.err), 5,
+			"a media file cannot be read and so is not committed; it is tried again")
+	case unplaced:
+		e.putBack(t, fmt.Errorf("placing %s: %w", t.key, o.err), 8,
+			"a file of another node cannot be put on disk; it is served from the bucket and tried again")
+	case waits:
+	}
+}
+
+// putBack has an item tried again that failed by no fault of the bucket: PHP sets the
+// mode of an upload a moment after it has put it in place; a full disk, or a directory
+// where a file belongs, may pass too. After some attempts the log says so.
+func (e *Engine) putBack(t *task, err error, attempts int, say string) {
+	n, _ := e.queue.failed(t, err, false, time.Now())
+	if n == attempts {
+		e.log().Warn(say, keyKey, t.key, keyError, errors.Unwrap(err))
+	}
+}
+
+// retry puts an item back after an error of the store.
+func (e *Engine) retry(t *task, err error) {
+	if errors.Is(err, ErrGuest) {
+		e.leaveToMember(t, err)
+		return
+	}
+	e.queue.mayBeStored(t) // the answer may have been lost, not the object
+	if e.ctx.Err() != nil || errors.Is(err, bucket.ErrUnread) {
+		e.queue.failed(t, err, false, time.Now()) // stopping, or one object's fault
+		return
+	}
+	e.count.retries.Add(1)
+	final, away := adminOnly(err), isAway(err)
+	attempts, failing := e.queue.failed(t, err, final, time.Now())
+	wentDown := e.health.failed(err, final || away, failing)
+	if wentDown && !away { // that has been said
+		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
+			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
+	}
+	if attempts == 8 && !e.health.isDown() {
+		e.log().Warn("a file is still not committed; it is tried again", keyKey, t.key, keyAttempt, attempts, keyError, err)
+	}
+}
+
+// leaveToMember puts an item back that was begun before this node knew that it is a
+// guest. What went is kept.
+func (e *Engine) leaveToMember(t *task, err error) {
+	if t.gone() || t.kind == aDirGone {
+		e.queue.settled(t, time.Now())
+		return
+	}
+	e.queue.setAside(t, err, time.Now())
+}
+
+// refusals is how often a store may refuse a file before a request no longer
+// waits for it. Where a directory has taken the place of a file, the object of
+// that has to go first; and stores have refused what they took a moment later.
+const refusals = 3
+
+// refuse puts back a file that the store does not take. It stays local, and is
+// tried again now and then.
+func (e *Engine) refuse(t *task, err error) {
+	if t.attempts+1 >= refusals {
+		e.refuseKey(t.key, err)
+	}
+	e.queue.refused(t, err, time.Now())
+}
+
+// refuseKey says once that a file stays local.
+func (e *Engine) refuseKey(key string, err error) {
+	if said, _ := e.said.ContainsOrAdd(key, struct{}{}); said {
+		return
+	}
+	e.count.refused.Add(1)
+	e.log().Warn("a file stays on disk only, the bucket cannot hold it", keyKey, key, keyError, err)
+}
