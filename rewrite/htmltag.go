@@ -116,15 +116,24 @@ func readAttributes(l attributeList, src []byte, i int) (attributeList, int) {
 			i++
 			continue
 		}
-		a := attribute{name: i}
+		name := i
 		for i++; i < len(src) && !is(src[i], endsName); i++ {
 		}
-		a.nameEnd, a.start, a.end = i, i, i
+		nameEnd, start, end := i, i, i
 		if i < len(src) && src[i] != '=' {
 			i = skipSpace(src, i)
 		}
 		if i < len(src) && src[i] == '=' {
-			i = a.readValue(src, i+1)
+			if i++; i < len(src) && src[i] == '"' { // most are
+				start = i + 1
+				if end = indexNear(src[start:], '"'); end < 0 {
+					return l, -1
+				}
+				end += start
+				i = end + 1
+			} else {
+				start, end, i = readValue(src, i)
+			}
 		}
 		if i < 0 || i == len(src) {
 			return l, -1
@@ -132,34 +141,32 @@ func readAttributes(l attributeList, src []byte, i int) (attributeList, int) {
 		if len(l) == maxAttributes {
 			l = l[:maxAttributes-1]
 		}
-		l = append(l, a)
+		l = append(l, attribute{name, nameEnd, start, end})
 	}
 	return l, -1
 }
 
-// readValue reads the value after the '=' before i and returns the position
-// after it, or -1 if src ends before.
-func (a *attribute) readValue(src []byte, i int) int {
+// readValue is where the value after the '=' before i begins and ends, and the
+// position after it, or -1 if src ends before.
+func readValue(src []byte, i int) (start, end, next int) {
 	if i < len(src) && src[i] != '"' {
 		i = skipSpace(src, i)
 	}
 	if i == len(src) {
-		return -1
+		return i, i, -1
 	}
 	if q := src[i]; q == '"' || q == '\'' {
 		j := indexNear(src[i+1:], q)
 		if j < 0 {
-			return -1
+			return i, i, -1
 		}
-		a.start, a.end = i+1, i+1+j
-		return a.end + 1
+		return i + 1, i + 1 + j, i + 2 + j
 	}
-	a.start = i
+	start = i
 	for i < len(src) && !is(src[i], isSpace) && src[i] != '>' {
 		i++
 	}
-	a.end = i
-	return i
+	return start, i, i
 }
 
 // index is the number of the first attribute called name, -1 if there is none.

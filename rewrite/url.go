@@ -42,10 +42,13 @@ func (w *Writer) url(u []byte, off int, rel relative) {
 	if prefix < 0 {
 		return
 	}
-	rest, bits := scanPath(rest)
-	path, ok := w.decodePath(rest, bits)
-	if !ok {
-		return
+	path, bits := rest, uint16(0)
+	if !isPlainPath(rest) {
+		rest, bits = scanPath(rest)
+		var ok bool
+		if path, ok = w.decodePath(rest, bits); !ok {
+			return
+		}
 	}
 	n := cap(u) - cap(rest) + len(rest)
 	from := len(w.repl)
@@ -110,6 +113,27 @@ func (w *Writer) learnBase(repl, rest []byte) {
 func (w *Writer) isKnownBase(repl, rest []byte) bool {
 	n := len(w.safeBase)
 	return n > 0 && len(repl) == n+len(rest) && bytes.HasPrefix(repl, w.safeBase) && bytes.Equal(repl[n:], rest)
+}
+
+// isPlainPath reports whether s is a path to its end, in which nothing is escaped, has
+// to be, or makes it one that is left alone: it has letters, digits and some marks, and
+// no dot follows a slash. Most are so. (To look at them by words takes 3 % off
+// BenchmarkPage, dense, seen for the first time.)
+func isPlainPath(s []byte) bool {
+	last := len(s) - wordSize
+	if last < 0 || s[0] == '.' {
+		return false
+	}
+	for i := 0; ; i = min(i+wordSize-1, last) { // two words share a byte, so that "/." is in one
+		v := wordAt(s, i)
+		plain := within(v, '-', '9') | within(v|' '*ones, 'a', 'z') | within(v, '_', '_')
+		if plain&^v != tops || within(v, '/', '/')<<8&within(v, '.', '.') != 0 {
+			return false
+		}
+		if i == last {
+			return true
+		}
+	}
 }
 
 // scanPath is s up to its query or fragment, and the classes of its bytes.
