@@ -77,7 +77,7 @@ func absences() []absence {
 			}
 		}},
 		{name: "mounted read-only", mounted: true, leave: func(s *site) func() {
-			s.sh(`mount -o remount,bind,ro "$1"`, s.mount.point)
+			s.sh(`until mount -o remount,bind,ro "$1"; do :; done`, s.mount.point) // a node may be writing
 			return func() { s.sh(`mount -o remount,bind,rw "$1"`, s.mount.point) }
 		}},
 		{name: "a full disk", mounted: true, leave: func(s *site) func() {
@@ -202,18 +202,13 @@ func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart strin
 	comeBack := how.leave(s)
 	again("during")
 	meanwhile := []string{"new-1.jpg", "new-2.jpg", "new-3.jpg"}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	if how.works {
-		ctx, cancel = context.WithTimeout(t.Context(), patience)
-	}
-	defer cancel()
-	err := s.uploadAnyway(ctx, func() { s.writeAll(meanwhile) })
+	err := s.uploadAnyway(func() { s.writeAll(meanwhile) }, func() bool { return !how.works && s.e.Stats().State != "running" })
 	pending, held := errors.AsType[*PendingError](err)
 	if how.works && err != nil || !how.works && !how.unseen && (!held || pending.Count != 3) {
 		t.Errorf("the upload's answer: %v", err)
 	}
 	if how.unseen {
-		s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+		s.until("it to be noticed", s.seesAway)
 	}
 	if state := s.e.Stats().State; !how.works && state == "running" {
 		t.Errorf("the state is %s while the bucket is away", state)
@@ -274,7 +269,7 @@ func TestStoredBeforeTheBucketWasAway(t *testing.T) {
 			<-stored
 			mustDo(t, os.Remove(s.bucket+"/media/new.jpg"))
 			aside := s.setAside()
-			s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+			s.until("it to be noticed", s.seesAway)
 			s.putBack(aside)
 			s.until("the comparison", func() bool {
 				st := s.e.Stats()
@@ -290,22 +285,17 @@ func TestStoredBeforeTheBucketWasAway(t *testing.T) {
 }
 
 // uploadAnyway does f in a request that goes on although the node may not be ready
-// for it, as with `on_failure pass`.
-func (s *site) uploadAnyway(ctx context.Context, f func()) error {
-	until, _ := ctx.Deadline()
-	hold := time.Until(until)
+// for it, as with `on_failure pass`, and gives up when its answer is held and ok.
+func (s *site) uploadAnyway(f func(), ok func() bool) error {
 	r := s.e.beginRunning(s.t.Context(), "client")
 	defer r.End()
-	ready, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	ready, cancel := context.WithTimeout(s.t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := r.Ready(ready); err != nil {
 		s.t.Log(strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	f()
-	s.barrier() // a busy machine takes its time, which is not the hold's
-	held, cancel := context.WithTimeout(s.t.Context(), hold)
-	defer cancel()
-	return r.Wait(held)
+	return s.waitUntil(r, ok)
 }
 
 // A bucket that was replaced on purpose is taken when the admin says so, and gets
@@ -327,7 +317,7 @@ func TestAdopt(t *testing.T) {
 			other.ready()
 			other.mustUpload(func() { other.write("other.jpg", "of the new one") })
 			other.stop()
-			s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+			s.until("it to be noticed", s.seesAway)
 			mustDo(t, s.e.Adopt(t.Context()))
 			if local == LocalAll { // a node that was killed before all is stored goes on
 				s.kill()
@@ -357,6 +347,7 @@ func TestAdopt(t *testing.T) {
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one."
 func TestMountThatBlinks(t *testing.T) {
+	t.Parallel()
 	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(local), func(t *testing.T) {
 			s := newSite(t, func(c *Config) {
@@ -377,9 +368,7 @@ func TestMountThatBlinks(t *testing.T) {
 			s.idle()
 
 			unmount()
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			if err := s.uploadAnyway(ctx, func() { s.writeAll([]string{"u1.jpg", "u2.jpg", "u3.jpg"}) }); err == nil {
+			if err := s.uploadAnyway(func() { s.writeAll([]string{"u1.jpg", "u2.jpg", "u3.jpg"}) }, s.seesAway); err == nil {
 				t.Error("an upload was said to be stored while the bucket was not mounted")
 			}
 			if state := s.e.Stats().State; state == "running" {
@@ -422,16 +411,14 @@ func TestStoredElsewhereWhileAway(t *testing.T) {
 			ns.agree()
 			aside := e.setAside()
 			for _, s := range ns {
-				s.until("it to be noticed", func() bool { return s.e.awayReason() != nil })
+				s.until("it to be noticed", s.seesAway)
 			}
 			if restart {
 				e.stop()
 				e.start()
-				e.until("it to be noticed again", func() bool { return e.e.awayReason() != nil })
+				e.until("it to be noticed again", e.seesAway)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			if err := f.uploadAnyway(ctx, func() { f.write("o.jpg", "V2") }); err == nil {
+			if err := f.uploadAnyway(func() { f.write("o.jpg", "V2") }, always); err == nil {
 				t.Error("an upload was said to be stored while the bucket was away")
 			}
 			if restart { // the other node is the first to see the bucket again
@@ -500,9 +487,7 @@ func TestShortAbsenceIsSeenByWhoWrites(t *testing.T) {
 			s.mustUpload(func() { s.write("a.jpg", "a") })
 			aside := s.setAside()
 			mustDo(t, os.Mkdir(s.bucket, 0o755))
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
-			if err := s.requestCtx(ctx, func() { s.write("b.jpg", "b"); s.remove("a.jpg") }); err == nil {
+			if err := s.giveUp(func() { s.write("b.jpg", "b"); s.remove("a.jpg") }, s.seesAway); err == nil {
 				t.Error("the client is told that what it wrote is stored")
 			}
 			if found := readTree(t, s.bucket, func(string) bool { return true }); len(found) > 0 {

@@ -66,6 +66,7 @@ func (s *site) link(from, to string) {
 // write […] and wrote media, every file that was written, renamed or deleted in a media
 // root while it ran is committed". PHP's link() makes a file that nobody ever closes.
 func TestFilesThatAreNeverClosedAreWaitedFor(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, s *site) {
 		s.mustUpload(func() { s.write("a.jpg", "content") })
 		s.committedAtTheAnswer(func() {
@@ -136,6 +137,7 @@ func withoutLeases(t *testing.T, f func()) {
 // Where the kernel does not tell, hard links are waited for all the same, and
 // the rest is committed soon after the answer.
 func TestUnclosedFilesOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	const nobody = 65534
 	s := newSite(t)
 	s.ready()

@@ -175,6 +175,7 @@ func noNameFromTheBucketIsRun(t *testing.T, newNodes func(int) nodes) {
 
 // The same of one node, which looks at no log.
 func TestNoNameFromTheBucketIsRunByOneNode(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ignore = []string{"*.psd"}
 	s.ready()
@@ -232,6 +233,7 @@ func TestTheDiskRefusesNames(t *testing.T) {
 // An entry of the change log that is none, of whatever size, is skipped, and no
 // upload waits for it.
 func TestEntriesThatAreNone(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("a.jpg", "a") })

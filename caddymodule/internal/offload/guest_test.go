@@ -362,6 +362,7 @@ func TestNewDomainOnTheSameServer(t *testing.T) {
 // A guest remembers a bounded number of changes, and stores all that it has when it is
 // a member.
 func TestGuestForgets(t *testing.T) {
+	t.Parallel()
 	prod := newProduction(t, LocalOwn, productionHost).fill()
 	s := prod.copied("cp -a", stagingHost)
 	s.start()

@@ -36,7 +36,7 @@ func TestHugeObjectHoldsNothing(t *testing.T) {
 
 			site := filepath.Join(s.bucket, "offload", siteName)
 			mustDo(t, os.Truncate(site, 200<<30))
-			s.until("the bucket to be away", func() bool { return s.e.awayReason() != nil })
+			s.until("the bucket to be away", s.seesAway)
 			s.kill() // it is still looking at the huge one
 		})
 	}

@@ -111,6 +111,7 @@ func (s *site) setMark(key string, m local.Mark) {
 
 // Promise 4: "never for a file whose own URLs would then lead elsewhere".
 func TestFilesAreLookedThroughOnce(t *testing.T) {
+	t.Parallel()
 	s, w := newInspected(t)
 	s.ready()
 	s.mustRequest(func() { s.writeSheets(); s.write("p.jpg", "home: a picture") })
@@ -161,6 +162,7 @@ func TestPlacesAfterRestart(t *testing.T) {
 // A file with a mark of an older version, or of other rules, stays local until it
 // was looked at again; it is not stored again.
 func TestOldMarks(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(m local.Mark) local.Mark{
 		"older":       func(m local.Mark) local.Mark { m.Rules = ""; return m },
 		"other rules": func(m local.Mark) local.Mark { m.Rules, m.Place = "r0", media.PlaceAnywhere; return m },
@@ -225,6 +227,7 @@ func TestPlacesByOtherRules(t *testing.T) {
 // no name from a listing, the log, a lease or metadata reaches a disk or a decision
 // without passing the one check of names and classes."
 func TestPlacesOfObjects(t *testing.T) {
+	t.Parallel()
 	meta := map[string]struct {
 		text string
 		want media.Place
@@ -285,6 +288,7 @@ func TestPlacesOfObjects(t *testing.T) {
 
 // Node B knows what node A found, and so does a node whose disk was wiped.
 func TestPlacesOnOtherNodes(t *testing.T) {
+	t.Parallel()
 	w := new(wordInspector)
 	ns := newNodes(t, 2, func(c *Config) { c.Inspector = w.by("r1") }).ready()
 	a, b := ns[0], ns[1]
@@ -314,6 +318,7 @@ func TestPlacesOnOtherNodes(t *testing.T) {
 // As long as a file of another node was only told of, it is not known what it
 // names.
 func TestPlacesOfAnnouncedFiles(t *testing.T) {
+	t.Parallel()
 	w := new(wordInspector)
 	ns := newNodes(t, 2, func(c *Config) { c.Inspector = w.by("r1") }).ready()
 	a, b := ns[0], ns[1]
@@ -349,6 +354,7 @@ func TestTooLongToLookThrough(t *testing.T) {
 
 // A restored file is used at home as before.
 func TestPlacesOfRestoredFiles(t *testing.T) {
+	t.Parallel()
 	s, _ := newInspected(t)
 	s.ready()
 	s.mustRequest(s.writeSheets)

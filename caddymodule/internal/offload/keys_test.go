@@ -20,6 +20,7 @@ func withGallery(s *site) string {
 // TestSecondRoot: a root without a name keeps its keys when another is added. The
 // added one may be missing, is no root that vanished, and works once it is made.
 func TestSecondRoot(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalOwn, LocalAll} {
 		t.Run(string(policy), func(t *testing.T) {
 			s := newSite(t, func(c *Config) { c.Local = policy; c.Deletes = DeletesAlways })

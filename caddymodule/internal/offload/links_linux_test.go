@@ -24,6 +24,7 @@ func (s *site) overwrite(key, content string) {
 // Promise 1: "every file that was written, renamed or deleted in a media root
 // while it ran is committed": under each of its names.
 func TestWriteThroughOneNameReachesTheOthers(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, s *site) {
 		s.mustUpload(func() { s.write("a.jpg", "content"); s.write("d/other.jpg", "x") })
 		s.mustUpload(func() { s.link(s.path("a.jpg"), "d/b.jpg") })
@@ -45,6 +46,7 @@ func TestWriteThroughOneNameReachesTheOthers(t *testing.T) {
 
 // What was written while nobody looked is found by a comparison.
 func TestComparisonFindsWritesThroughOtherNames(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, s *site) {
 		s.mustUpload(func() { s.write("a.jpg", "content") })
 		s.mustUpload(func() { s.link(s.path("a.jpg"), "b.jpg") })

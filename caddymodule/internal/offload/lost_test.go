@@ -12,6 +12,7 @@ import (
 //
 // Promise 6: "Every node sees what a shared disk would show."
 func TestComparingFindsWhatTheLogDidNotTell(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("by-a.jpg", "old"); a.write("by-b.jpg", "old") })

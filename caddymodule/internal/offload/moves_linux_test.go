@@ -15,6 +15,7 @@ import (
 // Promise 8: "Deleting is careful, and lasts." A rename within the roots is a
 // move, never a delete, whatever its size and whoever did it: no request runs here.
 func TestRenameOutsideARequestIsAMove(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, s *site) {
 		s.mustUpload(func() {
 			s.writeAll(names(4))
@@ -61,6 +62,7 @@ func TestRenameOutsideARequestIsAMove(t *testing.T) {
 // An app that makes a picture on demand writes it under a name of its own first:
 // no object of that is left, and it does not return to the disk.
 func TestTemporaryFileOfAGetLeavesNoObject(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, s *site) {
 		s.mustUpload(func() { s.write("made/other.jpg", "x") })
 		s.write("made/tmp-1.jpg", "a picture that took its time")
@@ -116,6 +118,7 @@ func TestOldNameIsWrittenAnewDuringTheMove(t *testing.T) {
 
 // What is removed outside a request is no move.
 func TestRemovalAfterARenameIsNoMove(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(c *Config) { c.Deletes = DeletesDuringRequests })
 	s.ready()
 	s.mustRequest(func() { s.writeAll(names(2)) })
@@ -132,6 +135,7 @@ func TestRemovalAfterARenameIsNoMove(t *testing.T) {
 // Promise 2: "Nothing is lost." The object of the old name goes when that of the
 // new one is there, in a request too.
 func TestOldObjectGoesAfterTheNewOneCame(t *testing.T) {
+	t.Parallel()
 	for name, move := range map[string]struct {
 		from, to []string
 		do       func(s *site)
@@ -212,6 +216,7 @@ func TestOldObjectGoesAfterTheNewOneCame(t *testing.T) {
 // A new name that the bucket cannot hold keeps nobody waiting, and a file that
 // comes under the old name is stored.
 func TestMoveThatCannotBeFollowed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() { s.writeAll(names(3)) })

@@ -171,6 +171,9 @@ func (a *appModel) request() {
 		r.Name(fmt.Sprintf("deep %d-%d.jpg", a.n, i)) // a node that was killed may lack other names yet
 	}
 	err := r.Ready(ctx)
+	if err != nil && !w.faulty { // a busy machine's bucket is slow: clients ask again
+		s.until("uploads", func() bool { err = r.Ready(ctx); return err == nil })
+	}
 	did := map[string]string{}
 	if err == nil || a.rnd.IntN(3) == 0 {
 		for range 1 + a.rnd.IntN(4) {

@@ -68,7 +68,7 @@ func (ns nodes) agree() {
 	t := ns[0].t
 	t.Helper()
 	deadline := time.Now().Add(patience)
-	for {
+	for pause := 2 * time.Millisecond; ; pause = min(pause+pause/4, longestPause) {
 		same := true
 		objects := ns[0].everything()
 		for _, s := range ns {
@@ -86,7 +86,7 @@ func (ns nodes) agree() {
 			}
 			t.Fatal("the disks do not become equal to the bucket")
 		}
-		time.Sleep(2 * time.Millisecond) // nothing signals this from outside
+		time.Sleep(pause) // nothing signals this from outside
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // What only an admin mends ends waits at once, with several nodes too, of which
 // nothing is known as long as the bucket cannot be used.
 func TestWrongFromTheStart(t *testing.T) {
+	t.Parallel()
 	for _, wrong := range []error{bucket.ErrDenied, bucket.ErrNoBucket, bucket.ErrClock} {
 		for _, policy := range []LocalPolicy{LocalOwn, LocalAll} {
 			t.Run(wrong.Error()+" "+string(policy), func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestOutageCostsAShortWait(t *testing.T) {
 			s := newNodes(t, 1, func(c *Config) { c.Poll = time.Second }).ready()[0]
 			s.faults.SetHook(buckettest.Always(fault))
 			s.mustFailSoon(slowCall+patience/4, nil)
-			s.mustFailSoon(time.Second, nil)
+			s.mustFailSoon(slowCall/2, nil)
 			s.faults.SetHook(nil)
 			s.until("uploads", func() bool { _, uploads, _ := s.e.Ready(); return uploads })
 			s.mustUpload(func() { s.write("a.jpg", "a") }, "a.jpg")

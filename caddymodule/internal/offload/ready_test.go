@@ -8,6 +8,7 @@ import (
 
 // A bucket that does not answer reads is noticed without an upload.
 func TestReadyWithoutTheLog(t *testing.T) {
+	t.Parallel()
 	s := newNodes(t, 2).ready()[0]
 	ready := func() bool { _, uploads, _ := s.e.Ready(); return uploads }
 	s.until("ready", ready)

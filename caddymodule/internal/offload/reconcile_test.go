@@ -13,6 +13,7 @@ import (
 
 // Promise 2: "it is committed after recovery, without anyone's help".
 func TestStartFindsWhatIsNotCommitted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for i := range 500 {
 		s.write(fmt.Sprintf("20%02d/%02d/%d.jpg", i%7, i%3, i), fmt.Sprint("content ", i))
@@ -41,6 +42,7 @@ func TestStartFindsWhatIsNotCommitted(t *testing.T) {
 }
 
 func TestStartAdoptsWhatIsThere(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for i := range 50 {
 		s.write(fmt.Sprintf("%d.jpg", i), fmt.Sprint("content ", i))
@@ -65,6 +67,7 @@ func TestStartAdoptsWhatIsThere(t *testing.T) {
 // Promise 8: "What a process deletes while the module watches is deleted: by a
 // request at once, otherwise by way of the trash".
 func TestDeletes(t *testing.T) {
+	t.Parallel()
 	t.Run("outside a request it stays", func(t *testing.T) {
 		s := newSite(t, func(c *Config) { c.Deletes = DeletesDuringRequests })
 		s.write("a.jpg", "a")
@@ -122,6 +125,7 @@ func TestDeletes(t *testing.T) {
 // A process that is killed while a request runs finds out, when it starts
 // again, what the app deleted.
 func TestKilledDuringDeletes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, key := range names(100) {
 		s.write(key, key)
@@ -147,6 +151,7 @@ func TestKilledDuringDeletes(t *testing.T) {
 // Promise 8: "a reconcile never deletes more than a small share of either side:
 // it stops and says so."
 func TestTooManyDeletesStop(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, key := range names(100) {
 		s.write(key, key)
@@ -168,6 +173,7 @@ func TestTooManyDeletesStop(t *testing.T) {
 }
 
 func TestWipedDiskNeverEmptiesTheBucket(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, key := range names(30) {
 		s.write(key, key)
@@ -246,6 +252,7 @@ func copyWithMark(s *site, from, to string) error {
 
 // A mark from a backup says what was committed once.
 func TestRestoredMarkIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if err := os.Mkdir(s.path("cache"), 0o755); err != nil {
 		t.Fatal(err)
@@ -268,6 +275,7 @@ func TestRestoredMarkIsNotBelieved(t *testing.T) {
 
 // Promise 7: "Private stays private."
 func TestPrivate(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() {
@@ -301,6 +309,7 @@ func TestPrivate(t *testing.T) {
 }
 
 func TestPrivateFoundAtStart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.write("a/x.jpg", "x")
 	s.write("b/y.jpg", "y")
@@ -317,6 +326,7 @@ func TestPrivateFoundAtStart(t *testing.T) {
 }
 
 func TestStartRemovesUnfinishedUploads(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.stop()

@@ -4,7 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
@@ -58,8 +57,7 @@ func TestDeletesInAReleaseThatWasLeft(t *testing.T) {
 				old := d.intoRelease()
 				d.ready()
 				leave(d, old)
-				time.Sleep(unattendedRest + time.Second) // for longer than any delete rests
-				d.until("what was seen to be looked at", func() bool { return d.e.Stats().Pending == 0 })
+				d.idle() // each delete that was seen has had its rest
 				d.areKept()
 				d.trashed()
 				if n := d.e.Stats().Withheld; n > 0 {
@@ -72,6 +70,7 @@ func TestDeletesInAReleaseThatWasLeft(t *testing.T) {
 
 // Nor is it noted for the next process.
 func TestDeletesInAReleaseThatWasLeftAreNotNoted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	old := s.intoRelease()
 	s.ready()
@@ -103,6 +102,7 @@ func TestDeletesInAReleaseThatWasLeftAreNotNoted(t *testing.T) {
 // What went in the directory that is the root still is deleted, also if it was left
 // and came back meanwhile.
 func TestDeleteInAReleaseThatCameBack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	old := s.intoRelease()
 	s.ready()

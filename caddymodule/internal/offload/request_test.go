@@ -15,6 +15,7 @@ import (
 // that was written, renamed or deleted in a media root while it ran is
 // committed".
 func TestRequestWaitsForAllItWrote(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.write("old/was-here.jpg", "before")
 	s.ready()
@@ -59,6 +60,7 @@ func TestRequestWaitsForAllItWrote(t *testing.T) {
 }
 
 func TestFilesOfOneRequestAreCommittedTogether(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	// Each put waits until all eight have begun: they must run side by side.
@@ -86,6 +88,7 @@ func TestFilesOfOneRequestAreCommittedTogether(t *testing.T) {
 }
 
 func TestDeletesOfOneRequestAreOneCall(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() {
@@ -123,6 +126,7 @@ func TestFileThatVanishesCostsNoObject(t *testing.T) {
 }
 
 func TestRequestThatWroteNothingDoesNotWait(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	stuck := make(chan struct{})
@@ -135,6 +139,7 @@ func TestRequestThatWroteNothingDoesNotWait(t *testing.T) {
 
 // A file that another request is still writing is that request's to wait for.
 func TestRequestDoesNotWaitForAnUnfinishedFile(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	f, err := os.Create(s.path("big.mp4"))
@@ -167,6 +172,7 @@ func TestRequestDoesNotWaitForAnUnfinishedFile(t *testing.T) {
 
 // A file that changes while it is read is stored again.
 func TestFileChangesWhileItIsRead(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	changed := false
@@ -188,6 +194,7 @@ func TestFileChangesWhileItIsRead(t *testing.T) {
 }
 
 func TestKeyTheStoreCannotHoldDoesNotHoldTheRequest(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() {
@@ -203,6 +210,7 @@ func TestKeyTheStoreCannotHoldDoesNotHoldTheRequest(t *testing.T) {
 }
 
 func TestManyRequestsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	errs := make(chan error, 20)
@@ -241,15 +249,18 @@ func TestFileThatIsWrittenForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	var longest time.Duration // between two writes, on a busy machine
 	for begun := time.Now(); time.Since(begun) < writingFor+writingFor/2; {
+		wrote := time.Now()
 		if _, err := f.WriteString("frame "); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.e.barrier(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		longest = max(longest, time.Since(wrote))
 	}
-	if puts, _, _ := s.calls.did(); puts != 0 {
+	if puts, _, _ := s.calls.did(); puts != 0 && longest < writingFor/2 {
 		t.Errorf("%d puts of a file that is being written", puts)
 	}
 	// Left open and quiet, it is committed as it is (promise 1: "within a second
@@ -269,6 +280,7 @@ func TestFileThatIsWrittenForLong(t *testing.T) {
 // The object of a file has to go before one can lie below its name; which of
 // the two is tried first is chance.
 func TestRefusedUntilAnotherObjectHasGone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() { s.write("a.jpg", "a") })

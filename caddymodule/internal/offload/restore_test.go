@@ -10,6 +10,7 @@ import (
 // Promise 9: "Leaving is easy. `restore` brings every file back; then the
 // module can be removed."
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.writeAll(names(40))
 	s.write("shop/.htaccess", "deny from all")
@@ -41,6 +42,7 @@ func TestRestore(t *testing.T) {
 }
 
 func TestRestoreDoesNotBelieveADamagedObject(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(c *Config) { c.Deletes = DeletesNever })
 	s.write("a.jpg", "a photograph")
 	s.write("b.jpg", "b")
@@ -74,6 +76,7 @@ func TestRestoreDoesNotBelieveADamagedObject(t *testing.T) {
 }
 
 func TestKilledRestoreLeavesNothing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.write(".media-offload-1-ABCDEFGH.tmp", "half")
 	s.ready()

@@ -20,8 +20,8 @@ func TestUploadRoundTrips(t *testing.T) {
 	ns := newNodes(t, 2, func(c *Config) { c.Poll, c.LeaseTTL = time.Hour, 10*time.Second }).ready()
 	a := ns[0]
 	a.faults.SetHook(func(buckettest.Call) buckettest.Fault { return buckettest.Fault{Delay: trip} })
-	best := 100.0
-	for i := range 5 { // the first tells how long a write takes
+	// A busy machine gets more tries; one trip more would show in each.
+	for i := range 10 {
 		name := fmt.Sprintf("photo%c", 'a'+i)
 		began := time.Now()
 		a.mustUpload(func() {
@@ -33,11 +33,9 @@ func TestUploadRoundTrips(t *testing.T) {
 		}, name+".jpg")
 		trips := float64(time.Since(began)-2*scale) / float64(trip)
 		t.Logf("%.2f round trips", trips)
-		if i > 0 {
-			best = min(best, trips)
+		if i > 0 && trips < 3.6 { // the first tells how long a write takes
+			return
 		}
 	}
-	if best > 3.6 {
-		t.Errorf("an upload takes %.2f round trips", best)
-	}
+	t.Error("each upload took more than three round trips")
 }

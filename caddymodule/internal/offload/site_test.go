@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +31,10 @@ import (
 
 // patience bounds every wait of a test; a busy machine takes its time.
 const patience = 2 * time.Minute
+
+// longestPause is between two looks at what nothing signals: tests that look all the
+// time take it from those that they wait for.
+const longestPause = 20 * time.Millisecond
 
 // site is an app's media directory, a bucket in another, and an engine
 // between them.
@@ -137,11 +143,11 @@ func (s *site) setNote(note string) {
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
 	deadline := time.Now().Add(patience)
-	for !ok() {
+	for pause := time.Millisecond; !ok(); pause = min(pause+pause/4, longestPause) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("waited in vain for %s; stats %+v", what, s.e.Stats())
 		}
-		time.Sleep(time.Millisecond) // nothing signals this from outside
+		time.Sleep(pause) // nothing signals this from outside
 	}
 }
 
@@ -161,11 +167,6 @@ func (s *site) request(f func()) error {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	return s.requestCtx(ctx, f)
-}
-
-func (s *site) requestCtx(ctx context.Context, f func()) error {
-	s.t.Helper()
 	r := s.e.beginRunning(ctx, "client")
 	defer r.End()
 	f()
@@ -178,6 +179,47 @@ func (e *Engine) beginRunning(ctx context.Context, client string) *Request {
 	r.AppRuns()
 	return r
 }
+
+// giveUp does f as the app would during a request, and gives up when its answer is
+// held and ok.
+func (s *site) giveUp(f func(), ok func() bool) error {
+	s.t.Helper()
+	r := s.e.beginRunning(s.t.Context(), "client")
+	defer r.End()
+	f()
+	return s.waitUntil(r, ok)
+}
+
+// waitUntil waits for a request's files until ok, once it is known which they are: no
+// time would be short enough for the test, and long enough for a busy machine. It
+// returns what the client is told.
+func (s *site) waitUntil(r *Request, ok func() bool) (err error) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	held, told := s.e.Stats().Held, make(chan error, 1)
+	go func() { told <- r.Wait(ctx) }()
+	ended := false
+	s.until("the end of a request", func() bool {
+		select {
+		case err = <-told:
+			ended = true
+		default:
+		}
+		return ended || s.e.Stats().Held > held && ok()
+	})
+	if !ended {
+		cancel()
+		err = <-told
+	}
+	return err
+}
+
+// always is for a request that gives up as soon as its answer is held.
+func always() bool { return true }
+
+// seesAway reports whether the node knows that the bucket is away.
+func (s *site) seesAway() bool { return s.e.awayReason() != nil }
 
 func (s *site) mustRequest(f func()) {
 	s.t.Helper()
@@ -389,7 +431,19 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// atOnce is how many tests run at once if -parallel does not say it: they wait for
+// leases, pauses and disks much more than they compute.
+const atOnce = 8
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		_ = flag.Set("test.parallel", strconv.Itoa(atOnce))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func names(n int) (keys []string) {
 	for i := range n {

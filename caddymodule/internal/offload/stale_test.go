@@ -12,6 +12,7 @@ import (
 //
 // Promise 6: "Every node sees what a shared disk would show."
 func TestStaleListingBringsNothingBack(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2, func(c *Config) { c.Poll = time.Hour }).ready()
 	a, b := ns[0], ns[1]
 	const key = "2026/11/photo.jpg"

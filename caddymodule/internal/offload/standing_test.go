@@ -38,6 +38,7 @@ func (s *site) isPublic(when, key, content string) {
 // Promise 7: "Private stays private." A wiped disk has lost the .htaccess; what was
 // private in the bucket is so again, however it comes back.
 func TestRestoreKeepsPrivate(t *testing.T) {
+	t.Parallel()
 	for name, bringBack := range map[string]func(s *site, content string){
 		"restore": func(s *site, _ string) {
 			if got, err := s.e.Restore(s.t.Context(), func(Restored) {}); err != nil || got.Failed > 0 {
@@ -93,6 +94,7 @@ func TestRestoreKeepsPrivate(t *testing.T) {
 
 // The admin's word opens what was kept.
 func TestThePublicOptionOpensWhatWasKept(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() { s.write("prot/.htaccess", "deny from all"); s.write("prot/a.pdf", "a") })
@@ -164,6 +166,7 @@ func aPrivateObjectMakesNothingElsePrivate(t *testing.T, newNodes func(int) node
 // Promise 6: "Every node sees what a shared disk would show." A folder that the app
 // of one node opens is open on all.
 func TestAFolderIsOpenedOnAllNodes(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("prot/.htaccess", "deny from all"); a.write("prot/a.pdf", "a") })

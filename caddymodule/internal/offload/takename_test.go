@@ -30,6 +30,7 @@ func TestUnfinishedUploadGivesWay(t *testing.T) {
 // Without the lease of its name a file does not displace another, and its client
 // is told so.
 func TestNameWithoutLeaseGivesWay(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.putObject("media/x.jpg", "there before")

@@ -91,6 +91,7 @@ func TestDeleteOutsideRequest(t *testing.T) {
 
 // Promise 8: "much at once outside requests waits for the admin's word".
 func TestManyDeletesOutsideRequests(t *testing.T) {
+	t.Parallel()
 	for _, accept := range []bool{true, false} {
 		t.Run(fmt.Sprintf("accept=%v", accept), func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, others nodes) {
@@ -159,6 +160,7 @@ func TestDirectoryMovedAwayOutsideRequests(t *testing.T) {
 
 // Objects leave the trash after their time, and nothing else does.
 func TestTrashIsEmptied(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustUpload(func() { s.write("a.jpg", "a") })
@@ -208,6 +210,7 @@ func infoOf(name string) bucket.Info { return bucket.Info{Key: name} }
 //
 // Promise 8: "by way of the trash, from which it can be taken back".
 func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
+	t.Parallel()
 	s := newNodes(t, 1).ready()[0]
 	s.mustUpload(func() { s.write("a.jpg", "content") })
 	told := make(chan struct{})

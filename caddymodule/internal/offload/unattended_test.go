@@ -13,6 +13,7 @@ import (
 //
 // docs/deletes.md: "more than 5 % of the objects (and more than 10) within a minute".
 func TestEachDeleteCountsOnce(t *testing.T) {
+	t.Parallel()
 	keys := []string{}
 	for i := range fewDeletes {
 		keys = append(keys, "dir/sub/"+string(rune('a'+i))+".jpg")
