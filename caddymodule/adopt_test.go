@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 )
 
 // A bucket that was emptied is away, the status says so, and it is the site's again
@@ -30,7 +29,7 @@ func TestAdoptABucket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := (&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+		a, err := (&http.Client{Timeout: longest, Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -122,7 +122,7 @@ func (s *testSite) useTLS(t *testing.T) map[string]*http.Client {
 	for version, transport := range transports {
 		clients[version] = &http.Client{
 			Transport:     transport,
-			Timeout:       20 * time.Second,
+			Timeout:       longest,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 		s.clients = append(s.clients, clients[version])

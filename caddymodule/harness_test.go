@@ -49,6 +49,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// longest bounds every wait of a test; a busy machine takes its time.
+const longest = time.Minute
+
 // appFunc is what an app does with a request.
 type appFunc func(w http.ResponseWriter, r *http.Request) error
 
@@ -108,7 +111,7 @@ func newTestSite(t testing.TB, app appFunc) *testSite {
 		port:    freePort(t),
 		scheme:  "http",
 		appName: t.Name(),
-		client:  &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableCompression: true}},
+		client:  &http.Client{Timeout: longest, Transport: &http.Transport{DisableCompression: true}},
 		server:  map[string]any{},
 		apps:    map[string]any{},
 	}
@@ -168,7 +171,7 @@ var ignoreCaddy = goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.kee
 func wantNoLeaks(t testing.TB, leaks goleak.Option) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); {
 		if err = goleak.Find(leaks, ignoreCaddy); err == nil {
 			return
 		}
@@ -369,13 +372,13 @@ func html(body string) appFunc {
 // eventually polls until f is true, for things that nothing tells about.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); {
 		if f() {
 			return
 		}
 		time.Sleep(5 * time.Millisecond) // nothing signals this from outside
 	}
-	t.Fatalf("%s: not within 10 s", what)
+	t.Fatalf("%s: not within %s", what, longest)
 }
 
 func repeat(s string, size int) string {

@@ -56,7 +56,7 @@ func wantNext(t *testing.T, what string, ch <-chan string, want string) {
 		if got != want {
 			t.Errorf("%s: request %s, want %s", what, got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(longest):
 		t.Fatalf("%s: no request %s", what, want)
 	}
 }

@@ -232,7 +232,7 @@ func TestUploadsPerClient(t *testing.T) {
 	for id := ""; id != "honest"; {
 		select {
 		case id = <-m.read:
-		case <-time.After(10 * time.Second):
+		case <-time.After(longest):
 			t.Fatal("nobody has his turn")
 		}
 		if id == "crowd" {

@@ -261,7 +261,7 @@ func TestUploadIsNotBuffered(t *testing.T) {
 		case <-first:
 			_, _ = io.WriteString(w, tail)
 			w.Close()
-		case <-time.After(10 * time.Second):
+		case <-time.After(longest):
 			w.CloseWithError(errors.New("the app got nothing"))
 		}
 	}()

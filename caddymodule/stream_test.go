@@ -105,7 +105,7 @@ func TestUpgrade(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(longest))
 			fmt.Fprintf(conn, "%s /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 0\r\n\r\n", method)
 			in := bufio.NewReader(conn)
 			response, err := http.ReadResponse(in, nil)
@@ -142,7 +142,7 @@ func TestConnect(t *testing.T) {
 	s.handler["public_url"] = publicTestURL
 	client := s.useTLS(t)["h2"]
 	s.start()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
 	r, w := io.Pipe()
 	request, err := http.NewRequestWithContext(ctx, http.MethodConnect, "https://"+s.address(), r)

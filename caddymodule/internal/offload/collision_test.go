@@ -40,10 +40,14 @@ func (s *site) lapse(r *Request) {
 
 // failing is a fault of the calls about objects below a prefix.
 func failing(prefixes ...string) buckettest.Hook {
+	return below(buckettest.Fault{Before: buckettest.ErrInjected}, prefixes...)
+}
+
+func below(fault buckettest.Fault, prefixes ...string) buckettest.Hook {
 	return func(c buckettest.Call) buckettest.Fault {
 		for _, prefix := range prefixes {
 			if strings.HasPrefix(c.Key, prefix) {
-				return buckettest.Fault{Before: buckettest.ErrInjected}
+				return fault
 			}
 		}
 		return buckettest.Fault{}
@@ -56,7 +60,6 @@ func failing(prefixes ...string) buckettest.Hook {
 // Promise 6: "Before PHP runs for an upload, the node has caught up with the
 // change log, so that the app's own check whether a name is taken […] is right."
 func TestLostNames(t *testing.T) {
-	var collision *CollisionError
 	for _, test := range []struct {
 		name string
 		// unreachable is what the node's calls are about that fail meanwhile.
@@ -74,6 +77,7 @@ func TestLostNames(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
+			var collision *CollisionError
 			ns := newNodes(t, 2).ready()
 			a, b := ns[0], ns[1]
 			r := a.begin("x.jpg")
@@ -86,12 +90,16 @@ func TestLostNames(t *testing.T) {
 			var otherErr error
 			if test.late {
 				other := b.begin("x.jpg")
+				wrote := make(chan struct{})
+				b.faults.SetHook(below(buckettest.Fault{Hang: wrote}, "offload/log/", "media/")) // or it would have a's file before its app writes
 				a.faults.SetHook(nil)
 				errA := a.ended(r)
 				if test.wins && errA != nil {
 					t.Errorf("who wrote to the log first was told: %v", errA)
 				}
 				b.write("x.jpg", "b's picture")
+				close(wrote)
+				b.faults.SetHook(nil)
 				otherErr = b.ended(other)
 			} else {
 				otherErr = b.upload(func() { b.write("x.jpg", "b's picture") }, "x.jpg")

@@ -72,7 +72,11 @@ func (ns nodes) agree() {
 		same := true
 		objects := ns[0].everything()
 		for _, s := range ns {
-			if s.e != nil && (!maps.Equal(s.disk(), objects) || s.e.Stats().Pending > 0) {
+			if s.e == nil {
+				continue
+			}
+			mustDo(t, s.e.barrier(t.Context())) // or what was just placed may not have been looked at
+			if !maps.Equal(s.disk(), objects) || s.e.Stats().Pending > 0 {
 				same = false
 			}
 		}
