@@ -44,7 +44,7 @@ func TestStatus(t *testing.T) {
 	if status.Site != s.docRoot || status.Bucket != "file://"+s.bucket || status.Committed != 2 || status.Reason == "" || status.Pending != 1 {
 		t.Errorf("%+v", status)
 	}
-	if code, err := runStatus(t, s.admin, false); code != caddy.ExitCodeFailedStartup || err != nil {
+	if code, err := runStatus(t, s.admin, false); code != caddy.ExitCodeFailedStartup || err == nil {
 		t.Errorf("command: %d, %v", code, err)
 	}
 	mend()

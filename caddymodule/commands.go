@@ -95,8 +95,8 @@ func cmdStatus(flags caddycmd.Flags) (int, error) {
 		return caddy.ExitCodeFailedStartup, fmt.Errorf("printing the status: %w", err)
 	}
 	for _, s := range list {
-		if s.State == "degraded" {
-			return caddy.ExitCodeFailedStartup, nil
+		if s.State == "degraded" { // without an error the exit code would be 0
+			return caddy.ExitCodeFailedStartup, fmt.Errorf("%s: the bucket %s cannot be used: %s", s.Site, s.Bucket, s.Reason)
 		}
 	}
 	return caddy.ExitCodeSuccess, nil

@@ -138,7 +138,8 @@ type Handler struct {
 	Deletes string `json:"deletes,omitempty"`
 
 	// How long an object stays in the trash whose file was deleted outside a
-	// request. Default: 30 days. Negative: such deletes do without the trash.
+	// request, or with many others. Default: 30 days. Negative: such deletes do
+	// without the trash.
 	Trash caddy.Duration `json:"trash,omitempty"`
 
 	// Patterns of files, as in .gitignore, that are kept in the bucket but are

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,6 +27,10 @@ import (
 // trashPath is the admin endpoint of the trash: GET lists it; POST to what stands
 // below does something with it.
 const trashPath = "/media_offload/trash"
+
+// reasonWithheld stands in the list for what is not in the trash: its delete waits for
+// the admin's word.
+const reasonWithheld = "withheld"
 
 // trashEntry is one line of the list.
 type trashEntry struct {
@@ -103,18 +108,36 @@ func (*adminAPI) listTrash(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)
 	for _, e := range sites {
-		for t, err := range e.engine.Trash(r.Context()) {
+		for t, err := range e.trashEntries(r.Context()) {
 			if err != nil {
 				// The answer has begun: a line that is no entry tells of it.
 				return out.Encode(trashResult{Site: e.site, Error: err.Error()})
 			}
-			err = out.Encode(trashEntry{Site: e.site, Key: t.Key, Class: t.Class.String(), Deleted: t.Deleted, Reason: t.Reason, Size: t.Size})
-			if err != nil {
+			if err := out.Encode(t); err != nil {
 				return nil // the client went away
 			}
 		}
 	}
 	return nil
+}
+
+// trashEntries yields what is withheld and what is in the trash. A non-nil error ends
+// the sequence.
+func (e *sharedEngine) trashEntries(ctx context.Context) iter.Seq2[trashEntry, error] {
+	return func(yield func(trashEntry, error) bool) {
+		for w, err := range e.engine.Withheld(ctx) {
+			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Since.UTC(), Reason: reasonWithheld, Size: w.Size}
+			if !yield(t, err) || err != nil {
+				return
+			}
+		}
+		for w, err := range e.engine.Trash(ctx) {
+			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Deleted, Reason: w.Reason, Size: w.Size}
+			if !yield(t, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (*adminAPI) doWithTrash(w http.ResponseWriter, r *http.Request, name string) error {
@@ -148,11 +171,12 @@ func (*adminAPI) doWithTrash(w http.ResponseWriter, r *http.Request, name string
 func trashCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "trash",
-		Short: "Shows, takes back or empties what was deleted outside requests",
+		Short: "Shows, takes back or empties what was deleted",
 		Long: `
-Files that a person or a program deletes outside a request of the app go to the
-trash in the bucket. If many go at once, nothing is deleted until you say whether
-that was meant: "trash accept", or "trash restore".
+Files that a person or a program deletes outside a request of the app, and many
+that go at once in requests, go to the trash in the bucket. If many go at once
+outside requests, nothing is deleted until you say whether that was meant: "trash
+accept", or "trash restore".
 `,
 	}
 	sub := func(use, short string, args cobra.PositionalArgs, run caddycmd.CommandFunc) {
@@ -161,9 +185,9 @@ that was meant: "trash accept", or "trash restore".
 		adminFlags(c)
 		command.AddCommand(c)
 	}
-	sub("list", "Lists what is in the trash", cobra.NoArgs, cmdTrashList)
+	sub("list", "Lists what is withheld and what is in the trash", cobra.NoArgs, cmdTrashList)
 	sub("accept", "Deletes what went from the disk in numbers: it was meant", cobra.NoArgs, cmdTrashDo("accept", "%s: %d files deleted\n"))
-	sub("restore [file...]", "Brings files back: those named, out of the trash, or all that went in numbers",
+	sub("restore [file...]", "Brings files back: those named, withheld or out of the trash, or all that are withheld",
 		cobra.ArbitraryArgs, cmdTrashDo("restore", "%s: %d files brought back\n"))
 	sub("empty", "Deletes for good what is in the trash", cobra.NoArgs, cmdTrashDo("empty", "%s: %d files deleted for good\n"))
 	return command
@@ -193,6 +217,7 @@ func printTrash(w io.Writer, list io.Reader) error {
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "SITE\tDELETED\tREASON\tCLASS\tSIZE\tFILE")
 	lines := json.NewDecoder(list)
+	withheld := 0
 	for {
 		var line struct {
 			trashEntry
@@ -200,7 +225,7 @@ func printTrash(w io.Writer, list io.Reader) error {
 		}
 		err := lines.Decode(&line)
 		if errors.Is(err, io.EOF) {
-			return table.Flush()
+			return errors.Join(table.Flush(), printWithheld(w, withheld))
 		}
 		if err == nil && line.Error != "" {
 			err = errors.New(line.Error)
@@ -208,9 +233,22 @@ func printTrash(w io.Writer, list io.Reader) error {
 		if err != nil {
 			return errors.Join(table.Flush(), fmt.Errorf("listing the trash: %w", err))
 		}
+		if line.Reason == reasonWithheld {
+			withheld++
+		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.Site, line.Deleted.Format(time.DateTime), printable(line.Reason), line.Class,
 			humanize.Bytes(uint64(max(0, line.Size))), printable(line.Key))
 	}
+}
+
+// printWithheld says what is to be done about deletes that are withheld.
+func printWithheld(w io.Writer, n int) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\n%d withheld: `media-offload trash accept` deletes them, `media-offload trash restore` brings them back,\n"+
+		"`media-offload trash restore FILE` one of them\n", n)
+	return err
 }
 
 // printable is a text from the bucket as a terminal may show it: what would move its
@@ -237,14 +275,17 @@ func cmdTrashDo(name, done string) caddycmd.CommandFunc {
 		if err := json.NewDecoder(response.Body).Decode(&results); err != nil {
 			return caddy.ExitCodeFailedStartup, fmt.Errorf("reading the answer of the admin API: %w", err)
 		}
-		code := caddy.ExitCodeSuccess
 		for _, r := range results {
-			fmt.Printf(done, r.Site, r.Files)
 			if r.Error != "" {
-				fmt.Println("  " + r.Error)
-				code = caddy.ExitCodeFailedStartup
+				err = errors.Join(err, fmt.Errorf("%s: %s", r.Site, r.Error))
+			}
+			if r.Error == "" || r.Files > 0 {
+				fmt.Printf(done, r.Site, r.Files)
 			}
 		}
-		return code, nil
+		if err != nil { // without one the exit code would be 0
+			return caddy.ExitCodeFailedStartup, err
+		}
+		return caddy.ExitCodeSuccess, nil
 	}
 }

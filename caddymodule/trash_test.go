@@ -53,8 +53,9 @@ func TestTrashCommand(t *testing.T) {
 		got, _ := os.ReadFile(filepath.Join(s.uploads, "2026", "a b.jpg"))
 		return string(got) == "content"
 	})
-	if code, _ := runTrash(t, s.admin, "restore", "2026/a b.jpg"); code == caddy.ExitCodeSuccess {
-		t.Error("a file that is not in the trash was brought back")
+	// Caddy's exit code is that of an error, whatever else a command returns.
+	if _, err := runTrash(t, s.admin, "restore", "2026/a b.jpg"); err == nil || !strings.Contains(err.Error(), "trash list") {
+		t.Errorf("a file that is not in the trash was brought back: %v", err)
 	}
 	for _, command := range []string{"accept", "empty"} {
 		if code, err := runTrash(t, s.admin, command); code != caddy.ExitCodeSuccess || err != nil {
@@ -70,9 +71,20 @@ func TestPrintTrash(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the bucket is away") {
 		t.Errorf("error %v", err)
 	}
+	if strings.Contains(out.String(), "accept") {
+		t.Errorf("nothing is withheld:\n%s", out.String())
+	}
 	for _, want := range []string{"x.jpg", "2.0 kB", "2026-11-30 01:02:03", "outside"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}
+	}
+}
+
+func TestPrintWithheld(t *testing.T) {
+	var out strings.Builder
+	err := printTrash(&out, strings.NewReader(strings.Repeat(`{"site":"a","key":"x.jpg","class":"public","deleted":"2026-11-30T01:02:03Z","reason":"withheld","size":2000}`+"\n", 2)))
+	if err != nil || !strings.Contains(out.String(), "\n2 withheld: `media-offload trash accept`") {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -273,9 +273,12 @@ func (e *Engine) rescue(root int, rel, key string) {
 }
 
 // look asks for a look at a key, because the disk may lack what others wrote.
-func (e *Engine) look(f foreign, why cause) {
+func (e *Engine) look(f foreign, why cause) { e.lookFor(f, news{why: why}) }
+
+// lookFor asks for a look at a key because of a change.
+func (e *Engine) lookFor(f foreign, c news) {
 	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, news{why: why}, now), now)
+	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, c, now), now)
 }

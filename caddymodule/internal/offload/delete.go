@@ -81,38 +81,55 @@ func (e *Engine) deleteDeparted(all []*departed) {
 			e.finish(d.s, failed(fmt.Errorf("deleting %s: %w", d.s.key, err)))
 			continue
 		}
-		e.count.deleted.Add(1)
+		e.countDeleted(d.s.key)
 		e.finish(d.s, e.forget(d.s))
 	}
 }
 
-// trashDeparted copies the objects to the trash whose files went outside requests.
+// countDeleted counts a deleted object, once: its own event may tell of it and its
+// directory's.
+func (e *Engine) countDeleted(key string) {
+	if counted, _ := e.deletedKeys.ContainsOrAdd(key, struct{}{}); !counted {
+		e.count.deleted.Add(1)
+	}
+}
+
+// trashDeparted copies the objects to the trash whose files went outside requests, or
+// with many others.
 func (e *Engine) trashDeparted(all []*departed) error {
-	var names []string
+	var outside, inRequests, keys []string
 	for _, d := range all {
-		if e.disposal(d.s) == trashIt {
-			names = append(names, d.names...)
+		switch {
+		case e.disposal(d.s) == trashIt:
+			outside = append(outside, d.names...)
+		case !d.s.moved:
+			inRequests, keys = append(inRequests, d.names...), append(keys, d.s.key)
 		}
 	}
-	return e.toTrash(names, trashOutside)
+	err := e.toTrash(outside, trashOutside)
+	if err != nil || !e.manyByRequests(keys) {
+		return err
+	}
+	return e.toTrash(inRequests, trashRequests)
 }
 
 // withholdTooMany withholds the deletes outside requests if they are too many.
 func (e *Engine) withholdTooMany(all []*departed) {
 	var outside []*departed
 	var keys []string
-	dirs := make(map[scope]int)
+	dirs := make(map[scope][]string)
 	for _, d := range all {
 		if d.pass && !d.s.meant() {
 			outside, keys = append(outside, d), append(keys, d.s.key)
-			dirs[scope{d.s.root, path.Dir(d.s.rel)}]++
+			dir := scope{d.s.root, path.Dir(d.s.rel)}
+			dirs[dir] = append(dirs[dir], d.s.key)
 		}
 	}
 	if len(outside) == 0 || e.admitsDeletes(keys) {
 		return
 	}
-	for dir, n := range dirs {
-		e.withhold(dir.root, dir.dir, n)
+	for dir, keys := range dirs {
+		e.withhold(dir.root, dir.dir, keys)
 	}
 	for _, d := range outside {
 		d.pass, d.outcome = false, e.keepObject(d.s, d.known)

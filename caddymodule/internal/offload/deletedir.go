@@ -43,22 +43,21 @@ func (e *Engine) withholdsBelow(s *task) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
-	n, limit := 0, e.deleteLimit()
 	var keys []string
 	for _, class := range []media.Class{media.Public, media.Private} {
 		for o, err := range e.missingBelow(ctx, s.root, s.key, class) {
 			if err != nil {
 				return false, err
 			}
-			if n++; len(keys) <= limit {
-				keys = append(keys, o.key)
+			if keys = append(keys, o.key); len(keys) > maxNoted {
+				break // more are not counted
 			}
 		}
 	}
-	if n == 0 || e.admitsDeletes(keys) {
+	if len(keys) == 0 || e.admitsDeletes(keys) {
 		return false, nil
 	}
-	e.withhold(s.root, path.Dir(s.rel), n)
+	e.withhold(s.root, path.Dir(s.rel), keys)
 	return true, nil
 }
 
@@ -131,8 +130,15 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 	if len(names) == 0 {
 		return 0, nil
 	}
-	if e.disposal(s) == trashIt {
-		if err := e.toTrash(names, trashOutside); err != nil {
+	reason := ""
+	switch {
+	case e.disposal(s) == trashIt:
+		reason = trashOutside
+	case !s.moved && e.manyByRequests(keys):
+		reason = trashRequests
+	}
+	if reason != "" {
+		if err := e.toTrash(names, reason); err != nil {
 			return 0, err
 		}
 	}
@@ -213,7 +219,7 @@ func (e *Engine) afterDelete(keys []string, err error) {
 	for _, key := range keys {
 		e.forgetDeleted(key, err)
 		if err == nil {
-			e.count.deleted.Add(1)
+			e.countDeleted(key)
 		}
 	}
 }

@@ -126,9 +126,11 @@ type Engine struct {
 	admitted admitted
 
 	unattended  unattended
+	attended    deleteCount // of requests
 	deleteNotes deleteNotes
 	team        team
 	backlog     backlog
+	deletedKeys *lru.Cache[string, struct{}] // that were counted as deleted, and not seen since
 	goneDirs    *lru.Cache[string, struct{}] // keys of directories that other nodes removed
 	placed      *lru.Cache[string, placed]   // what was brought from other nodes last
 	watched     atomic.Uint64                // of the files that were fetched, those whose directories are watched
@@ -174,6 +176,7 @@ func New(cfg Config) (*Engine, error) {
 	e.recon.init()
 	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
+	e.deletedKeys = newLRU[struct{}](1 << 16)
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
 	e.bucketID = hex.EncodeToString(sum[:8])
 	if err := e.joinTeam(); err != nil {

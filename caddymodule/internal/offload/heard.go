@@ -50,6 +50,9 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 	known, _ := e.index.cache.Peek(c.Key)
 	x := entry{state: removed, class: known.class}
 	it := news{why: deletedElsewhere, version: c.ETag}
+	if c.Op == cluster.Delete {
+		e.unattended.withheld.remove(c.Key)
+	}
 	if c.Op == cluster.Delete && c.ETag != "" {
 		e.admitted.contested(c.Key, c.ETag)
 	}

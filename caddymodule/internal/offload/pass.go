@@ -310,6 +310,7 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 	switch {
 	case e.isWithheld(o.root, o.rel, o.Stored):
 		p.only++
+		e.unattended.withheld.add(e.site.Key(o.root, e.existing(o.root, path.Dir(o.rel))), []string{o.key}, time.Now())
 		p.learn(&m)
 	case p.goesWithDir(o.key):
 		p.only++

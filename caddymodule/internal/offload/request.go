@@ -264,6 +264,7 @@ func (e *Engine) requestsLoop() {
 			e.noteDeletes()
 			e.renewNote(now)
 			e.removeGoneDirs(now)
+			e.sayWithheld(now)
 		case <-e.life.Done():
 			return
 		}

@@ -71,7 +71,7 @@ func (e *Engine) Stats() Stats {
 		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
 		FetchBacklog: e.queue.heardLen(),
 		IndexSize:    e.index.len(),
-		Withheld:     e.unattended.count(),
+		Withheld:     e.unattended.withheld.count(),
 		Log:          e.claimer().Stats(),
 	}
 	switch {

@@ -29,6 +29,7 @@ const trashTime = "20060102T150405Z"
 // Reasons why an object went to the trash, as they stand in its name.
 const (
 	trashOutside  = "outside"  // the file was deleted outside a request
+	trashRequests = "requests" // it was one of many that went while requests ran
 	trashAccepted = "accepted" // the admin said that many deletes at once were meant
 )
 
@@ -45,7 +46,7 @@ type Trashed struct {
 }
 
 // ErrNotInTrash: the trash has nothing of that key.
-var ErrNotInTrash = errors.New("the trash has no such file")
+var ErrNotInTrash = errors.New("neither the trash nor what is withheld has such a file: `media-offload trash list` shows what there is")
 
 // ErrReplaced: there is a newer file under the name of one in the trash.
 var ErrReplaced = errors.New("there is a newer file of this name")
@@ -135,11 +136,18 @@ func (e *Engine) Trash(ctx context.Context) iter.Seq2[Trashed, error] {
 	}
 }
 
-// TakeBack brings the newest version of key that is in the trash back to its
-// place, in the bucket and on disk. ErrNotInTrash, ErrReplaced.
+// TakeBack brings the file of key back whose delete is withheld, or the newest version
+// that is in the trash to its place, in the bucket and on disk. ErrNotInTrash,
+// ErrReplaced.
 //
 // (Promise 8: "by way of the trash, from which it can be taken back".)
 func (e *Engine) TakeBack(ctx context.Context, key string) error {
+	switch withheld, err := e.refuseOne(ctx, key); {
+	case err != nil:
+		return fmt.Errorf("taking back %s: %w", key, err)
+	case withheld:
+		return nil
+	}
 	var newest *Trashed
 	for t, err := range e.Trash(ctx) {
 		if err != nil {
@@ -187,14 +195,31 @@ func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
 // bringBack has the file of an object that was taken back put on this disk and,
 // where several nodes write, on the others'.
 func (e *Engine) bringBack(ctx context.Context, o object, class media.Class) error {
+	if e.shared() {
+		now := entry{state: announced, class: class, size: o.Size, modTime: o.ModTime.UnixNano(), etag: o.ETag}
+		if err := e.announce([]cluster.Change{now.change(o.key)}); err != nil {
+			return err
+		}
+	}
+	return e.bringNow(ctx, o, class)
+}
+
+// bringNow puts the file of an object on this disk, also where deletes are withheld.
+func (e *Engine) bringNow(ctx context.Context, o object, class media.Class) error {
 	if !e.shared() {
 		return e.fetch(ctx, o, class)
 	}
-	now := entry{state: announced, class: class, size: o.Size, modTime: o.ModTime.UnixNano(), etag: o.ETag}
-	if err := e.announce([]cluster.Change{now.change(o.key)}); err != nil {
-		return err
+	version := news{why: putElsewhere, version: o.ETag, under: class, size: o.Size}
+	e.lookFor(o.foreign, version)
+	waiting, cancel := e.putContext(o.Size)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	if err := e.queue.await(waiting, o.key); err != nil {
+		return fmt.Errorf("putting it on disk: %w", err)
 	}
-	e.look(o.foreign, putElsewhere)
+	if _, err := e.trees[o.root].Stat(o.rel); err != nil {
+		return fmt.Errorf("it could not be put on disk: %w", err)
+	}
 	return nil
 }
 

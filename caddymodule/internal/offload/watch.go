@@ -101,11 +101,12 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 		it := e.spread(aDirGone, key, ev, now)
 		it.in = ev.In
 		it.inRequest = it.inRequest || during
+		due := now.Add(unattendedRest)
 		if during {
 			e.queue.changedBelow(key + "/")
-		} else {
-			e.queue.schedule(it, now.Add(unattendedRest))
+			due = now.Add(gather)
 		}
+		e.queue.schedule(it, due)
 	case name == htaccess:
 		dir = strings.TrimSuffix(dir, "/")
 		e.htaccess.reset()
@@ -133,6 +134,10 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 		return // its content is the same; mostly this is our own mark
 	}
 	e.recon.touch(key)
+	if ev.Op != watch.Gone {
+		e.unattended.withheld.remove(key)
+		e.deletedKeys.Remove(key)
+	}
 	it, isNew := e.queue.change(aFile, key, ev.Root, ev.Path, now)
 	if isNew && ev.Created {
 		it.fresh = !known.object() && !e.index.holdsAny(key)
