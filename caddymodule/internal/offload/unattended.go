@@ -128,7 +128,7 @@ func (e *Engine) manyByRequests(keys []string) bool {
 		return false
 	}
 	if e.attended.says(now) {
-		e.log().Warn("many media files were deleted at once while requests ran: their objects are in the trash, from which `media-offload trash restore` brings them back")
+		e.log().Warn("many media files were deleted at once while requests ran: their objects are in the trash: `media-offload trash list` shows them, `media-offload trash restore FILE...` brings files back")
 	}
 	return true
 }
