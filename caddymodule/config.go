@@ -3,9 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,6 +61,11 @@ func (h *Handler) check() error {
 			return fmt.Errorf("%s: %q is none of %s", option.name, option.value, strings.Join(option.words, ", "))
 		}
 	}
+	for _, host := range h.SiteHosts {
+		if err := checkSiteHost(host); err != nil {
+			return fmt.Errorf("site_hosts: %w", err)
+		}
+	}
 	switch {
 	case h.Hold < 0:
 		return errors.New("hold: must be positive, for example 10s")
@@ -86,8 +89,30 @@ func (h *Handler) check() error {
 		return errors.New("serve redirect needs a public_url to redirect to")
 	case h.Bucket == nil || h.Bucket.URL == "":
 		return errors.New("no bucket: write, for example, `bucket s3://my-bucket/site1`, or `bucket file:///var/lib/media-bucket` for a directory")
+	case h.App != nil && filepath.IsAbs(h.App.Preset):
+		return fmt.Errorf("app: the preset comes first: write `app %s %s`", h.App.DocRoot, h.App.Preset)
 	case h.App == nil && len(h.Roots) == 0:
 		return errors.New("no media root: write, for example, `app wordpress /var/www/html`, or `root /var/www/html/images /images/`")
+	}
+	return nil
+}
+
+// checkSiteHost refuses what no request's Host is.
+func checkSiteHost(host string) error {
+	_, after, isURL := strings.Cut(host, "://")
+	if !isURL {
+		after = host
+	}
+	name, _, isPath := strings.Cut(after, "/")
+	switch {
+	case strings.Contains(host, ","):
+		return fmt.Errorf("%q is no name of a host: separate several by spaces", host)
+	case strings.Contains(host, "*"):
+		return fmt.Errorf("%q is no name of a host: write each name, as www.example.com", host)
+	case isURL || isPath:
+		return fmt.Errorf("%q is no name of a host: write %s", host, name)
+	case hostname(host) == "" || strings.ContainsAny(host, " {}?#@"):
+		return fmt.Errorf("%q is no name of a host, as www.example.com", host)
 	}
 	return nil
 }
@@ -106,77 +131,5 @@ func (h *Handler) warn(log *slog.Logger) {
 	}
 }
 
-// warn tells of media roots that hold more than media.
-func (s *engineSettings) warn(log *slog.Logger) {
-	for _, root := range s.Media.Roots {
-		var holds string
-		switch {
-		case filepath.Clean(root.Dir) == string(filepath.Separator):
-			holds = "its directory is the whole disk"
-		case root.URL == "/":
-			holds = "its URL is the whole site's"
-		case findPlace(filepath.Join(root.Dir, "index.php")).size() > emptyIndex:
-			holds = "its directory has an app's index.php"
-		default:
-			continue
-		}
-		log.Warn("a media root is more than a directory that the app writes uploads to: all files below it are media, go to the bucket and "+
-			"have public URLs, but for those that a rule keeps; name the directories of uploads alone", "root", root.Dir, "url", root.URL, "why", holds)
-	}
-}
-
-// emptyIndex is what an index.php has at most that only keeps a directory from
-// being listed, as some plugins put into directories of uploads.
-const emptyIndex = 256
-
 // maxHoldBuffer is the largest Handler.HoldBuffer.
 const maxHoldBuffer = 1 << 30
-
-// checkDocRoot finds a mistyped directory early. A missing media root is no
-// mistake: the app makes it with the first upload.
-func (s *engineSettings) checkDocRoot() error {
-	dir := s.Media.DocRoot
-	if dir == "" {
-		return nil
-	}
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("app: the directory %s does not exist: name the one that holds the app's index.php", dir)
-	case err != nil:
-		return fmt.Errorf("app: looking for the app: %w", err)
-	case !info.IsDir():
-		return fmt.Errorf("app: %s is not a directory: name the one that holds the app's index.php", dir)
-	}
-	return nil
-}
-
-// checkRoots finds roots whose URL and directory stand in each other's place.
-func (s *engineSettings) checkRoots() error {
-	for _, root := range s.Media.Roots {
-		if swapped(root.Dir, root.URL) {
-			dir, url := filepath.Clean(root.Dir), filepath.Clean(root.URL)
-			return fmt.Errorf("root: the directory %s does not exist, and the URL %s is a path of this server's disk: are the two swapped? "+
-				"write `root %s %s/`, or make the directory %s first", dir, root.URL, url, dir, dir)
-		}
-	}
-	return nil
-}
-
-// swapped reports whether dir is rather a URL path, and url a directory. A
-// directory that does not exist yet is none to be sure of, nor is a URL that is
-// the path of a directory by chance, as /media/ and /tmp/ are.
-func swapped(dir, url string) bool {
-	if !filepath.IsAbs(dir) || !filepath.IsAbs(url) {
-		return false // that is refused anyway
-	}
-	dir, url = filepath.Clean(dir), filepath.Clean(url)
-	at := findPlace(dir)
-	switch {
-	case at.exists || dir == url || strings.HasSuffix(dir, url):
-		return false
-	case strings.HasSuffix(url, dir): // as that of images in /var/www/html/images
-		return findPlace(filepath.Dir(url)).exists
-	}
-	return len(at.chain) == 1 && findPlace(url).exists // nothing of it exists but /
-}

@@ -104,6 +104,22 @@ func TestBadConfig(t *testing.T) {
 		{"URL before directory", root("/images", dir+"/www/images/"), "are the two swapped? write `root " + dir + "/www/images /images/`, or make the directory /images first"},
 		{"URL before directory of another name", root("/no-such-media/files/", dir+"/www/images"), "write `root " + dir + "/www/images /no-such-media/files/`"},
 		{"URL before directory that is not there yet", root("/files", dir+"/www/files/"), "write `root " + dir + "/www/files /files/`"},
+		{"URL before a directory of the system's", root("/tmp", dir+"/www/images/"), "write `root " + dir + "/www/images /tmp/`"},
+		{"URL before a directory of the system's, not there yet", root("/tmp/", dir+"/www/new"), "write `root " + dir + "/www/new /tmp/`"},
+		{"root is the whole disk", root("/", "/images/"), "is the system's own, and all files below it would be media: name the directory that the app writes uploads to"},
+		{"root is the system's", root("/etc/", "/images/"), "/etc is the system's own"},
+		{"root at the whole site", map[string]any{"app": nil, "roots": []any{map[string]any{"dir": dir + "/www", "url": "/"}}, "public_url": "https://cdn.example.com"},
+			"with a public_url every URL of the site would be one of media: name the path of the uploads, as `root " + dir + "/www/images /images/`"},
+		{"URL with a star", root(dir+"/www/images", "/images/*"), "the URL \"/images/*\" must be a plain path"},
+		{"URL with a query", root(dir+"/www/images", "/images/?v=1"), "must be a plain path"},
+		{"app swapped", map[string]any{"app": map[string]any{"preset": dir, "docroot": "wordpress"}}, "the preset comes first: write `app wordpress " + dir + "`"},
+		{"pattern is a URL", map[string]any{"no_rewrite": []any{"https://www.example.com/x"}}, "is a URL: write the path alone, as /x"},
+		{"endpoint with the bucket", map[string]any{"bucket": map[string]any{"url": "s3://abc", "endpoint": "http://minio:9000/abc", "access_key": "a", "secret_key": "b"}},
+			"the endpoint ends with the bucket's name: write http://minio:9000"},
+		{"site_hosts with a URL", map[string]any{"site_hosts": []any{"https://www.example.com/"}}, "site_hosts: \"https://www.example.com/\" is no name of a host: write www.example.com"},
+		{"site_hosts with a path", map[string]any{"site_hosts": []any{"www.example.com/blog"}}, "is no name of a host: write www.example.com"},
+		{"site_hosts with a comma", map[string]any{"site_hosts": []any{"a.example,b.example"}}, "separate several by spaces"},
+		{"site_hosts with a star", map[string]any{"site_hosts": []any{"*.example.com"}}, "write each name"},
 		{"root is a file", root(file, "/images/"), "the media root " + file + ": " + file + " is not a directory"},
 		{"root below a file", root(file+"/images", "/images/"), "the media root " + file + "/images: " + file + " is not a directory"},
 		{"bucket is a file", map[string]any{"bucket": map[string]any{"url": "file://" + file}}, "the bucket file://" + file + ": " + file + " is not a directory"},
@@ -132,6 +148,11 @@ func TestBadConfig(t *testing.T) {
 		{"hold_buffer", map[string]any{"hold_buffer": -1}, "hold_buffer: must be positive"},
 		{"workers", map[string]any{"workers": -1}, "workers and index_size must be positive"},
 		{"public_url without scheme", map[string]any{"public_url": "cdn.example.com"}, "not an absolute http or https URL"},
+		{"public_url without scheme, with a port", map[string]any{"public_url": "127.0.0.1:18613"}, "\"127.0.0.1:18613\" is not an absolute http or https URL: write the scheme, as https://127.0.0.1:18613"},
+		{"public_url without scheme, with a port and a name", map[string]any{"public_url": "localhost:8080/media"}, "write the scheme, as https://localhost:8080/media"},
+		{"public_url without a host", map[string]any{"public_url": "/media"}, "not an absolute http or https URL, as https://cdn.example.com/media"},
+		{"public_url with an impossible port", map[string]any{"public_url": "https://cdn.example.com:99999"}, "99999 is no port"},
+		{"public_url with a space", map[string]any{"public_url": "https://cdn example.com/"}, "not an absolute http or https URL"},
 		{"public_url with query", map[string]any{"public_url": "https://cdn.example.com/?x=1"}, "a key is appended to the URL"},
 		{"public_url with secret", map[string]any{"public_url": "https://u:p@cdn.example.com/"}, "a key is appended to the URL"},
 		{"prefixes", map[string]any{"bucket": map[string]any{"url": "file:///srv/b", "private_prefix": "media/private"}}, "lies below prefix"},
@@ -228,10 +249,9 @@ func TestWideRootWarning(t *testing.T) {
 	}
 	for _, test := range []struct{ dir, url, want string }{
 		{dir + "/images", "/images/", ""},
-		{dir + "/new", "/images/", ""},
+		{dir + "/app", "/", "its URL is the whole site's"},
 		{dir + "/app", "/blog/", "its directory has an app's index.php"},
 		{dir + "/images", "/", "its URL is the whole site's"},
-		{"/", "/images/", "its directory is the whole disk"},
 	} {
 		var log strings.Builder
 		s := engineSettings{Media: media.Config{Roots: []media.Root{{Dir: test.dir, URL: test.url}}}}
@@ -242,6 +262,26 @@ func TestWideRootWarning(t *testing.T) {
 		}
 		if test.want != "" && !strings.Contains(text, "all files below it are media") {
 			t.Errorf("root %s %s: %q does not say what that means", test.dir, test.url, text)
+		}
+	}
+}
+
+// A directory that is not there may be mistyped: the log has a line about it.
+func TestMissingDirectoryWarning(t *testing.T) {
+	dir := t.TempDir()
+	for _, test := range []struct {
+		config media.Config
+		want   string
+	}{
+		{media.Config{Roots: []media.Root{{Dir: dir + "/upp", URL: "/up/"}}}, "the media root does not exist"},
+		{media.Config{Roots: []media.Root{{Dir: dir, URL: "/up/"}}}, ""},
+		{media.Config{Preset: "wordpress", DocRoot: dir}, "has no index.php"},
+	} {
+		var log strings.Builder
+		s := engineSettings{Media: test.config}
+		s.warn(slog.New(slog.NewTextHandler(&log, nil)))
+		if text := log.String(); (test.want == "") != (text == "") || !strings.Contains(text, test.want) || !strings.Contains(text, dir) && test.want != "" {
+			t.Errorf("%+v: %q", test.config, text)
 		}
 	}
 }

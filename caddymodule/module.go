@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -298,7 +300,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := settings.checkDocRoot(); err != nil {
 		return err
 	}
-	if err := settings.checkRoots(); err != nil {
+	if err := settings.checkRoots(h.PublicURL != ""); err != nil {
 		return err
 	}
 	if h.site, err = media.New(settings.Media); err != nil {
@@ -357,15 +359,29 @@ func publicURL(value string) (string, error) {
 		return "", err
 	}
 	u, err := url.Parse(value)
-	switch {
-	case err != nil:
-		return "", err
-	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
-		return "", fmt.Errorf("%q is not an absolute http or https URL, as https://cdn.example.com/media", value)
-	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return "", notPublicURL(value)
+	}
+	if port, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil || port == 0 {
+		return "", fmt.Errorf("%s is no port", u.Port())
+	}
+	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", errors.New("user information, query and fragment are not possible: a key is appended to the URL")
 	}
 	return strings.TrimSuffix(u.String(), "/") + "/", nil
+}
+
+// notPublicURL says what is wrong with a public URL. It repeats none that may hold a
+// secret.
+func notPublicURL(value string) error {
+	const is = "is not an absolute http or https URL"
+	if strings.Contains(value, "@") {
+		return fmt.Errorf("the value %s, as https://cdn.example.com/media", is)
+	}
+	if u, err := url.Parse("https://" + value); err == nil && u.Host != "" && !strings.Contains(value, "//") && (u.Port() != "" || strings.Contains(u.Host, ".")) {
+		return fmt.Errorf("%q %s: write the scheme, as https://%s", value, is, value)
+	}
+	return fmt.Errorf("%q %s, as https://cdn.example.com/media", value, is)
 }
 
 func replacePlaceholders(value string) (string, error) {

@@ -47,6 +47,9 @@ func parsePattern(text string) (pattern, error) {
 	if err := checkPatternText(text); err != nil {
 		return pattern{}, fmt.Errorf("the pattern %q %w", text, err)
 	}
+	if strings.Contains(text, "://") {
+		return pattern{}, fmt.Errorf("the pattern %q is a URL: write the path alone, as /x", text)
+	}
 	var p pattern
 	body, dir := strings.CutSuffix(text, "/")
 	p.dirOnly = dir

@@ -158,7 +158,13 @@ func (c *Config) check() error {
 	default:
 		return fmt.Errorf("the encryption %.20q is none of AES256, aws:kms and aws:kms:dsse", c.Encryption)
 	}
-	return checkEndpoint(c.Endpoint)
+	if err := checkEndpoint(c.Endpoint); err != nil {
+		return err
+	}
+	if u, err := url.Parse(c.Endpoint); err == nil && strings.Trim(u.Path, "/") == c.Bucket {
+		return fmt.Errorf("the endpoint ends with the bucket's name: write %s://%s", u.Scheme, u.Host)
+	}
+	return nil
 }
 
 // checkEndpoint never repeats the endpoint in an error: it may hold a secret.
