@@ -48,6 +48,8 @@ type engineStatus struct {
 	State                string    `json:"state"`
 	Reason               string    `json:"reason,omitempty"`
 	Guest                bool      `json:"guest,omitempty"`
+	GuestFiles           int       `json:"guest_files,omitempty"`   // that its app wrote since the start
+	GuestDeletes         int       `json:"guest_deletes,omitempty"` // files and directories that are gone for it alone
 	Pending              int       `json:"pending"`
 	OldestPendingSeconds float64   `json:"oldest_pending_seconds"`
 	Committed            uint64    `json:"committed"`
@@ -144,7 +146,7 @@ func (e *sharedEngine) status() engineStatus {
 	}
 	return engineStatus{
 		Site: e.site, Bucket: e.bucket,
-		State: s.State, Reason: s.Reason, Guest: s.Guest,
+		State: s.State, Reason: s.Reason, Guest: s.Guest, GuestFiles: s.GuestFiles, GuestDeletes: s.GuestDeletes,
 		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
 		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted, WithheldDeletes: s.Withheld,
 		Retries: s.Retries, Refused: s.Refused, Ignored: newIgnored(s.Ignored), Held: s.Held, HoldTimeouts: s.HoldTimeouts,

@@ -226,10 +226,20 @@ func testStagingCopy(t *testing.T, prod, staging *testSite) {
 	if page := staging.at(stagingHost, http.MethodGet, "/", "", nil).body; page != picturePage {
 		t.Errorf("staging's page: %s", page)
 	}
-	for path, want := range map[string]string{"a.jpg": "edited on staging", "a-1.jpg": "staging's picture", "b.jpg": "another"} {
+	for path, want := range map[string]string{"a.jpg": "edited on staging", "a-1.jpg": "staging's picture"} {
 		if got := staging.at(stagingHost, http.MethodGet, "/wp-content/uploads/"+path, "", nil).body; got != want {
 			t.Errorf("%s on staging: %q, want %q", path, got, want)
 		}
+	}
+	if a := staging.at(stagingHost, http.MethodGet, "/wp-content/uploads/b.jpg", "", nil); a.StatusCode != http.StatusNotFound {
+		t.Errorf("b.jpg, deleted on staging: status %d", a.StatusCode)
+	}
+	if status = staging.statusOf(); status.Pending != 0 || status.OldestPendingSeconds != 0 || status.GuestFiles != 2 || status.GuestDeletes != 1 {
+		t.Errorf("%+v", status)
+	}
+	var shown strings.Builder
+	if err := printStatus(&shown, []engineStatus{status}); err != nil || !strings.Contains(shown.String(), "2 files written and 1 deleted are on this disk alone") {
+		t.Errorf("%s, %v", shown.String(), err)
 	}
 	if after := everything(t, prod.bucket); !maps.Equal(before, after) {
 		t.Errorf("the bucket was changed:\n%v\n%v", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))

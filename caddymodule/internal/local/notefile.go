@@ -9,13 +9,26 @@ import (
 )
 
 // deletesName is the file in a tree that keeps which deletes the bucket has not
-// heard of yet. It is there only while there are such.
-const deletesName = tempPrefix + "deletes"
+// heard of yet, guestName that of those that it is not to hear of. They are there only
+// while there are such.
+const (
+	deletesName = tempPrefix + "deletes"
+	guestName   = tempPrefix + "guest-deletes"
+)
 
 // NotedDeletes returns what SetNotedDeletes left, at most limit bytes of it; nil if
 // there is nothing.
 func (t *Tree) NotedDeletes(limit int64) (data []byte, err error) {
-	f, err := t.Open(deletesName)
+	return t.readNote(deletesName, limit)
+}
+
+// GuestDeletes returns what SetGuestDeletes left, as NotedDeletes.
+func (t *Tree) GuestDeletes(limit int64) (data []byte, err error) {
+	return t.readNote(guestName, limit)
+}
+
+func (t *Tree) readNote(name string, limit int64) (data []byte, err error) {
+	f, err := t.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := t.StatDir(""); err != nil {
 			return nil, err // the tree is gone, not the file
@@ -31,16 +44,21 @@ func (t *Tree) NotedDeletes(limit int64) (data []byte, err error) {
 
 // SetNotedDeletes replaces the file, wholly or not at all, even if the machine fails
 // meanwhile; nil removes it.
-func (t *Tree) SetNotedDeletes(data []byte) error {
+func (t *Tree) SetNotedDeletes(data []byte) error { return t.setNote(deletesName, data) }
+
+// SetGuestDeletes replaces the file, as SetNotedDeletes.
+func (t *Tree) SetGuestDeletes(data []byte) error { return t.setNote(guestName, data) }
+
+func (t *Tree) setNote(name string, data []byte) error {
 	return t.do(func(root *os.Root) error {
 		if data == nil {
-			return removeFile(root, deletesName)
+			return removeFile(root, name)
 		}
 		temp := tempName(time.Now())
 		if err := writeDurably(root, temp, data); err != nil {
 			return errors.Join(err, removeFile(root, temp))
 		}
-		if err := root.Rename(temp, deletesName); err != nil {
+		if err := root.Rename(temp, name); err != nil {
 			return errors.Join(err, removeFile(root, temp))
 		}
 		return syncDir(root, ".")

@@ -128,6 +128,7 @@ type Engine struct {
 	unattended  unattended
 	attended    deleteCount // of requests
 	deleteNotes deleteNotes
+	guest       guestDeletes
 	team        team
 	backlog     backlog
 	deletedKeys *lru.Cache[string, struct{}] // that were counted as deleted, and not seen since
@@ -286,6 +287,7 @@ func (e *Engine) Stop(ctx context.Context) (err error) {
 		<-idle
 		if !e.began.IsZero() {
 			e.noteDeletes()
+			e.noteGuestDeletes()
 			e.renewNote(time.Now())
 		}
 		err = e.store.Close()

@@ -254,9 +254,16 @@ func (m *membership) joined() string {
 // isSites reports whether a host is the site's. The caller holds mu.
 func (m *membership) isSites(host string) bool { return slices.Contains(m.site.Hosts, host) }
 
-// becomeGuest ends the waits of requests, and notes what has been deleted until now.
+// becomeGuest ends the waits of requests, and keeps what has been deleted until now.
 func (e *Engine) becomeGuest() {
 	e.queue.giveUp(nil)
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	for _, it := range e.queue.items {
+		if s := it.task(); s.isDelete() && !it.fresh {
+			e.guest.add(it.kind.itemKey(it.key), guestDelete{root: it.root, in: it.in, meant: it.inRequest})
+		}
+	}
 }
 
 // becomeMember lets the work begin, and returns what the node was before. What a guest
@@ -266,7 +273,9 @@ func (e *Engine) becomeMember() (was role) {
 	was = role(e.membership.role.Swap(int32(memberRole)))
 	if was == guestRole {
 		e.queue.forget(func(it *item) bool { return it.gone() || it.kind == aDirGone })
+		e.queue.since(time.Now())
 	}
+	e.guest.clear()
 	e.queue.mu.Unlock()
 	if was == memberRole {
 		return was

@@ -136,6 +136,9 @@ func (e *Engine) Open(ctx context.Context, key string, opts bucket.GetOptions) (
 	if class == media.Ignored {
 		return nil, ErrIgnored
 	}
+	if e.deletedHere(key) {
+		return nil, errDeletedHere
+	}
 	o, err := e.store.Get(ctx, e.objectName(key, class), opts)
 	if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrChanged) {
 		e.stale(key)
@@ -164,6 +167,9 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 	class := st.class
 	if class == media.Ignored {
 		return bucket.Info{}, ErrIgnored
+	}
+	if e.deletedHere(key) {
+		return bucket.Info{}, errDeletedHere
 	}
 	x, ok := e.index.get(key)
 	switch {
@@ -210,6 +216,9 @@ func (e *Engine) Presign(ctx context.Context, key string, ttl time.Duration) (st
 	class := e.Class(key)
 	if class == media.Ignored {
 		return "", ErrIgnored
+	}
+	if e.deletedHere(key) {
+		return "", errDeletedHere
 	}
 	return e.store.PresignGet(ctx, e.objectName(key, class), ttl)
 }

@@ -262,6 +262,7 @@ func (e *Engine) requestsLoop() {
 		select {
 		case now := <-tick.C:
 			e.noteDeletes()
+			e.noteGuestDeletes()
 			e.renewNote(now)
 			e.removeGoneDirs(now)
 			e.sayWithheld(now)

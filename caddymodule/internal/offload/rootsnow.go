@@ -22,8 +22,11 @@ func (e *Engine) rootsNow() rootsNow {
 // holds reports whether a delete still is one: the directory in which it was seen is
 // the media root, or a request did it.
 func (r rootsNow) holds(s *task) bool {
-	return s.inRequest || r[s.root] != nil && *r[s.root] == s.in
+	return s.inRequest || r.isRoot(s.root, s.in)
 }
+
+// isRoot reports whether a directory is the one at a media root now.
+func (r rootsNow) isRoot(root int, dir watch.DirID) bool { return r[root] != nil && *r[root] == dir }
 
 // seenInRoots takes files that are gone from what is not the media root any more for
 // such as nobody was seen to delete.

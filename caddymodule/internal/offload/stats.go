@@ -19,6 +19,10 @@ type Stats struct {
 	// Pending files wait to be committed, the oldest since OldestPending.
 	Pending       int
 	OldestPending time.Duration
+	// GuestFiles are the files that a guest's app wrote since the start, GuestDeletes
+	// those files and directories that it deleted: they wait for nothing, and are not
+	// pending.
+	GuestFiles, GuestDeletes int
 	// Committed files and bytes, Deleted objects, Retries after an error,
 	// Refused files that the store can never hold, which are not pending.
 	Committed, CommittedBytes, Deleted, Retries, Refused uint64
@@ -96,6 +100,8 @@ func (e *Engine) Stats() Stats {
 	}
 	if reason := e.guestReason(); reason != "" && s.State != "stopped" {
 		s.Guest = true
+		s.Pending, s.OldestPending = 0, 0
+		s.GuestFiles, s.GuestDeletes = e.guestKeeps()
 		if s.State != "degraded" {
 			s.State, s.Reason = "guest", reason
 		}

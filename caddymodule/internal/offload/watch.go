@@ -16,6 +16,7 @@ func (e *Engine) watch() {
 	e.loadNote()
 	e.requests.mu.Unlock()
 	e.noteDeletes()
+	e.noteGuestDeletes()
 	roots := make([]string, len(e.trees))
 	for i, t := range e.trees {
 		roots[i] = t.Dir()
@@ -70,11 +71,16 @@ func (e *Engine) handle(events []watch.Event) {
 	}
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	if len(e.queue.items) > e.membership.most && e.isGuest() {
+	guest := e.isGuest()
+	if guest && len(e.queue.items) > e.membership.most {
+		e.guest.forgot += e.queue.written()
 		e.queue.forget(func(*item) bool { return true })
 	}
 	for _, ev := range events {
 		e.change(ev, during, now)
+		if guest {
+			e.keepDelete(ev, during)
+		}
 	}
 	e.followMoves(events)
 }

@@ -1,0 +1,223 @@
+package offload
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
+)
+
+// What a guest's app deletes is gone for this node alone: the object stays, but is not
+// served in place of the file. A note file in the media root keeps that over a restart.
+// What it writes needs no note: it is on disk.
+//
+// (Promise 8: "A deleted file does not come back by itself.")
+
+// errDeletedHere: the bucket may have the object.
+var errDeletedHere = fmt.Errorf("deleted on this server, which is a guest in the bucket: %w", bucket.ErrNotFound)
+
+// guestDelete is a delete that was seen on a guest.
+type guestDelete struct {
+	root  int
+	in    watch.DirID // the media root in which that was seen
+	meant bool        // by a request, or looked at since: see rootsNow
+}
+
+// guestDeletes are those of a guest. All but saving, recalled and noted are guarded by
+// the queue's lock.
+type guestDeletes struct {
+	gone    map[string]guestDelete // by key; that of a directory ends with a slash
+	changed bool                   // since they were noted
+	forgot  int                    // files that were written, and that the queue forgot
+	full    sync.Once              // the log line
+
+	saving   sync.Mutex
+	recalled []bool // by root
+	noted    []bool // whether there is a file
+}
+
+// add keeps a delete, unless there are too many.
+func (g *guestDeletes) add(id string, d guestDelete) {
+	if g.gone == nil {
+		g.gone = make(map[string]guestDelete)
+	}
+	if len(g.gone) >= maxNoted {
+		return
+	}
+	g.gone[id] = d
+	g.changed = true
+}
+
+func (g *guestDeletes) remove(id string) {
+	if _, ok := g.gone[id]; ok {
+		delete(g.gone, id)
+		g.changed = true
+	}
+}
+
+// clear forgets all: this node is a member.
+func (g *guestDeletes) clear() {
+	g.changed = g.changed || len(g.gone) > 0
+	g.gone, g.forgot = nil, 0
+}
+
+// keepDelete takes note of one event on a guest, which is in the queue already. The
+// caller holds the queue's lock.
+func (e *Engine) keepDelete(ev watch.Event, during bool) {
+	key := e.site.Key(ev.Root, ev.Path)
+	if ev.Path == "" || media.CheckKey(key) != nil {
+		return
+	}
+	switch ev.Op {
+	case watch.Gone:
+		if it := e.queue.items[aFile.itemKey(key)]; it != nil && !it.fresh {
+			e.guest.add(key, guestDelete{ev.Root, ev.In, during})
+		}
+	case watch.DirGone:
+		e.guest.add(aDirGone.itemKey(key), guestDelete{ev.Root, ev.In, during})
+	case watch.Wrote, watch.Writing:
+		e.guest.remove(key)
+	}
+}
+
+// deletedHere reports whether a key was deleted on this node, a guest, or a directory
+// above it.
+func (e *Engine) deletedHere(key string) bool {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	gone := e.guest.gone
+	if len(gone) == 0 {
+		return false
+	}
+	if _, ok := gone[key]; ok {
+		return true
+	}
+	for dir, _ := splitLast(key); dir != ""; dir, _ = splitLast(dir) {
+		if _, ok := gone[aDirGone.itemKey(dir)]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// guestKeeps is how many files and deletes a guest keeps to itself.
+func (e *Engine) guestKeeps() (files, deletes int) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	return e.queue.written() + e.guest.forgot, len(e.guest.gone)
+}
+
+// written is the number of items of files that were written. The caller holds mu.
+func (q *queue) written() (n int) {
+	for _, it := range q.items {
+		if it.kind == aFile && !it.gone() {
+			n++
+		}
+	}
+	return n
+}
+
+// since lets all items wait since now. The caller holds mu.
+func (q *queue) since(now time.Time) {
+	for _, it := range q.items {
+		it.since = now
+	}
+}
+
+// noteGuestDeletes brings the note files up to date, after having read those that an
+// earlier process left.
+func (e *Engine) noteGuestDeletes() {
+	g := &e.guest
+	g.saving.Lock()
+	defer g.saving.Unlock()
+	if g.recalled == nil {
+		g.recalled, g.noted = make([]bool, len(e.trees)), make([]bool, len(e.trees))
+	}
+	roots := e.rootsNow()
+	for root := range e.trees {
+		e.recallGuestDeletes(root)
+	}
+	all, changed := e.takeGuestDeletes(roots)
+	if !changed {
+		return
+	}
+	for root, t := range e.trees {
+		var text []byte
+		if len(all[root]) > 0 {
+			text = noteText(e.whoseNotes(), all[root])
+		}
+		if !g.recalled[root] || text == nil && !g.noted[root] {
+			continue
+		}
+		if err := t.SetGuestDeletes(text); err != nil {
+			e.log().Warn("what was deleted on this server, a guest, cannot be noted on disk: after a restart the bucket's files are served again", keyDir, t.Dir(), keyError, err)
+			continue
+		}
+		g.noted[root] = text != nil
+	}
+}
+
+// takeGuestDeletes returns by root what is to be noted, if that has changed. What went
+// from a directory that is not the media root any more is no delete.
+func (e *Engine) takeGuestDeletes(roots rootsNow) (all [][]notedDelete, changed bool) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	g := &e.guest
+	if !g.changed {
+		return nil, false
+	}
+	g.changed = false
+	all = make([][]notedDelete, len(e.trees))
+	for id, d := range g.gone {
+		if !d.meant && !roots.isRoot(d.root, d.in) {
+			delete(g.gone, id)
+			continue
+		}
+		d.meant = true
+		g.gone[id] = d
+		key, dir := strings.CutSuffix(id, "/")
+		all[d.root] = append(all[d.root], notedDelete{Key: key, Dir: dir})
+	}
+	for _, noted := range all {
+		slices.SortFunc(noted, func(a, b notedDelete) int { return strings.Compare(a.Key, b.Key) })
+	}
+	if len(g.gone) >= maxNoted {
+		g.full.Do(func() {
+			e.log().Warn("as much was deleted on this server, a guest, as is remembered: other files that go are served from the bucket", "limit", maxNoted)
+		})
+	}
+	return all, true
+}
+
+// recallGuestDeletes reads what an earlier process noted of a root.
+func (e *Engine) recallGuestDeletes(root int) {
+	g := &e.guest
+	if g.recalled[root] {
+		return
+	}
+	data, err := e.trees[root].GuestDeletes(maxNoteFile)
+	if err != nil {
+		return // no such directory yet
+	}
+	g.recalled[root], g.noted[root] = true, data != nil
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	g.changed = g.changed || data != nil
+	if e.membership.is(memberRole) {
+		return // what it deleted as a guest is there again
+	}
+	for _, d := range parseNoted(e.whoseNotes(), data) {
+		k, letIn := aFile, e.letIn
+		if d.Dir {
+			k, letIn = aDirGone, e.letInDir
+		}
+		if f, ok := letIn(d.Key); ok && f.root == root && f.rel != "" {
+			g.add(k.itemKey(d.Key), guestDelete{root: root, meant: true})
+		}
+	}
+}
