@@ -245,8 +245,8 @@ func (e *Engine) warnForgotten() {
 // joined says what it means that a guest is a member now. The caller holds mu.
 func (m *membership) joined() string {
 	return fmt.Sprintf("this server was a guest and is one of the site's from now on, as %s: what its app uploads, changes and deletes "+
-		"happens in production, too. What only its disk has is stored in the bucket; where production has another file of a name, "+
-		"that one stays, and this server's is kept below offload/conflict/; what it deleted as a guest is there again. "+
+		"happens in production, too. What only its disk has is stored in the bucket; what its app changed as a guest replaces production's "+
+		"file, or is kept below offload/conflict/; what it deleted as a guest is there again. "+
 		"If it is a staging copy, stop it, and run `media-offload site forget` with its host on a server of production",
 		cmp.Or(m.proof, "the site has no hosts any more"))
 }
