@@ -21,7 +21,7 @@ unit:
 	$(GO) vet ./...
 	$(GO) test -race -timeout 30m ./...
 	$(GO) test -tags purego ./rewrite
-	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/cluster -sim.runs 8000 -sim.seed 1
+	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/lease -sim.runs 8000 -sim.seed 1
 	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/offload -sim.runs 7000 -sim.seed 1
 
 # Without -count 1 a result would be taken from go's cache, which does not know of

@@ -157,7 +157,7 @@ func (e *sharedEngine) status() engineStatus {
 		Nodes: s.Nodes, Conflicts: s.Conflicts, Fetched: s.Fetched, FetchedBytes: s.FetchedBytes,
 		RemovedFiles: s.RemovedFiles, FetchBacklog: s.FetchBacklog,
 		LogPosition: s.Log.Position, LogBehindSeconds: s.Log.Behind.Seconds(), LogError: logError,
-		NamesLeased: s.Log.Leased, NamesWaited: s.Log.Waited,
+		NamesLeased: s.Names.Leased, NamesWaited: s.Names.Waited,
 	}
 }
 

@@ -122,8 +122,8 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	counter(descFetched, s.Fetched)
 	counter(descFetchedBytes, s.FetchedBytes)
 	counter(descRemoved, s.RemovedFiles)
-	counter(descLeased, uint64(s.Log.Leased))
-	counter(descWaited, uint64(s.Log.Waited))
+	counter(descLeased, uint64(s.Names.Leased))
+	counter(descWaited, uint64(s.Names.Waited))
 }
 
 func oneIf(b bool) float64 {

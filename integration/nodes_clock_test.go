@@ -12,7 +12,7 @@ import (
 // TestNodesClocks has three servers whose clocks are an hour apart upload files
 // of one name at once, and be killed. It is for a soak, since a program whose
 // clock can be set takes minutes to build: all of it is built anew. In an
-// ordinary run the tests of internal/cluster and internal/offload show what it
+// ordinary run the tests of internal/lease and internal/offload show what it
 // rests on: that no time of one server is ever compared with another's.
 func TestNodesClocks(t *testing.T) {
 	if !soak {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -89,7 +89,7 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 	e.count.fetched.Add(1)
 	e.count.fetchedBytes.Add(uint64(o.Size))
 	if tell {
-		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
+		if err := e.announce([]changelog.Change{now.change(s.key)}, s); err != nil {
 			return failed(err)
 		}
 	}

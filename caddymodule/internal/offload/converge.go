@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -383,7 +383,7 @@ func (e *Engine) agree(s *task, x *sight) outcome {
 		e.know(s, entry{state: removed})
 		return outcome{}
 	case s.unannounced:
-		if err := e.announce([]cluster.Change{{Op: cluster.Delete, Key: s.key}}, s); err != nil {
+		if err := e.announce([]changelog.Change{{Op: changelog.Delete, Key: s.key}}, s); err != nil {
 			return failed(err)
 		}
 	}

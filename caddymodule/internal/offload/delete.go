@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -147,9 +147,9 @@ func (e *Engine) deleteAndTell(all []*departed) error {
 			return err
 		}
 	}
-	changes, items := make([]cluster.Change, len(all)), make([]*task, len(all))
+	changes, items := make([]changelog.Change, len(all)), make([]*task, len(all))
 	for i, d := range all {
-		changes[i] = cluster.Change{Op: cluster.Delete, Key: d.s.key, ETag: d.etag}
+		changes[i] = changelog.Change{Op: changelog.Delete, Key: d.s.key, ETag: d.etag}
 		items[i] = d.s
 	}
 	return e.announce(changes, items...)
@@ -231,7 +231,7 @@ func (e *Engine) keepTold(s *task, known entry, info bucket.Info, class media.Cl
 	if s.unannounced {
 		st := e.underPlace(s.key, e.rule(s.key), class)
 		known = entry{state: dirty, class: st.class, kept: st.kept, size: info.Size, modTime: info.ModTime.UnixNano(), etag: info.ETag}
-		if err := e.announce([]cluster.Change{known.change(s.key)}, s); err != nil {
+		if err := e.announce([]changelog.Change{known.change(s.key)}, s); err != nil {
 			return failed(err)
 		}
 	}

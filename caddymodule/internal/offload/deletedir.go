@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -78,7 +78,7 @@ func (e *Engine) deleteAllBelow(s *task) error {
 	if _, err := e.trees[s.root].StatDir(s.rel); err == nil && deleted == 0 && !s.unannounced {
 		return nil // it is there again
 	}
-	return e.announce([]cluster.Change{{Op: cluster.DeleteBelow, Key: s.key}}, s)
+	return e.announce([]changelog.Change{{Op: changelog.DeleteBelow, Key: s.key}}, s)
 }
 
 func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error) {
@@ -114,7 +114,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 // others fetched.
 func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) {
 	var names, keys []string
-	var changes []cluster.Change
+	var changes []changelog.Change
 	for _, o := range found {
 		was, err := e.wasOnDisk(o.key, o.Info)
 		if err != nil {
@@ -125,7 +125,7 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 			continue
 		}
 		names, keys = append(names, o.Info.Key), append(keys, o.key)
-		changes = append(changes, cluster.Change{Op: cluster.Delete, Key: o.key, ETag: o.ETag})
+		changes = append(changes, changelog.Change{Op: changelog.Delete, Key: o.key, ETag: o.ETag})
 	}
 	if len(names) == 0 {
 		return 0, nil

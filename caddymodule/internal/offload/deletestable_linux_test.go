@@ -386,7 +386,7 @@ func testByAnother(t *testing.T, d *deleting) {
 	d.write(changed, "changed here")
 	d.until("it to be tried", func() bool { return d.e.Stats().Retries > 0 })
 	other.mustUpload(func() { other.remove(changed) })
-	d.until("the delete to be known", func() bool { return d.e.team.node.Stats().Position >= other.e.team.node.Stats().Position })
+	d.until("the delete to be known", func() bool { return d.e.team.log.Stats().Position >= other.e.team.log.Stats().Position })
 	d.calls.set(func(c *calls) { c.onPut = nil })
 	d.files[changed] = "changed here"
 	d.idle()

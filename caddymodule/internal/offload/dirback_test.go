@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 )
 
 // A file that is written below a directory while that one's objects are being
@@ -61,7 +61,7 @@ func TestComparedDuringDeleteOfADirectory(t *testing.T) {
 						t.Error(err)
 					}
 					before := s.e.Stats().Reconciled
-					s.e.apply([]cluster.Change{{Op: cluster.DeleteBelow, Key: "d"}})
+					s.e.apply([]changelog.Change{{Op: changelog.DeleteBelow, Key: "d"}})
 					s.until("the comparison", func() bool { return s.e.Stats().Reconciled.After(before) })
 					return answer
 				}

@@ -3,6 +3,8 @@ package offload
 import (
 	"crypto/rand"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 )
 
 // reserved is how many workers background items may not have.
@@ -11,15 +13,15 @@ const reserved = 4
 // dispatch hands due items to workers until the engine stops.
 func (e *Engine) dispatch() {
 	free := make(chan struct{}, 1) // a worker has ended
-	var running, background int    // guarded by queue.mu
+	var running, backgrounds int   // guarded by queue.mu
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	end := func(n, bg int) {
 		e.queue.mu.Lock()
 		running -= n
-		background -= bg
+		backgrounds -= bg
 		e.queue.mu.Unlock()
-		signal(free)
+		background.Signal(free)
 		e.work.Done()
 	}
 	if !e.awaitNode() {
@@ -31,7 +33,7 @@ func (e *Engine) dispatch() {
 		may, next := e.mayWork(now, running > 0)
 		var deletes []*task
 		for may && running < e.cfg.Workers {
-			it := e.nextItem(now, background)
+			it := e.nextItem(now, backgrounds)
 			if it == nil {
 				break
 			}
@@ -46,7 +48,7 @@ func (e *Engine) dispatch() {
 			running++
 			bg := 0
 			if it.from != anEvent {
-				background++
+				backgrounds++
 				bg = 1
 			}
 			e.work.Add(1)

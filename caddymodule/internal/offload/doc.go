@@ -7,7 +7,7 @@
 // request wait until what was written while it ran is committed.
 //
 // Where several nodes write (LocalAll), each disk gets what the others wrote:
-// package cluster says what changed, a look at disk and bucket says what to do
+// package changelog says what changed, a look at disk and bucket says what to do
 // (see decide).
 //
 // A file's class comes from its name, from the .htaccess files on this disk and, where

@@ -17,7 +17,7 @@ import (
 //     the deletes of what was below a directory, and the look for names that
 //     resemble an upload's;
 //   - the trash: parseTrash;
-//   - entries of the change log: hear, which gets them from package cluster. That
+//   - entries of the change log: hear, which gets them from package changelog. That
 //     package bounds their size and refuses what is no entry;
 //   - no other: a lease's name is a number that this program chose; a lease, an
 //     object's metadata and its ETag hold no key, and content that is kept aside is

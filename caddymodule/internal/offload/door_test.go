@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -79,10 +79,10 @@ func (s *site) append(changes ...map[string]any) {
 		s.t.Fatal(err)
 	}
 	for {
-		name := fmt.Sprintf("%020d", s.e.team.node.Stats().Position+1)
+		name := fmt.Sprintf("%020d", s.e.team.log.Stats().Position+1)
 		_, err := store.Put(s.t.Context(), "offload/log/"+name, bytes.NewReader(body), int64(len(body)), bucket.PutOptions{IfNoneMatch: true})
 		if errors.Is(err, bucket.ErrExists) {
-			if err := s.e.team.node.CatchUp(s.t.Context()); err != nil {
+			if err := s.e.team.log.CatchUp(s.t.Context()); err != nil {
 				s.t.Fatal(err)
 			}
 			continue
@@ -202,7 +202,7 @@ func TestTheLogMakesNothingPublic(t *testing.T) {
 	s := ns[0]
 	s.keepPrivate = []string{"/invoices/"}
 	s.ready()
-	s.e.apply([]cluster.Change{{Op: cluster.Put, Key: "invoices/1.pdf", Class: media.Public, ETag: "x", Size: 1}})
+	s.e.apply([]changelog.Change{{Op: changelog.Put, Key: "invoices/1.pdf", Class: media.Public, ETag: "x", Size: 1}})
 	if _, _, ok := s.e.Public([]byte("invoices/1.pdf")); ok {
 		t.Error("a page would name it")
 	}
@@ -239,7 +239,7 @@ func TestEntriesThatAreNone(t *testing.T) {
 	a.mustUpload(func() { a.write("a.jpg", "a") })
 	b.until("the file", func() bool { return b.read("a.jpg") == "a" })
 	next := func() string {
-		return filepath.Join(a.bucket, "offload", "log", fmt.Sprintf("%020d", a.e.team.node.Stats().Position+1))
+		return filepath.Join(a.bucket, "offload", "log", fmt.Sprintf("%020d", a.e.team.log.Stats().Position+1))
 	}
 	for i, body := range []string{
 		"", "null", "[]", "{}", "\x00", `{"v":1,"w":7,"n":{},"changes":"all"}`, `{"v":9,"w":"a-stranger-that-writes","n":"a-nonce-of-26-characters-."}`,

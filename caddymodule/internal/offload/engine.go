@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -190,17 +191,17 @@ func (c *Config) complete() error {
 	if c.Site == nil || c.Store == nil {
 		return errors.New("offload needs a site and a store")
 	}
-	setDefault(&c.PublicPrefix, "media/")
-	setDefault(&c.PrivatePrefix, "private/")
-	setDefault(&c.ControlPrefix, "offload/")
-	setDefault(&c.Local, LocalOwn)
-	setDefault(&c.Workers, 16)
-	setDefault(&c.Deletes, DeletesAlways)
-	setDefault(&c.Trash, 30*24*time.Hour)
-	setDefault(&c.MaxDeleteShare, 0.05)
-	setDefault(&c.IndexSize, 1<<18)
-	setDefault(&c.ScanInterval, time.Second)
-	setDefault(&c.Look, time.Minute)
+	c.PublicPrefix = cmp.Or(c.PublicPrefix, "media/")
+	c.PrivatePrefix = cmp.Or(c.PrivatePrefix, "private/")
+	c.ControlPrefix = cmp.Or(c.ControlPrefix, "offload/")
+	c.Local = cmp.Or(c.Local, LocalOwn)
+	c.Workers = cmp.Or(c.Workers, 16)
+	c.Deletes = cmp.Or(c.Deletes, DeletesAlways)
+	c.Trash = cmp.Or(c.Trash, 30*24*time.Hour)
+	c.MaxDeleteShare = cmp.Or(c.MaxDeleteShare, 0.05)
+	c.IndexSize = cmp.Or(c.IndexSize, 1<<18)
+	c.ScanInterval = cmp.Or(c.ScanInterval, time.Second)
+	c.Look = cmp.Or(c.Look, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -239,13 +240,6 @@ func (c *Config) checkPrefixes() error {
 		}
 	}
 	return nil
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }
 
 // Start begins watching, reconciling and committing in the background and

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
@@ -50,7 +51,7 @@ func (h *health) failed(err error, certain bool, failing time.Time) bool {
 	}
 	h.failures++
 	h.reason = err
-	h.next = time.Now().Add(backoff(h.failures, probeMin, probeMax))
+	h.next = time.Now().Add(background.Backoff(h.failures, probeMin, probeMax))
 	if h.down || (h.failures < failuresToDown && !certain && !errors.Is(err, context.DeadlineExceeded)) {
 		return false
 	}

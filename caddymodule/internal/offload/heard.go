@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 )
 
 // maxHeard bounds the items of others' changes; beyond it disk and bucket are
@@ -20,7 +20,7 @@ const largeFetch = 32 << 20
 const everyDir = ".media-offload"
 
 // apply puts others' changes into the queue.
-func (e *Engine) apply(changes []cluster.Change) {
+func (e *Engine) apply(changes []changelog.Change) {
 	now := time.Now()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
@@ -31,12 +31,12 @@ func (e *Engine) apply(changes []cluster.Change) {
 
 // hear puts one change of another node into the queue, whose lock the caller
 // holds.
-func (e *Engine) hear(c *cluster.Change, now time.Time) {
-	if c.Op == cluster.DeleteBelow && c.Key == everyDir {
+func (e *Engine) hear(c *changelog.Change, now time.Time) {
+	if c.Op == changelog.DeleteBelow && c.Key == everyDir {
 		e.recon.want(everything, window{})
 		return
 	}
-	if c.Op == cluster.DeleteBelow {
+	if c.Op == changelog.DeleteBelow {
 		if dir, ok := e.letInDir(c.Key); ok {
 			e.goneDirs.Add(c.Key, struct{}{})
 			e.recon.want(scope{dir.root, dir.rel}, window{})
@@ -50,18 +50,18 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 	known, _ := e.index.cache.Peek(c.Key)
 	x := entry{state: removed, class: known.class}
 	it := news{why: deletedElsewhere, version: c.ETag}
-	if c.Op == cluster.Delete {
+	if c.Op == changelog.Delete {
 		e.unattended.withheld.remove(c.Key)
 	}
-	if c.Op == cluster.Delete && c.ETag != "" {
+	if c.Op == changelog.Delete && c.ETag != "" {
 		e.admitted.contested(c.Key, c.ETag)
 	}
-	if c.Op == cluster.Delete && c.ETag != "" && known.over == c.ETag && known.etag != c.ETag {
+	if c.Op == changelog.Delete && c.ETag != "" && known.over == c.ETag && known.etag != c.ETag {
 		// The other node deleted what this one had just replaced, and may have
 		// hit the new version.
 		it.why = otherDeleted
 	}
-	if c.Op == cluster.Put {
+	if c.Op == changelog.Put {
 		x = entry{state: announced, class: f.believe(c.Class), size: c.Size, etag: c.ETag}
 		if !c.ModTime.IsZero() {
 			x.modTime = c.ModTime.UnixNano()
@@ -69,7 +69,7 @@ func (e *Engine) hear(c *cluster.Change, now time.Time) {
 		it = news{why: putElsewhere, version: c.ETag, under: x.class, size: c.Size}
 		e.keepDirs(c.Key)
 	}
-	here := known.state == committed && known.etag == c.ETag && known.class == x.class && c.Op == cluster.Put
+	here := known.state == committed && known.etag == c.ETag && known.class == x.class && c.Op == changelog.Put
 	if known.state != dirty && !here {
 		e.index.set(c.Key, x)
 	}

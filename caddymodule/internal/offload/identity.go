@@ -180,7 +180,7 @@ func (e *Engine) positionNow() (position uint64, ok bool) {
 	if !e.shared() {
 		return 0, false
 	}
-	position = e.team.node.Stats().Position
+	position = e.team.log.Stats().Position
 	return position, e.queue.heardLen() == 0
 }
 
@@ -454,12 +454,12 @@ func (e *Engine) checkState(ctx context.Context) error {
 	}
 	i := &e.identity
 	i.mu.Lock()
-	position, told := max(i.known.position, e.team.node.Stats().Position), i.rewound
+	position, told := max(i.known.position, e.team.log.Stats().Position), i.rewound
 	i.mu.Unlock()
 	if told {
 		return nil
 	}
-	goesOn, err := e.team.node.Continues(ctx, position)
+	goesOn, err := e.team.log.Continues(ctx, position)
 	if err != nil || goesOn {
 		return err
 	}
@@ -478,7 +478,7 @@ func (e *Engine) foundOlder(ctx context.Context) error {
 	if err := e.beginEra(ctx, era); err != nil {
 		e.log().Warn("other servers could not be told that the bucket is in an older state", keyError, err)
 	}
-	e.team.node.Recheck()
+	e.team.log.Recheck()
 	e.doubt()
 	return nil
 }
@@ -528,7 +528,7 @@ func (e *Engine) caughtUp(ctx context.Context) error {
 	defer i.mu.Unlock()
 	if f.ID == i.known.id {
 		i.older, i.rewound, i.putBack, i.known.doubted = false, false, false, false
-		i.known.era, i.known.position, i.known.writes = f.Era, e.claimer().Stats().Position, f.Writes
+		i.known.era, i.known.position, i.known.writes = f.Era, e.logStats().Position, f.Writes
 	}
 	return nil
 }
@@ -561,7 +561,7 @@ func (e *Engine) Adopt(ctx context.Context) error {
 	}
 	i.known.era, i.older, i.putBack = adoptedEra, true, true // until all is stored
 	if e.shared() {
-		e.team.node.Recheck()
+		e.team.log.Recheck()
 	}
 	e.doubt()
 	return nil

@@ -3,7 +3,7 @@ package offload
 import (
 	"testing"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -48,9 +48,9 @@ func TestDeleteBeforeALatePut(t *testing.T) {
 		t.Fatal(err)
 	}
 	etag := fullHash("content")
-	s.e.apply([]cluster.Change{
-		{Op: cluster.Delete, Key: "x.jpg", ETag: etag},
-		{Op: cluster.Put, Key: "x.jpg", Class: media.Public, Size: 7, ETag: etag},
+	s.e.apply([]changelog.Change{
+		{Op: changelog.Delete, Key: "x.jpg", ETag: etag},
+		{Op: changelog.Put, Key: "x.jpg", Class: media.Public, Size: 7, ETag: etag},
 	})
 	s.idle()
 	if got := s.read("x.jpg"); got != "" {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -261,11 +261,11 @@ func (p *pass) tellTouched() error {
 	if len(p.touched) == 0 {
 		return nil
 	}
-	changes := make([]cluster.Change, len(p.touched))
+	changes := make([]changelog.Change, len(p.touched))
 	for i, dir := range p.touched {
-		changes[i] = cluster.Change{Op: cluster.DeleteBelow, Key: dir}
+		changes[i] = changelog.Change{Op: changelog.DeleteBelow, Key: dir}
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, callTimeout)
 	defer cancel()
-	return p.e.team.node.Append(ctx, changes...)
+	return p.e.team.log.Append(ctx, changes...)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 )
 
 // confirm writes to the change log if others may not know, then notes that the bucket
@@ -22,7 +22,7 @@ func (e *Engine) confirm(s *task, x *sight, etag string, tell bool) outcome {
 	}
 	if tell || s.unannounced {
 		e.admitted.stored(s.key, etag)
-		if err := e.announce([]cluster.Change{now.change(s.key)}, s); err != nil {
+		if err := e.announce([]changelog.Change{now.change(s.key)}, s); err != nil {
 			return failed(err)
 		}
 	}
@@ -30,9 +30,9 @@ func (e *Engine) confirm(s *task, x *sight, etag string, tell bool) outcome {
 }
 
 // change is an entry as it stands in the change log.
-func (x entry) change(key string) cluster.Change {
-	return cluster.Change{
-		Op: cluster.Put, Key: key, Class: x.class,
+func (x entry) change(key string) changelog.Change {
+	return changelog.Change{
+		Op: changelog.Put, Key: key, Class: x.class,
 		Size: x.size, ModTime: time.Unix(0, x.modTime), ETag: x.etag,
 	}
 }
@@ -86,7 +86,7 @@ func (e *Engine) expect(key string, size int64) (done func()) {
 	if !e.shared() || size > smallPut {
 		return func() {}
 	}
-	return e.team.node.Expect(key)
+	return e.team.log.Expect(key)
 }
 
 // mayHaveStored reports whether a Put that ended with err may have reached the

@@ -4,10 +4,11 @@ import (
 	"container/heap"
 	"container/list"
 	"context"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 )
 
 // Times of the queue.
@@ -62,13 +63,6 @@ func newQueue() *queue {
 		deleting: make(map[string]int),
 		room:     make(chan struct{}, 1),
 		wake:     make(chan struct{}, 1),
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }
 
@@ -128,7 +122,7 @@ func (q *queue) unschedule(it *item) {
 
 func (q *queue) freeBackground() {
 	q.backgrounds--
-	signal(q.room)
+	background.Signal(q.room)
 }
 
 // schedule sets when an item is due, unless it is being worked on: then that
@@ -145,7 +139,7 @@ func (q *queue) schedule(it *item, due time.Time) {
 	case !it.running():
 		heap.Push(h, it)
 	}
-	signal(q.wake)
+	background.Signal(q.wake)
 }
 
 func (q *queue) heapOf(it *item) *itemHeap {
@@ -279,17 +273,8 @@ func (q *queue) retryLater(it *item, err error, longest time.Duration, now time.
 	}
 	it.attempts++
 	it.err = err
-	q.schedule(it, now.Add(backoff(it.attempts, retryMin, longest)))
+	q.schedule(it, now.Add(background.Backoff(it.attempts, retryMin, longest)))
 	return it.attempts
-}
-
-// backoff returns a random time below low·2ⁿ⁻¹, at most high ("full jitter").
-func backoff(n int, low, high time.Duration) time.Duration {
-	limit := high
-	if n < 20 {
-		limit = min(high, low<<(n-1))
-	}
-	return limit/8 + rand.N(limit-limit/8)
 }
 
 // satisfy releases the waiters for changes up to gen.
@@ -342,7 +327,7 @@ func (q *queue) allDue(now time.Time) {
 		}
 		heap.Init(h)
 	}
-	signal(q.wake)
+	background.Signal(q.wake)
 }
 
 // collect makes w wait for the changes after since (and those an earlier

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -18,7 +18,7 @@ import (
 type requestNames struct {
 	mu    sync.Mutex
 	stems map[string]struct{}
-	claim *cluster.Claim
+	claim *lease.Claim
 	from  string // the network of the client
 	ended bool
 	ready bool // the last Ready returned nil
@@ -55,7 +55,7 @@ func (r *Request) Name(name string) {
 	}
 	n.stems[stem] = struct{}{}
 	if n.claim == nil {
-		n.claim = r.e.claimer().Claim(n.from)
+		n.claim = r.e.leaser().Claim(n.from)
 	}
 	n.claim.Add(stem)
 	n.claim.Look()
@@ -110,12 +110,18 @@ func (r *Request) Interrupted() bool {
 	return claim != nil && claim.Interrupted()
 }
 
-// claimer is the node whose claims count.
-func (e *Engine) claimer() *cluster.Node {
-	if e.team.node == nil || e.onlyNode() || e.isGuest() {
+// leaser is the one whose claims count.
+func (e *Engine) leaser() *lease.Leaser {
+	if !e.claimsOfAll() {
 		return e.team.own
 	}
-	return e.team.node
+	return e.team.leases
+}
+
+// claimsOfAll reports whether names are claimed among all nodes, not only among this
+// node's own requests.
+func (e *Engine) claimsOfAll() bool {
+	return e.team.leases != nil && !e.onlyNode() && !e.isGuest()
 }
 
 // Ready returns nil when the app may see the end of the request: its names are
@@ -241,7 +247,7 @@ func (r *Request) awaitClaim(ctx context.Context) error {
 func (r *Request) catchUp(ctx context.Context) error {
 	claim := r.claim()
 	if claim == nil {
-		return r.e.team.node.CatchUp(ctx)
+		return r.e.team.log.CatchUp(ctx)
 	}
 	if err := claim.CatchUp(ctx); err != nil {
 		return fmt.Errorf("waiting for the names of the files: %w", err)
@@ -250,7 +256,7 @@ func (r *Request) catchUp(ctx context.Context) error {
 }
 
 // claim is the claim of the request's names, nil if there are none.
-func (r *Request) claim() *cluster.Claim {
+func (r *Request) claim() *lease.Claim {
 	r.names.mu.Lock()
 	defer r.names.mu.Unlock()
 	return r.names.claim
@@ -325,7 +331,7 @@ func (e *Engine) Ready() (reads, uploads bool, reason string) {
 		return true, false, "the list of all media is not complete yet"
 	}
 	if e.shared() {
-		if behind := e.team.node.Stats().Behind; behind > unread {
+		if behind := e.team.log.Stats().Behind; behind > unread {
 			return true, false, fmt.Sprintf("the change log has not been read for %s", behind.Round(time.Second))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -97,7 +98,7 @@ const maxScopes = 64
 // whose deletes may have been missed.
 func (r *reconciler) want(what scope, during window) {
 	r.owe(map[scope]struct{}{what: {}}, during)
-	signal(r.wanted)
+	background.Signal(r.wanted)
 }
 
 // owe adds to what the next reconcile has to do.
@@ -229,7 +230,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 				keyBucket, e.store.String(), keyError, err)
 		}
 		select {
-		case <-time.After(backoff(try, probeMin, 2*probeMax)):
+		case <-time.After(background.Backoff(try, probeMin, 2*probeMax)):
 		case <-ctx.Done():
 		}
 	}
@@ -252,7 +253,7 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	}
 	if e.shared() {
 		// What the log tells of what others deleted meanwhile is known first.
-		if err := e.team.node.CatchUp(ctx); err != nil {
+		if err := e.team.log.CatchUp(ctx); err != nil {
 			return err
 		}
 	}

@@ -10,14 +10,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 )
 
 // team is the engine's part in a site of several nodes.
 type team struct {
-	node *cluster.Node // of several; nil with LocalOwn
-	own  *cluster.Node // claims among this node's own requests
+	log    *changelog.Log // of several nodes, as are leases; nil with LocalOwn
+	leases *lease.Leaser
+	own    *lease.Leaser // keeps this node's own requests apart
 
 	decided chan struct{} // closed when it is known which of the two it is
 	alone   bool          // it is own; read after decided is closed
@@ -30,7 +32,7 @@ type team struct {
 // joinTeam prepares the engine's part, without I/O.
 func (e *Engine) joinTeam() error {
 	t := &e.team
-	t.own, t.decided = cluster.NewStatic(e.cfg.RequestsPerClient), make(chan struct{})
+	t.own, t.decided = lease.NewStatic(e.cfg.RequestsPerClient), make(chan struct{})
 	t.self = sync.OnceValue(e.readSelf)
 	t.names.init()
 	if e.cfg.Local == LocalOwn {
@@ -40,12 +42,19 @@ func (e *Engine) joinTeam() error {
 		return nil
 	}
 	e.index.share()
-	node, err := cluster.New(cluster.Config{
-		Store: controlStore{e.store, &e.reach, e.cfg.ControlPrefix}, Prefix: e.cfg.ControlPrefix, Log: e.log,
-		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll, LeaseTTL: e.cfg.LeaseTTL,
-		ClaimsPerClient: e.cfg.RequestsPerClient,
+	store := controlStore{e.store, &e.reach, e.cfg.ControlPrefix}
+	var err error
+	t.log, err = changelog.New(changelog.Config{
+		Store: store, Prefix: e.cfg.ControlPrefix, Logger: e.log,
+		Apply: e.apply, Lost: e.lost, Poll: e.cfg.Poll,
 	})
-	t.node = node
+	if err != nil {
+		return err
+	}
+	t.leases, err = lease.New(lease.Config{
+		Store: store, Prefix: e.cfg.ControlPrefix, Log: t.log, Logger: e.log,
+		TTL: e.cfg.LeaseTTL, ClaimsPerClient: e.cfg.RequestsPerClient,
+	})
 	return err
 }
 
@@ -109,10 +118,10 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 		e.index.held.end()
 		return nil
 	}
-	if err := t.node.Join(ctx, e.positionBefore()); err != nil {
+	if err := t.log.Join(ctx, e.positionBefore()); err != nil {
 		return err
 	}
-	e.loops.Go(func() { t.node.Run(e.life) })
+	e.loops.Go(func() { t.log.Run(e.life) })
 	close(t.decided)
 	return nil
 }
@@ -126,7 +135,7 @@ func (e *Engine) lost() {
 
 // announce writes changes to the change log, if there are other nodes. On error the
 // items stay to be announced.
-func (e *Engine) announce(changes []cluster.Change, items ...*task) error {
+func (e *Engine) announce(changes []changelog.Change, items ...*task) error {
 	if !e.shared() {
 		return nil
 	}
@@ -137,11 +146,11 @@ func (e *Engine) announce(changes []cluster.Change, items ...*task) error {
 	e.queue.mu.Unlock()
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
-	return e.team.node.Append(ctx, changes...)
+	return e.team.log.Append(ctx, changes...)
 }
 
 // logged reports whether any node ever wrote to the change log.
-func (e *Engine) logged() bool { return e.shared() && e.team.node.Stats().Position > 0 }
+func (e *Engine) logged() bool { return e.shared() && e.team.log.Stats().Position > 0 }
 
 // In an object's metadata: metaNode names the disk from which it was stored,
 // metaNonce the work on a file in which that was done.
@@ -176,15 +185,19 @@ func (e *Engine) readSelf() string {
 // leave ends the engine's part, while ctx lasts. What is cut short is found
 // again: names expire, changes are told by the next start.
 func (e *Engine) leave(ctx context.Context) {
-	nodes := []*cluster.Node{e.team.own}
-	if e.team.node != nil {
-		nodes = append(nodes, e.team.node)
+	ends := []func(context.Context) error{e.team.own.Close}
+	if e.team.log != nil {
+		ends = append(ends, e.team.leases.Close, e.team.log.Close)
 	}
-	for _, n := range nodes {
-		if err := n.Close(ctx); err != nil {
-			e.log().Debug("leaving the other nodes", keyError, err)
-		}
+	var all sync.WaitGroup
+	for _, end := range ends {
+		all.Go(func() {
+			if err := end(ctx); err != nil {
+				e.log().Debug("leaving the other nodes", keyError, err)
+			}
+		})
 	}
+	all.Wait()
 }
 
 // gate holds requests back until the names of all media are known.

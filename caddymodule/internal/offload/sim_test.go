@@ -1,6 +1,8 @@
 package offload
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"maps"
@@ -12,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
 var (
@@ -67,7 +71,7 @@ type sim struct {
 	seed   uint64
 	random *rand.Rand
 	simSize
-	store *simStore
+	store *buckettest.Memory
 	nodes []*simNode
 	calm  bool // no fault at any time
 	wiped bool // a node lost its disk
@@ -117,16 +121,32 @@ func (l simLine) String() string {
 	return fmt.Sprintf("%8.3f node %s %s: ", l.after.Seconds(), l.node, l.key) + fmt.Sprintf(l.format, l.args...)
 }
 
+// simLatency is how long a request, and its answer, takes.
+const simLatency = 10 * time.Millisecond
+
+// disturb has a share of the node's calls fail, before or after the work was done.
+func (n *simNode) disturb(share float64, cut bool) {
+	n.link.Set(func(w *buckettest.Way) { w.Lost, w.Cut = share/2, cut })
+}
+
+// content returns what the object of a key holds.
+func (w *sim) content(key string) string { return w.store.Contents("media/")[key] }
+
+func etagOf(content string) string {
+	sum := md5.Sum([]byte(content))
+	return hex.EncodeToString(sum[:])
+}
+
 func newSim(t *testing.T, seed uint64) *sim {
 	w := &sim{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 7)), store: &simStore{objects: map[string]simObject{}},
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 7)), store: buckettest.NewMemory(),
 		began: time.Now(), sure: map[string]string{}, tried: map[string]bool{}, past: map[string]bool{},
 	}
 	w.calm = w.random.IntN(3) == 0
 	w.simSize = newSimSize(w.random)
 	for i := range w.simSize.nodes {
 		n := &simNode{w: w, id: strconv.Itoa(i), disk: map[string]simFile{}}
-		n.link = &simLink{store: w.store, random: rand.New(rand.NewPCG(seed, uint64(100+i)))}
+		n.link = buckettest.NewLink(w.store, rand.New(rand.NewPCG(seed, uint64(100+i))), buckettest.Way{Latency: simLatency})
 		w.nodes = append(w.nodes, n)
 	}
 	return w
@@ -151,7 +171,7 @@ func (w *sim) run() {
 	}
 	users.Wait()
 	for _, n := range w.nodes {
-		n.link.set(0, false)
+		n.disturb(0, false)
 	}
 	time.Sleep(w.rest)
 	w.awaitRest()
@@ -172,7 +192,7 @@ func (w *sim) awaitRest() {
 	deadline := time.Now().Add(2 * time.Minute)
 	for rested := 0; rested < 2; rested++ {
 		time.Sleep(200 * time.Millisecond)
-		entries := len(w.store.below("offload/log/"))
+		entries := len(w.store.Contents("offload/log/"))
 		for _, n := range w.nodes {
 			if !n.rests(entries) {
 				rested = -1
@@ -200,13 +220,13 @@ func (w *sim) disturb() {
 		switch w.random.IntN(5) {
 		case 0, 1:
 			w.note(n.id, "", "calls fail")
-			n.link.set(0.15, false)
+			n.disturb(0.15, false)
 		case 2:
 			w.note(n.id, "", "cut off")
-			n.link.set(0, true)
+			n.disturb(0, true)
 		case 3:
 			w.note(n.id, "", "in reach")
-			n.link.set(0, false)
+			n.disturb(0, false)
 		case 4:
 			w.note(n.id, "", "killed")
 			n.stop()
@@ -230,7 +250,7 @@ func (w *sim) compareDaily() {
 }
 
 func (w *sim) check() {
-	objects, aside := w.store.below("media/"), slices.Collect(maps.Values(w.store.below("offload/conflict/")))
+	objects, aside := w.store.Contents("media/"), slices.Collect(maps.Values(w.store.Contents("offload/conflict/")))
 	for _, n := range w.nodes {
 		for key, f := range n.files() {
 			if objects[key] != f.content {

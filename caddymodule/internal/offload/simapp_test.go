@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 )
 
 // request is an upload of a common name, an overwriting, or a delete.
@@ -18,9 +18,9 @@ func (n *simNode) request(random *rand.Rand, content string) {
 	defer cancel()
 	stem := fmt.Sprintf("image%d", random.IntN(2))
 	n.mu.Lock()
-	node := n.node
+	leases := n.leases
 	n.mu.Unlock()
-	claim := node.Claim("")
+	claim := leases.Claim("")
 	defer claim.Release()
 	claim.Add(stem)
 	claim.Look()
@@ -28,7 +28,7 @@ func (n *simNode) request(random *rand.Rand, content string) {
 		time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
 	}
 	err := claim.CatchUp(ctx)
-	for (err == nil && !claim.Held()) || errors.Is(err, cluster.ErrNotJoined) { // the engine waits until it has joined
+	for (err == nil && !claim.Held()) || errors.Is(err, changelog.ErrNotJoined) { // the engine waits until it has joined
 		time.Sleep(10 * time.Millisecond)
 		err = claim.CatchUp(ctx)
 	}
@@ -114,7 +114,7 @@ func (w *sim) answered(key, content string, err error) {
 	if w.tried[key] || w.past[content] {
 		return // by now another request, without a claim, changed it again
 	}
-	if got := w.store.content("media/" + key); w.calm && got != content {
+	if got := w.content(key); w.calm && got != content {
 		w.t.Errorf("%s was answered with %q, the bucket has %q", key, content, got)
 	}
 	w.sure[content] = key

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -29,12 +29,12 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 	n.w.note(n.id, key, "file %d %q, object %d %s, cause %d: verdict %d", file, f.content, object, info.ETag, seen.why, verdict)
 	switch verdict {
 	case agreed:
-		if seen.untold && n.tell(ctx, cluster.Put, key, f.content) != nil {
+		if seen.untold && n.tell(ctx, changelog.Put, key, f.content) != nil {
 			return false
 		}
 	case adopt:
 		own := info.Meta[metaNode] == n.id && file != cleanFile
-		if (own || seen.mayTell()) && n.tell(ctx, cluster.Put, key, f.content) != nil {
+		if (own || seen.mayTell()) && n.tell(ctx, changelog.Put, key, f.content) != nil {
 			return false
 		}
 		n.replace(key, f, simFile{content: f.content, base: info.ETag})
@@ -47,7 +47,7 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 			return false
 		}
 	case putKeeping:
-		if n.aside(ctx, key, n.w.store.content("media/"+key)) != nil || !n.put(ctx, key, it, f, bucket.PutOptions{IfMatch: info.ETag}) {
+		if n.aside(ctx, key, n.w.content(key)) != nil || !n.put(ctx, key, it, f, bucket.PutOptions{IfMatch: info.ETag}) {
 			return false
 		}
 	case keepBoth:
@@ -87,8 +87,8 @@ func (n *simNode) see(ctx context.Context, key string, f simFile, there bool, se
 	return otherObject, info, nil
 }
 
-func (n *simNode) tell(ctx context.Context, op cluster.Op, key, content string) error {
-	return n.node.Append(ctx, cluster.Change{Op: op, Key: key, Class: media.Public, Size: int64(len(content)), ETag: etagOf(content)})
+func (n *simNode) tell(ctx context.Context, op changelog.Op, key, content string) error {
+	return n.log.Append(ctx, changelog.Change{Op: op, Key: key, Class: media.Public, Size: int64(len(content)), ETag: etagOf(content)})
 }
 
 func (n *simNode) aside(ctx context.Context, key, content string) error {
@@ -106,7 +106,7 @@ func (n *simNode) put(ctx context.Context, key string, it *simItem, f simFile, o
 		it.gen++ // what is known is old
 	}
 	n.mu.Unlock()
-	if err != nil || n.tell(ctx, cluster.Put, key, f.content) != nil {
+	if err != nil || n.tell(ctx, changelog.Put, key, f.content) != nil {
 		return false
 	}
 	n.replace(key, f, simFile{content: f.content, base: etagOf(f.content)})
@@ -122,7 +122,7 @@ func (n *simNode) fetch(ctx context.Context, key string, it *simItem, f simFile,
 	if err != nil || !n.swap(key, f, there, simFile{content: string(data), base: o.ETag}) {
 		return false
 	}
-	if tell && n.tell(ctx, cluster.Put, key, string(data)) != nil {
+	if tell && n.tell(ctx, changelog.Put, key, string(data)) != nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		it.untold = true
@@ -143,7 +143,7 @@ func (n *simNode) finishDelete(ctx context.Context, key string, it *simItem, see
 	if object != noObject && n.link.Delete(ctx, "media/"+key) != nil {
 		return false
 	}
-	if n.node.Append(ctx, cluster.Change{Op: cluster.Delete, Key: key, ETag: seen.deleted}) != nil {
+	if n.log.Append(ctx, changelog.Change{Op: changelog.Delete, Key: key, ETag: seen.deleted}) != nil {
 		return false
 	}
 	return n.settle(key, it, seen.gen)

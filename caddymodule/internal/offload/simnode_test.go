@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 )
 
 // simFile is a file with its mark.
@@ -34,18 +36,19 @@ func (f simFile) state(there bool) fileState {
 type simNode struct {
 	w    *sim
 	id   string
-	link *simLink
+	link *buckettest.Link
 
 	mu      sync.Mutex
 	disk    map[string]simFile
 	pending map[string]*simItem
 	moved   chan struct{}
 
-	node *cluster.Node
-	ctx  context.Context
-	kill context.CancelFunc
-	work sync.WaitGroup
-	up   bool
+	log    *changelog.Log
+	leases *lease.Leaser
+	ctx    context.Context
+	kill   context.CancelFunc
+	work   sync.WaitGroup
+	up     bool
 
 	comparing int // comparisons that run
 
@@ -81,7 +84,7 @@ func (n *simNode) files() map[string]simFile {
 func (n *simNode) rests(entries int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.up && !n.untold && n.comparing == 0 && len(n.pending) == 0 && n.node.Stats().Position == uint64(entries)
+	return n.up && !n.untold && n.comparing == 0 && len(n.pending) == 0 && n.log.Stats().Position == uint64(entries)
 }
 
 func (n *simNode) wipe() {
@@ -91,23 +94,27 @@ func (n *simNode) wipe() {
 }
 
 func (n *simNode) start() {
-	node, err := cluster.New(cluster.Config{Store: n.link, Prefix: "offload/", Apply: n.apply, Lost: func() { n.reconcile() }})
+	log, err := changelog.New(changelog.Config{Store: n.link, Prefix: "offload/", Apply: n.apply, Lost: func() { n.reconcile() }})
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	leases, err := lease.New(lease.Config{Store: n.link, Prefix: "offload/", Log: log})
 	if err != nil {
 		n.w.t.Fatal(err)
 	}
 	n.mu.Lock()
 	n.pending, n.moved, n.up = map[string]*simItem{}, make(chan struct{}), false
 	n.ctx, n.kill = context.WithCancel(context.Background())
-	n.node = node
+	n.log, n.leases = log, leases
 	ctx := n.ctx
 	n.mu.Unlock()
 	n.work.Go(func() {
-		for node.Join(ctx, 0) != nil {
+		for log.Join(ctx, 0) != nil {
 			if !n.pause(ctx) {
 				return
 			}
 		}
-		n.work.Go(func() { node.Run(ctx) })
+		n.work.Go(func() { log.Run(ctx) })
 		n.reconcile()
 		n.tellTouched(ctx)
 	})
@@ -122,7 +129,7 @@ func (n *simNode) stop() {
 	n.work.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = n.node.Close(ctx) // cut short on purpose
+	_, _ = n.leases.Close(ctx), n.log.Close(ctx) // cut short on purpose
 }
 
 func (n *simNode) pause(ctx context.Context) bool {
@@ -189,7 +196,7 @@ func (n *simNode) tellTouched(ctx context.Context) {
 	if !untold {
 		return
 	}
-	for n.node.Append(ctx, cluster.Change{Op: cluster.DeleteBelow, Key: everyDir}) != nil {
+	for n.log.Append(ctx, changelog.Change{Op: changelog.DeleteBelow, Key: everyDir}) != nil {
 		if !n.pause(ctx) {
 			return
 		}
@@ -199,14 +206,14 @@ func (n *simNode) tellTouched(ctx context.Context) {
 	n.mu.Unlock()
 }
 
-func (n *simNode) apply(changes []cluster.Change) {
+func (n *simNode) apply(changes []changelog.Change) {
 	for _, c := range changes {
-		if c.Op == cluster.DeleteBelow {
+		if c.Op == changelog.DeleteBelow {
 			n.reconcile()
 			continue
 		}
 		why := putElsewhere
-		if c.Op == cluster.Delete {
+		if c.Op == changelog.Delete {
 			why = deletedElsewhere
 		}
 		n.w.note(n.id, c.Key, "hears of it: cause %d, %s", why, c.ETag)

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -135,11 +135,11 @@ func aPrivateObjectMakesNothingElsePrivate(t *testing.T, newNodes func(int) node
 	}
 	a.putObject("private/zz.jpg", "a stranger's")
 	a.putObject("private/top.jpg", "a stranger's double")
-	put := func(key, etag string) cluster.Change {
-		return cluster.Change{Op: cluster.Put, Key: key, Class: media.Private, ETag: etag}
+	put := func(key, etag string) changelog.Change {
+		return changelog.Change{Op: changelog.Put, Key: key, Class: media.Private, ETag: etag}
 	}
 	for _, s := range ns {
-		s.e.apply([]cluster.Change{put("zz.jpg", "x"), put("top.jpg", "y"), put(keys[0], "z")})
+		s.e.apply([]changelog.Change{put("zz.jpg", "x"), put("top.jpg", "y"), put(keys[0], "z")})
 	}
 	for _, s := range ns {
 		s.until("the stranger's file", func() bool { return s.read("zz.jpg") == "a stranger's" })

@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 )
 
 // Stats are counters since Start and the present state.
@@ -44,8 +45,10 @@ type Stats struct {
 	// Nodes is "several", "one" (LocalOwn, or the store does not let several
 	// agree), or "" as long as that is not known.
 	Nodes string
-	// Log is the change log and the names that are claimed.
-	Log cluster.Stats
+	// Log is the change log; zero if there are no other nodes. Names are those that
+	// are claimed.
+	Log   changelog.Stats
+	Names lease.Stats
 	// IndexSize is the number of keys whose state is in memory.
 	IndexSize int
 	// Watching names the implementation: "inotify" or "scan".
@@ -76,7 +79,7 @@ func (e *Engine) Stats() Stats {
 		FetchBacklog: e.queue.heardLen(),
 		IndexSize:    e.index.len(),
 		Withheld:     e.unattended.withheld.count(),
-		Log:          e.claimer().Stats(),
+		Log:          e.logStats(), Names: e.leaser().Stats(),
 	}
 	switch {
 	case e.shared():
@@ -107,6 +110,14 @@ func (e *Engine) Stats() Stats {
 		}
 	}
 	return s
+}
+
+// logStats tells of the change log; zero if there are no other nodes.
+func (e *Engine) logStats() changelog.Stats {
+	if !e.claimsOfAll() {
+		return changelog.Stats{}
+	}
+	return e.team.log.Stats()
 }
 
 // pending returns the number of items that wait, and the age of the oldest. What

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -63,7 +63,7 @@ func (e *Engine) takeName(s *task, x *sight) outcome {
 func (e *Engine) tellTaking(key, etag string) error {
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
-	return e.team.node.Append(ctx, cluster.Change{Op: cluster.Delete, Key: key, ETag: etag})
+	return e.team.log.Append(ctx, changelog.Change{Op: changelog.Delete, Key: key, ETag: etag})
 }
 
 // copyAside stores the content of an object aside, before another is stored over

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -197,7 +197,7 @@ func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
 func (e *Engine) bringBack(ctx context.Context, o object, class media.Class) error {
 	if e.shared() {
 		now := entry{state: announced, class: class, size: o.Size, modTime: o.ModTime.UnixNano(), etag: o.ETag}
-		if err := e.announce([]cluster.Change{now.change(o.key)}); err != nil {
+		if err := e.announce([]changelog.Change{now.change(o.key)}); err != nil {
 			return err
 		}
 	}

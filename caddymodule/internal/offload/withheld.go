@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/cluster"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
@@ -323,10 +323,10 @@ func (e *Engine) missingBelow(ctx context.Context, root int, dir string, class m
 
 func (e *Engine) acceptWithheld(_ context.Context, _ media.Class, found []object) error {
 	names, keys := make([]string, len(found)), make([]string, len(found))
-	changes := make([]cluster.Change, len(found))
+	changes := make([]changelog.Change, len(found))
 	for i, o := range found {
 		names[i], keys[i] = o.Key, o.key
-		changes[i] = cluster.Change{Op: cluster.Delete, Key: o.key, ETag: o.ETag}
+		changes[i] = changelog.Change{Op: changelog.Delete, Key: o.key, ETag: o.ETag}
 	}
 	if err := e.toTrash(names, trashAccepted); err != nil {
 		return err

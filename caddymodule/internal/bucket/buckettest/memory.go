@@ -93,12 +93,11 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReaderAt, size int
 	if err := bucket.CheckPut(key, size, &opts); err != nil {
 		return bucket.Info{}, err
 	}
-	content, err := readBody(ctx, body, size)
+	content, sum, err := readBody(ctx, body, size)
 	if err != nil {
 		return bucket.Info{}, err
 	}
-	sum := md5.Sum(content)
-	if len(opts.MD5) > 0 && !bytes.Equal(opts.MD5, sum[:]) {
+	if len(opts.MD5) > 0 && !bytes.Equal(opts.MD5, sum) {
 		return bucket.Info{}, fmt.Errorf("storing %s: %w: the body has another MD5", key, bucket.ErrRefused)
 	}
 	unlock, err := m.begin(ctx, OpPut)
@@ -114,27 +113,29 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReaderAt, size int
 		return bucket.Info{}, bucket.ErrChanged
 	}
 	info := opts.Info
-	info.Key, info.Size, info.ETag = key, size, hex.EncodeToString(sum[:])
+	info.Key, info.Size, info.ETag = key, size, hex.EncodeToString(sum)
 	info.ModTime, info.Meta = bucket.StorableTime(info.ModTime), maps.Clone(info.Meta)
 	return m.set(info, content), nil
 }
 
 // readBody reads a body twice, as a store does that verifies what it has got.
-func readBody(ctx context.Context, body io.ReaderAt, size int64) ([]byte, error) {
-	var content, again bytes.Buffer
-	for _, b := range []*bytes.Buffer{&content, &again} {
-		n, err := bucket.CopyExactly(ctx, b, body, size)
+func readBody(ctx context.Context, body io.ReaderAt, size int64) (content, sum []byte, err error) {
+	read := bytes.NewBuffer(make([]byte, 0, size))
+	first, second := md5.New(), md5.New()
+	for _, w := range []io.Writer{io.MultiWriter(read, first), second} {
+		n, err := bucket.CopyExactly(ctx, w, body, size)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if n < size {
-			return nil, bucket.ShortBody(n, size)
+			return nil, nil, bucket.ShortBody(n, size)
 		}
 	}
-	if !bytes.Equal(content.Bytes(), again.Bytes()) {
-		return nil, fmt.Errorf("%w: the body changed while it was read", bucket.ErrRefused)
+	sum = first.Sum(nil)
+	if !bytes.Equal(sum, second.Sum(nil)) {
+		return nil, nil, fmt.Errorf("%w: the body changed while it was read", bucket.ErrRefused)
 	}
-	return content.Bytes(), nil
+	return read.Bytes(), sum, nil
 }
 
 // set makes an object. The caller holds mu.
