@@ -10,13 +10,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/media-offload/caddy-media-offload/rewrite"
 )
 
 // BenchmarkChain is what this handler adds to what stands behind it: both are
@@ -53,32 +53,6 @@ func BenchmarkChain(b *testing.B) {
 				b.Fatal("a media URL is still local")
 			}
 			compareChains(b, h, c.path, &c.app)
-		})
-	}
-}
-
-// BenchmarkResolve is what each media URL in a page takes, remembered and not.
-func BenchmarkResolve(b *testing.B) {
-	_, keys := typicalTestPage()
-	h := benchmarkHandler(b, keys)
-	var matches []rewrite.Match
-	for _, key := range keys {
-		matches = append(matches, rewrite.Match{Raw: []byte(key)})
-	}
-	lookUp := func(dst []byte, m rewrite.Match) ([]byte, bool) {
-		dst, _, ok := h.lookUp(dst, m)
-		return dst, ok
-	}
-	for name, resolve := range map[string]func([]byte, rewrite.Match) ([]byte, bool){"remembered": h.resolve, "looked up": lookUp} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			var dst []byte
-			for i := 0; b.Loop(); i++ {
-				var ok bool
-				if dst, ok = resolve(dst[:0], matches[i%len(matches)]); !ok {
-					b.Fatal("not found")
-				}
-			}
 		})
 	}
 }
@@ -166,7 +140,7 @@ func (p *proxied) ServeHTTP(w http.ResponseWriter, _ *http.Request) error {
 	hdr["Server"] = []string{"Apache"}
 	hdr["X-Powered-By"] = []string{"PHP/8.4"}
 	if !p.flush {
-		setContentLength(hdr, len(p.body))
+		hdr["Content-Length"] = []string{strconv.Itoa(len(p.body))}
 	}
 	w.WriteHeader(http.StatusOK)
 	for rest := p.body; len(rest) > 0; {

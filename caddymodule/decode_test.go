@@ -1,48 +1,14 @@
 package caddymodule
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/decode/decodetest"
 )
-
-// compress encodes text as a Content-Encoding of this name.
-func compress(t testing.TB, encoding, text string) string {
-	t.Helper()
-	var out bytes.Buffer
-	var w io.WriteCloser
-	switch encoding {
-	case "gzip", "x-gzip":
-		w = gzip.NewWriter(&out)
-	case "br":
-		w = brotli.NewWriterLevel(&out, brotli.BestSpeed)
-	case "zstd":
-		zw, err := zstd.NewWriter(&out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w = zw
-	default:
-		return text
-	}
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
 
 // TestPageEncodings: compressed answers are decoded and rewritten, or passed as
 // they are.
@@ -56,7 +22,7 @@ func TestPageEncodings(t *testing.T) {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				t.Run(encoding+" "+name+" "+method, func(t *testing.T) {
 					s.t = t
-					body := compress(t, strings.ToLower(encoding), pair[0])
+					body := decodetest.Compress(t, strings.ToLower(encoding), pair[0])
 					app.status, app.body = 200, body
 					app.header = map[string]string{"Content-Type": "text/html", "Content-Encoding": encoding, "Content-Length": strconv.Itoa(len(body)), "Etag": `"v"`}
 					a := s.do(method, "/", "", "Accept-Encoding", "gzip, br, zstd")
@@ -94,7 +60,7 @@ func TestPageEncodings(t *testing.T) {
 func TestPageBadEncoding(t *testing.T) {
 	app := new(pageApp)
 	s := newPageSite(t, app)
-	page := compress(t, "gzip", noise(300_000))
+	page := decodetest.Compress(t, "gzip", decodetest.Noise(300_000))
 	for name, body := range map[string]string{
 		"cut":           page[:len(page)-20],
 		"cut early":     page[:8],
@@ -122,71 +88,4 @@ func TestPageBadEncoding(t *testing.T) {
 			})
 		}
 	}
-}
-
-// noise is text that does not compress well, the same each time.
-func noise(size int) string {
-	var b strings.Builder
-	for x := uint32(1); b.Len() < size; {
-		x = x*1664525 + 1013904223
-		fmt.Fprintf(&b, "%x ", x)
-	}
-	return b.String()
-}
-
-// TestDecoderBomb: an answer that grows out of proportion ends early and costs
-// no memory.
-func TestDecoderBomb(t *testing.T) {
-	for _, encoding := range []string{"gzip", "br", "zstd"} {
-		t.Run(encoding, func(t *testing.T) {
-			bomb := compress(t, encoding, strings.Repeat("\x00", maxDecoded+1<<20))
-			written := 0
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			d := newDecoder(encoding, writerFunc(func(p []byte) (int, error) {
-				written += len(p)
-				return len(p), nil
-			}))
-			_, err := io.Copy(d, strings.NewReader(bomb))
-			if closeErr := d.Close(); err == nil {
-				err = closeErr
-			}
-			runtime.ReadMemStats(&after)
-			if !errors.Is(err, errBomb) {
-				t.Errorf("error %v", err)
-			}
-			if written > maxDecoded+maxRatio*len(bomb) {
-				t.Errorf("%d bytes came out of %d", written, len(bomb))
-			}
-			if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
-				t.Errorf("%d bytes allocated", grown)
-			}
-		})
-	}
-}
-
-// FuzzDecoder: no input hangs, panics, or gets more out than is allowed.
-func FuzzDecoder(f *testing.F) {
-	for i, encoding := range []string{"gzip", "br", "zstd"} {
-		f.Add(byte(i), []byte(compress(f, encoding, "hello")), 3)
-		f.Add(byte(i), []byte(compress(f, encoding, noise(5000))), 100)
-	}
-	f.Fuzz(func(t *testing.T, kind byte, input []byte, cut int) {
-		written := 0
-		d := newDecoder([]string{"gzip", "br", "zstd"}[kind%3], writerFunc(func(p []byte) (int, error) {
-			written += len(p)
-			return len(p), nil
-		}))
-		cut = max(0, min(cut, len(input)))
-		for _, p := range [][]byte{input[:cut], input[cut:]} {
-			if _, err := d.Write(p); err != nil {
-				break
-			}
-		}
-		_ = d.Close()
-		d.abort()
-		if written > maxDecoded+maxRatio*(len(input)+1) {
-			t.Errorf("%d bytes came out of %d", written, len(input))
-		}
-	})
 }

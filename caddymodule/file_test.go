@@ -11,9 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
 const (
@@ -84,7 +81,7 @@ func TestRead(t *testing.T) {
 				{"If-Modified-Since, earlier", "GET", []string{"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"}, 200, readContent, ""},
 				{"If-Match, other", "GET", []string{"If-Match", `"other"`}, 412, "", ""},
 				{"If-Unmodified-Since, earlier", "GET", []string{"If-Unmodified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"}, 412, "", ""},
-				{"too many ranges", "GET", []string{"Range", "bytes=0-0" + strings.Repeat(",2-2", maxRanges)}, 200, readContent, ""},
+				{"too many ranges", "GET", []string{"Range", "bytes=0-0" + strings.Repeat(",2-2", 8)}, 200, readContent, ""},
 				{"no range", "GET", []string{"Range", "lines=1-2"}, 416, "", ""},
 			} {
 				t.Run(test.name, func(t *testing.T) {
@@ -343,46 +340,5 @@ func TestReadCutShort(t *testing.T) {
 	}
 	if n, err := io.Copy(io.Discard, response.Body); err == nil {
 		t.Errorf("%d of %d bytes without an error", n, size)
-	}
-}
-
-// TestContentTypeOfObject: what another program put into the bucket does not
-// become a page of the site.
-func TestContentTypeOfObject(t *testing.T) {
-	for _, test := range []struct{ key, stored, want string }{
-		{"a.jpg", "image/jpeg", "image/jpeg"},
-		{"a.jpg", "", "image/jpeg"},
-		{"a.jpg", "binary/octet-stream", "image/jpeg"},
-		{"a.jpg", "text/html", "image/jpeg"},
-		{"a.jpg", "Text/HTML; charset=utf-8", "image/jpeg"},
-		{"a.jpg", "image/svg+xml", "image/jpeg"},
-		{"a", "text/html", "application/octet-stream"},
-		{"a.svg", "image/svg+xml", "image/svg+xml"},
-		{"a.custom", "application/x-custom", "application/x-custom"},
-	} {
-		if got := contentType(bucket.Info{ContentType: test.stored}, test.key); got != test.want {
-			t.Errorf("%s stored as %q: %q, want %q", test.key, test.stored, got, test.want)
-		}
-	}
-}
-
-// TestEntityTag: without a modification time the store's ETag counts.
-func TestEntityTag(t *testing.T) {
-	for _, test := range []struct {
-		info bucket.Info
-		want string
-	}{
-		{bucket.Info{ETag: "abc", Size: 5, ModTime: time.Unix(1_700_000_000, 123)}, `"cyxwktg1p3d7-5"`},
-		{bucket.Info{ETag: "abc", Size: 5}, `"abc"`},
-		{bucket.Info{ETag: "abc", Size: 5, ModTime: time.Unix(1, 0)}, `"abc"`},
-		{bucket.Info{ETag: `a"c`}, ""},
-		{bucket.Info{}, ""},
-	} {
-		if test.info.ModTime.Unix() > 1 {
-			test.want = `"` + strconv.FormatInt(test.info.ModTime.UnixNano(), 36) + `-5"`
-		}
-		if got := entityTag(test.info); got != test.want {
-			t.Errorf("%+v: %s, want %s", test.info, got, test.want)
-		}
 	}
 }

@@ -30,6 +30,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/web"
 	"go.uber.org/goleak"
 )
 
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 	// Caddy keeps an instance id and the last config below these.
 	os.Setenv("XDG_DATA_HOME", dir)
 	os.Setenv("XDG_CONFIG_HOME", dir)
-	pageDelay = 200 * time.Millisecond // a busy machine takes 2 ms for no pause
+	web.PageDelay = 200 * time.Millisecond // a busy machine takes 2 ms for no pause
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

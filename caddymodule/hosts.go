@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/idna"
@@ -69,4 +71,10 @@ func configuredHosts(list []string) []string {
 		}
 	}
 	return hosts
+}
+
+// hostname returns a host without its port, in lower case.
+func hostname(host string) string {
+	u := url.URL{Host: strings.ToLower(host)}
+	return u.Hostname()
 }

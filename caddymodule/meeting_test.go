@@ -96,7 +96,7 @@ func multipartUpload(t testing.TB, before string, size int) (contentType, body s
 func uploads(t testing.TB) []upload {
 	goType, goBody := multipartUpload(t, "", 300_000)
 	_, small := multipartUpload(t, "", 10)
-	lateType, late := multipartUpload(t, repeat("x", 2*namesHead), 300_000)
+	lateType, late := multipartUpload(t, repeat("x", 32<<10), 300_000)
 	const browser = "------WebKitFormBoundaryABC\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nphoto.jpg\r\n" +
 		"------WebKitFormBoundaryABC\r\nContent-Disposition: form-data; name=\"async-upload\"; filename=\"blob\"\r\nContent-Type: image/jpeg\r\n\r\nx\r\n------WebKitFormBoundaryABC--\r\n"
 	smallType := "multipart/form-data; boundary=" + small[2:strings.Index(small, "\r\n")]

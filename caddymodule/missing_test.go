@@ -1,18 +1,12 @@
 package caddymodule
 
 import (
-	"errors"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 const missingPath = "/wp-content/uploads/2026/11/none.jpg"
@@ -109,40 +103,6 @@ func TestMissingIsForTheApp(t *testing.T) {
 				t.Errorf("%d %q", a.StatusCode, a.body)
 			}
 		})
-	}
-}
-
-// TestMissingBeforeReconcile: an engine that does not know the disk yet leaves
-// the answer to the app.
-func TestMissingBeforeReconcile(t *testing.T) {
-	dir := t.TempDir()
-	bucket, err := (&BucketConfig{URL: "file://" + dir + "/bucket"}).resolve()
-	if err != nil {
-		t.Fatal(err)
-	}
-	settings := engineSettings{Bucket: bucket}
-	site, err := media.New(media.Config{Preset: "wordpress", DocRoot: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared, err := settings.newEngine(site, newSwitchedLog(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine := shared.engine
-	h := &Handler{site: site, Missing: missing404}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, missingPath, nil)
-	w := httptest.NewRecorder()
-	if err := h.serveMissing(w, r, caddyhttp.HandlerFunc(notFound), engine, "2026/11/none.jpg"); err != nil || w.Body.String() != "app: not found" {
-		t.Errorf("before: %v, %q", err, w.Body)
-	}
-	engine.Start()
-	eventually(t, "a reconcile", func() bool { return !engine.Stats().Reconciled.IsZero() })
-	if err := h.serveMissing(w, r, caddyhttp.HandlerFunc(notFound), engine, "2026/11/none.jpg"); !errors.Is(err, errMissing) {
-		t.Errorf("after: %v", err)
-	}
-	if err := engine.Stop(t.Context()); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -8,14 +8,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/publiccheck"
-	"github.com/media-offload/caddy-media-offload/rewrite"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/web"
 )
 
 func init() {
@@ -196,23 +194,11 @@ type Handler struct {
 	// Default: 262144; negative values are refused.
 	IndexSize int `json:"index_size,omitempty"`
 
-	site       *media.Site
-	rewriter   *rewrite.Rewriter // nil: pages stay as they are
-	isolated   *rewrite.Rewriter // for pages that require Cross-Origin-Resource-Policy
-	resolved   *resolvedURLs
-	pages      *pageMemory
-	validators *validators
-	reverse    *rewrite.Reverse   // nil: request bodies stay as they are
-	csp        *cspSource         // nil: policies stay as they are
-	public     *publiccheck.Check // nil without a public URL
-	cache      *cachePolicy
-	engine     *sharedEngine // nil: not acquired
-
-	originHosts []string                       // of SiteHosts, in lower case, without ports
-	reconciled  atomic.Pointer[offload.Engine] // the engine, once it has compared disk and bucket
-
-	toldOfRedirect atomic.Bool // see noteRedirect
-	givenBack      bool        // by Cleanup
+	site      *media.Site
+	public    *publiccheck.Check // nil without a public URL
+	engine    *sharedEngine      // nil: not acquired
+	web       *web.Handler
+	givenBack bool // by Cleanup
 }
 
 // AppConfig names an app that is known.
@@ -271,15 +257,28 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Ways to serve an object, see Handler.Serve.
 const (
-	serveProxy    = "proxy"
-	serveRedirect = "redirect"
-	servePresign  = "presign"
+	serveProxy    = string(web.ServeProxy)
+	serveRedirect = string(web.ServeRedirect)
+	servePresign  = string(web.ServePresign)
 )
 
 // What to do when the bucket does not answer in time, see Handler.OnFailure.
 const (
 	onFailurePass   = "pass"
 	onFailureReject = "reject"
+)
+
+// What answers for a media file that is nowhere, see Handler.Missing.
+const (
+	missing404 = "404"
+	missingApp = "app"
+)
+
+// What answers a read of a private file by its own URL, see
+// Handler.PrivateReads.
+const (
+	privateDeny = "deny"
+	privateApp  = "app"
 )
 
 // Provision checks the config and gets an engine for it. It does no I/O but
@@ -307,7 +306,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.site, err = media.New(settings.Media); err != nil {
 		return err
 	}
-	if h.cache, err = settings.cachePolicy(); err != nil {
+	cache, err := settings.cachePolicy()
+	if err != nil {
 		return err
 	}
 	logger := ctx.Slogger()
@@ -318,7 +318,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("public_url: %w", err)
 		}
 	}
-	h.originHosts = h.corsHosts()
 	app, err := ctx.App(appID)
 	if err != nil {
 		return err
@@ -329,45 +328,27 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.engine.engine.CheckKeys(); err != nil {
 		return err
 	}
-	if err := h.provisionRewriter(logger); err != nil {
+	if h.PublicURL != "" {
+		if h.public, err = h.newCheck(logger); err != nil {
+			return err
+		}
+	}
+	if h.web, err = h.newWeb(cache); err != nil {
 		return err
 	}
 	return app.(*App).add(h, logger)
 }
 
-// provisionRewriter prepares the rewriting of pages.
-func (h *Handler) provisionRewriter(logger *slog.Logger) (err error) {
-	if h.PublicURL == "" {
-		return nil
-	}
-	h.public, err = publiccheck.New(publiccheck.Config{
+// newCheck returns the check of the public URL.
+func (h *Handler) newCheck(logger *slog.Logger) (*publiccheck.Check, error) {
+	check, err := publiccheck.New(publiccheck.Config{
 		PublicURL: h.PublicURL, CORS: publiccheck.CORS(h.CORSCheck), Count: &h.engine.cors,
 		Hidden: h.engine.engine.HiddenObjects, Log: logger,
 	})
 	if err != nil {
-		return fmt.Errorf("public_url: %w", err)
+		return nil, fmt.Errorf("public_url: %w", err)
 	}
-	if h.csp, err = newCSPSource(h.PublicURL); err != nil {
-		return fmt.Errorf("public_url: %w", err)
-	}
-	h.resolved = newResolvedURLs()
-	h.pages = newPageMemory(h.changes)
-	h.validators = newValidators(h.changes)
-	config := rewrite.Config{
-		Hosts:    h.SiteHosts,
-		Prefixes: h.site.Prefixes(),
-		Resolve:  h.resolve,
-		Changes:  h.changes,
-		Policy:   h.extendPolicy,
-	}
-	if h.rewriter, err = rewrite.New(config); err != nil {
-		return err
-	}
-	config.Resolve, config.Changes = h.resolveIsolated, nil // too rare to be remembered
-	if h.isolated, err = rewrite.New(config); err != nil {
-		return err
-	}
-	return h.provisionReverse()
+	return check, nil
 }
 
 // publicURL resolves placeholders in a public URL, checks it, and makes it end

@@ -20,6 +20,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/publiccheck"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/web"
 )
 
 // engines are the engines of this process by the hash of their settings. A
@@ -120,7 +121,7 @@ func (s *engineSettings) newEngine(site *media.Site, log *switchedLog) (*sharedE
 		return nil, err
 	}
 	e := &sharedEngine{
-		log: log, bucket: store.String(), dir: s.Bucket.dir(), idle: make(chan struct{}),
+		log: log, turnout: web.NewTurnout(logger), bucket: store.String(), dir: s.Bucket.dir(), idle: make(chan struct{}),
 		prefixes: []string{prefix + s.Bucket.PublicPrefix, prefix + s.Bucket.PrivatePrefix, prefix + s.Bucket.ControlPrefix},
 	}
 	look := time.Minute
@@ -168,7 +169,7 @@ type sharedEngine struct {
 
 	begin sync.Once
 
-	turnout turnout // of the requests that may write
+	turnout *web.Turnout // of the requests that may write
 	cors    publiccheck.Count
 
 	// requests is the number of requests under way, plus retired.

@@ -1,12 +1,9 @@
 package caddymodule
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/fcgi"
@@ -81,7 +78,7 @@ func TestNamesOneAfterAnother(t *testing.T) {
 // wait. By on_failure it goes on, or is refused before the app has all of it,
 // whatever leads to the app.
 func TestNotReady(t *testing.T) {
-	lateType, late := multipartUpload(t, repeat("x", 2*namesHead), 300_000)
+	lateType, late := multipartUpload(t, repeat("x", 32<<10), 300_000)
 	first := upload{method: "PUT", path: "/files/photo.jpg", body: "x"}
 	for _, u := range []upload{
 		{name: "end held", method: "POST", path: "/up", header: []string{"Content-Type", lateType}, body: late},
@@ -202,12 +199,7 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 	client.CloseIdleConnections()
 	leave := sync.OnceFunc(func() { close(m.leave["1"]) })
 	defer leave()
-	eventually(t, "the end of waiting", func() bool {
-		turn := &theEngine(t).turnout
-		turn.mu.Lock()
-		defer turn.mu.Unlock()
-		return turn.stems["photo"] == 1
-	})
+	eventually(t, "the end of waiting", func() bool { return theEngine(t).turnout.Bringing("photo") == 1 })
 	leave()
 	if a := <-first; a.StatusCode != http.StatusOK {
 		t.Errorf("%d", a.StatusCode)
@@ -217,32 +209,6 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 	}
 	if len(m.arrived) != 2 {
 		t.Errorf("%d requests reached the app", len(m.arrived))
-	}
-}
-
-// TestTurnout counts the log lines: one for each change of state.
-func TestTurnout(t *testing.T) {
-	var out bytes.Buffer
-	log := newSwitchedLog(slog.New(slog.NewTextHandler(&out, nil)))
-	var turn turnout
-	for range 3 {
-		turn.inTime(log)
-		turn.late(log, errors.New("bucket away"))
-		turn.late(log, errors.New("bucket away"))
-		turn.warnOver(log)
-	}
-	if warned, info := strings.Count(out.String(), "not ready for a request in time"), strings.Count(out.String(), "ready for uploads again"); warned != 3 || info != 2 {
-		t.Errorf("%d warnings, %d times over\n%s", warned, info, out.String())
-	}
-	if strings.Count(out.String(), "longer file names") != 1 {
-		t.Errorf("%s", out.String())
-	}
-	if turn.enter("a") || !turn.enter("a") || turn.enter("b") {
-		t.Error("who is alone with a name")
-	}
-	turn.leave([]string{"a", "b"})
-	if !turn.enter("a") || turn.enter("b") {
-		t.Error("who is alone with a name after others left")
 	}
 }
 
@@ -270,6 +236,9 @@ func TestReadyInAccessLog(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// readiness is the health answer.
+type readiness struct{ Reads, Uploads, Guest bool }
 
 // TestHealth: what a load balancer is told.
 func TestHealth(t *testing.T) {

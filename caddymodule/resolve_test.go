@@ -5,38 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
-	"github.com/media-offload/caddy-media-offload/rewrite"
 )
-
-// TestResolvedURLs: what is remembered is returned for nothing else.
-func TestResolvedURLs(t *testing.T) {
-	c := newResolvedURLs()
-	long := rewrite.Match{Raw: []byte(strings.Repeat("a", maxResolved))}
-	c.add(rewrite.Match{Prefix: 1, Raw: []byte("a.jpg")}, []byte("https://cdn.test/a.jpg"), media.PlaceWithCORS("woff2"), 5)
-	c.add(long, []byte("https://cdn.test/"), media.PlaceAnywhere, 5)
-	for _, test := range []struct {
-		match   rewrite.Match
-		changes uint64
-		want    string
-	}{
-		{rewrite.Match{Prefix: 1, Raw: []byte("a.jpg")}, 5, "x https://cdn.test/a.jpg"},
-		{rewrite.Match{Prefix: 1, Raw: []byte("a.jpg")}, 6, ""},
-		{rewrite.Match{Prefix: 0, Raw: []byte("a.jpg")}, 5, ""},
-		{rewrite.Match{Prefix: 1, Raw: []byte("a.jpgh")}, 5, ""},
-		{rewrite.Match{Prefix: 1, Raw: []byte("a.jp")}, 5, ""},
-		{rewrite.Match{Prefix: 1}, 5, ""},
-		{long, 5, ""},
-	} {
-		// As if all had one slot.
-		c.slot(test.match.Raw).CompareAndSwap(nil, c.slot([]byte("a.jpg")).Load())
-		got, place, ok := c.append([]byte("x "), test.match, test.changes)
-		if ok != (test.want != "") || ok && (string(got) != test.want || place != media.PlaceWithCORS("woff2")) {
-			t.Errorf("%+v, %d: %q, %s, %v", test.match, test.changes, got, place, ok)
-		}
-	}
-}
 
 // TestPageForgets: a page that was served with a public URL has the local one
 // when the object is known to be gone.

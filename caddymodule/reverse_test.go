@@ -8,11 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -196,7 +194,7 @@ func TestBodiesLeftAlone(t *testing.T) {
 func TestLongBodies(t *testing.T) {
 	s := newReverseSite(t, echo)
 	public, local := publicTestURL+"a.jpg", s.origin()+"/wp-content/uploads/a.jpg"
-	text := `"` + strings.Repeat("x", reverseLimit) + `",`
+	text := `"` + strings.Repeat("x", 2<<20) + `",`
 	body := `[` + text + `"` + public + `"]`
 	for _, test := range []struct {
 		name   string
@@ -272,50 +270,6 @@ func TestUploadIsNotBuffered(t *testing.T) {
 	}
 }
 
-// TestReadHead gives bodies in pieces of every kind.
-func TestReadHead(t *testing.T) {
-	fields := "preamble\r\n" + part("a", "", "text --XX, filename=, \r\n--X") + part("b", "", "")
-	file := part("f", "x", "content")
-	failed := errors.New("failed")
-	for _, test := range []struct {
-		name, body string
-		file       int
-		err        error
-	}{
-		{"no file", fields + "--XX--\r\n", 0, io.EOF},
-		{"file", fields + file, len(fields), nil},
-		{"file first", file + fields, 0, nil},
-		{"no end of header", fields + "--XX\r\nContent-Disposition: form-data; filename", 0, io.EOF},
-		{"huge header", "--XX\r\n" + strings.Repeat("x", maxPartHeader+1) + "\r\n" + file, len("--XX\r\n") + maxPartHeader + 3, nil},
-		{"error", fields, 0, failed},
-	} {
-		var src io.Reader = strings.NewReader(test.body)
-		if test.err == failed {
-			src = io.MultiReader(src, failingReader{failed})
-		}
-		whole, err := io.ReadAll(src)
-		if err != nil && !errors.Is(err, failed) {
-			t.Fatal(err)
-		}
-		for name, wrap := range map[string]func(io.Reader) io.Reader{
-			"whole":        func(r io.Reader) io.Reader { return r },
-			"byte by byte": iotest.OneByteReader,
-			"data and EOF": iotest.DataErrReader,
-		} {
-			src := io.Reader(bytes.NewReader(whole))
-			if test.err == failed {
-				src = io.MultiReader(src, failingReader{failed})
-			}
-			memory := new(headMemory)
-			head, at, err := readHead(wrap(src), "XX", int64(len(whole)), memory)
-			memory.free()
-			if !bytes.HasPrefix(whole, head) || at != test.file || err != test.err && !(test.err == nil && at == 0 && test.file == 0) {
-				t.Errorf("%s, %s: %d bytes, file at %d, %v; want %d, %v", test.name, name, len(head), at, err, test.file, test.err)
-			}
-		}
-	}
-}
-
 // TestBodyThatBreaksOff: the app sees the error where it happened.
 func TestBodyThatBreaksOff(t *testing.T) {
 	result := make(chan received, 1)
@@ -363,25 +317,6 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// FuzzReadHead: a body is never lost or changed by looking for its first file.
-func FuzzReadHead(f *testing.F) {
-	f.Add([]byte(part("a", "", "x")+part("f", "x", "y")), "XX")
-	f.Add([]byte("--XX\r\n\r\n--XX--"), "XX")
-	f.Fuzz(func(t *testing.T, body []byte, boundary string) {
-		src := bytes.NewReader(body)
-		memory := new(headMemory)
-		head, file, _ := readHead(iotest.OneByteReader(src), boundary, int64(len(body)), memory)
-		memory.free()
-		rest, err := io.ReadAll(src)
-		if err != nil || !slices.Equal(append(slices.Clip(head), rest...), body) {
-			t.Errorf("%d and %d of %d bytes", len(head), len(rest), len(body))
-		}
-		if file < 0 || file > len(head) || file > 0 && !bytes.HasPrefix(head[file:], []byte("--"+boundary)) {
-			t.Errorf("file at %d of %d", file, len(head))
-		}
-	})
-}
-
 // TestPublicURLsInQueries: what a writing request says in its query is stored, too.
 //
 // Promise 4: "public URLs that come back in a request body are turned back into local
@@ -418,33 +353,4 @@ func TestPublicURLsInQueries(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", test.name, got, want)
 		}
 	}
-}
-
-// TestHeadsOfManyBodies: of bodies that do not get on, only so much is kept in memory,
-// however many there are. Those beyond that reach the app as they come, and are turned
-// without a change of their length.
-func TestHeadsOfManyBodies(t *testing.T) {
-	m := newMeeting()
-	s := newTestSite(t, m.serve)
-	s.handler["public_url"] = publicTestURL
-	s.start()
-	// As if many others were under way.
-	others := new(headMemory)
-	if !others.take(headsLimit - 256<<10) {
-		t.Fatal("there is no memory")
-	}
-	defer others.free()
-	form := upload{method: "POST", path: "/save", header: []string{"Content-Type", formType, "Cookie", session}, body: repeat("a=b&", 1<<20)}
-	form.name = "kept"
-	kept := s.beginUpload("", form, 100<<10)
-	eventually(t, "the head in memory", func() bool { return heads.Load() >= others.taken+64<<10 })
-	form.name = "passed"
-	passed := s.beginUpload("", form, 600<<10)
-	wantNext(t, "passed on", m.arrived, "passed") // its body is not there yet
-	for _, u := range []*slowUpload{passed, kept} {
-		if status, body := u.finish(); status != http.StatusOK || body != fmt.Sprint(1<<20, " bytes") {
-			t.Errorf("%d %q", status, body)
-		}
-	}
-	eventually(t, "the end of all", func() bool { return heads.Load() == others.taken })
 }

@@ -192,10 +192,10 @@ func TestSendfileOfOthers(t *testing.T) {
 		s.uploads + "/../../wp-config.php", s.uploads + "/x/../../../wp-config.php", s.uploads, s.uploads + "/",
 		"/wp-content/uploads/none.pdf", s.uploads + "/none.pdf", "/wp-content/uploads//" + goodsKey, "%", "/wp-content/uploads/%00", "/etc/passwd",
 	} {
-		for _, field := range sendfileFields {
-			a := s.get(shopPath(field.name, file, "inline=1"))
-			if a.StatusCode != http.StatusOK || a.body != "app's body" || a.Header.Get(field.name) != file {
-				t.Errorf("%s %s: %d %.20q %v", field.name, file, a.StatusCode, a.body, a.Header)
+		for _, field := range []string{"X-Accel-Redirect", "X-Sendfile", "X-Litespeed-Location"} {
+			a := s.get(shopPath(field, file, "inline=1"))
+			if a.StatusCode != http.StatusOK || a.body != "app's body" || a.Header.Get(field) != file {
+				t.Errorf("%s %s: %d %.20q %v", field, file, a.StatusCode, a.body, a.Header)
 			}
 		}
 	}
@@ -245,8 +245,14 @@ func TestSendfileWhenBucketFails(t *testing.T) {
 	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %v", a.StatusCode, a.Header)
 	}
-	for _, name := range append(aboutFile[:], replacedFields[:]...) {
-		if name != "Content-Length" && a.Header.Get(name) != "" {
+	for _, name := range []string{
+		"X-Accel-Redirect", "X-Sendfile", "X-Litespeed-Location",
+		"X-Accel-Buffering", "X-Accel-Charset", "X-Accel-Expires", "X-Accel-Limit-Rate",
+		"Transfer-Encoding", "Content-Encoding", "Content-Range", "Accept-Ranges", "Trailer",
+		"Etag", "Last-Modified", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest",
+		"Content-Type", "Content-Disposition", "Cache-Control", "Expires",
+	} {
+		if a.Header.Get(name) != "" {
 			t.Errorf("%s: %q", name, a.Header.Get(name))
 		}
 	}
@@ -256,26 +262,4 @@ func TestSendfileWhenBucketFails(t *testing.T) {
 	if err := os.Rename(s.bucket+".away", s.bucket); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// FuzzNamedKeys: whatever a header says, it means keys below a media root or
-// nothing.
-func FuzzNamedKeys(f *testing.F) {
-	site, err := media.New(media.Config{Preset: "joomla", DocRoot: "/srv/www", BasePath: "/j"})
-	if err != nil {
-		f.Fatal(err)
-	}
-	h := &Handler{site: site, App: &AppConfig{BasePath: "/j"}}
-	for _, value := range []string{"/images/a%20b.jpg", "/srv/www/files/x/../y", "/j/images/%2e%2e/x", "images/a?b"} {
-		f.Add(value)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		for _, encoded := range []bool{true, false} {
-			for _, key := range h.namedKeys(value, encoded) {
-				if _, _, ok := site.Locate(key); !ok || media.CheckKey(key) != nil {
-					t.Errorf("%q names the key %q", value, key)
-				}
-			}
-		}
-	})
 }

@@ -63,15 +63,6 @@ func TestURLVersion(t *testing.T) {
 	}
 }
 
-func TestAppendVersion(t *testing.T) {
-	for etag, want := range map[string]string{"": "u", "a": "u?v=moaf63dc4c86", "d41d8cd98f00b204e9800998ecf8427e-3": ""} {
-		got := string(appendVersion([]byte("u"), etag))
-		if want != "" && got != want {
-			t.Errorf("%q: %s, want %s", etag, got, want)
-		}
-	}
-}
-
 // TestRememberedTagsFollowTheFile: a tag that stands in pages which are each
 // another is not read again, until what it refers to changes.
 //

@@ -57,7 +57,8 @@ if [ -n "$packages" ]; then
 	# The rows of one page are to be compared with each other.
 	go test -run '^$' -bench 'Page/100k' -benchtime "$benchtime" ./rewrite
 	go test -run 'TestTargets' -v ./rewrite -targets 200 -size 100k | grep -v '^===\|^---\|^PASS'
-	go test -run '^$' -bench 'Chain|Resolve' -benchtime "$benchtime" ./caddymodule
+	go test -run '^$' -bench Chain -benchtime "$benchtime" ./caddymodule
+	go test -run '^$' -bench Resolve -benchtime "$benchtime" ./caddymodule/internal/web
 	go test -run '^$' -bench . -skip "$skip" -benchtime "$benchtime" ./caddymodule/internal/{media,watch,bucket,offload}
 fi
 if [ -n "$processes" ]; then
