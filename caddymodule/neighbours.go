@@ -12,18 +12,18 @@ import (
 // premises are the places that the engine of one block has for its own.
 type premises struct {
 	engine *sharedEngine
-	roots  []place
+	roots  []location
 	// dir is the directory of a file:// bucket; its path is empty for others.
-	dir place
+	dir location
 }
 
 func newPremises(e *sharedEngine, roots []string) premises {
 	p := premises{engine: e}
 	for _, root := range roots {
-		p.roots = append(p.roots, findPlace(root))
+		p.roots = append(p.roots, findLocation(root))
 	}
 	if e.dir != "" {
-		p.dir = findPlace(e.dir)
+		p.dir = findLocation(e.dir)
 	}
 	return p
 }
@@ -109,8 +109,8 @@ func (p *premises) sharesBucket(q *premises) error {
 	return nil
 }
 
-// place is a path, and what is known of it.
-type place struct {
+// location is a path, and what is known of it.
+type location struct {
 	path string // without symbolic links, as far as it exists
 	// chain is the path itself, if it exists, and the directories above it: what
 	// is mounted twice has two paths.
@@ -121,7 +121,7 @@ type place struct {
 
 // notDirectory returns what stands where p or a directory above it should be, ""
 // if nothing does.
-func (p place) notDirectory() string {
+func (p location) notDirectory() string {
 	if len(p.chain) == 0 || p.chain[0].IsDir() {
 		return ""
 	}
@@ -129,7 +129,7 @@ func (p place) notDirectory() string {
 }
 
 // size is that of the file that p is, 0 if it is none.
-func (p place) size() int64 {
+func (p location) size() int64 {
 	if !p.exists || len(p.chain) == 0 || !p.chain[0].Mode().IsRegular() {
 		return 0
 	}
@@ -137,7 +137,7 @@ func (p place) size() int64 {
 }
 
 // isIn reports whether p is q, or lies below it.
-func (p place) isIn(q place) bool {
+func (p location) isIn(q location) bool {
 	if p.path == q.path || strings.HasPrefix(p.path, q.path+string(filepath.Separator)) {
 		return true
 	}
@@ -156,10 +156,10 @@ func (p place) isIn(q place) bool {
 // configuration from being loaded.
 const lookTime = 2 * time.Second
 
-// findPlace looks where a path leads. One that cannot be looked at in time is
+// findLocation looks where a path leads. One that cannot be looked at in time is
 // taken as it is written.
-func findPlace(path string) place {
-	found := make(chan place, 1)
+func findLocation(path string) location {
+	found := make(chan location, 1)
 	go func() { found <- lookAt(path) }()
 	timer := time.NewTimer(lookTime)
 	defer timer.Stop()
@@ -167,20 +167,20 @@ func findPlace(path string) place {
 	case p := <-found:
 		return p
 	case <-timer.C:
-		return place{path: filepath.Clean(path)}
+		return location{path: filepath.Clean(path)}
 	}
 }
 
-func lookAt(path string) place {
+func lookAt(path string) location {
 	path = filepath.Clean(path)
 	rest := ""
 	for at := path; ; at = filepath.Dir(at) {
 		real, err := filepath.EvalSymlinks(at)
 		if err == nil {
-			return place{path: filepath.Join(real, rest), chain: chainOf(real), last: real, exists: rest == ""}
+			return location{path: filepath.Join(real, rest), chain: chainOf(real), last: real, exists: rest == ""}
 		}
 		if at == filepath.Dir(at) {
-			return place{path: path}
+			return location{path: path}
 		}
 		rest = filepath.Join(filepath.Base(at), rest)
 	}

@@ -14,11 +14,11 @@ import (
 // warn tells of directories that may be mistyped, and of media roots that hold more
 // than media.
 func (s *engineSettings) warn(log *slog.Logger) {
-	if dir := s.Media.DocRoot; dir != "" && !findPlace(filepath.Join(dir, "index.php")).exists {
+	if dir := s.Media.DocRoot; dir != "" && !findLocation(filepath.Join(dir, "index.php")).exists {
 		log.Warn("the app's directory has no index.php: if the app is installed, name the directory that holds it", "directory", dir)
 	}
 	for _, root := range s.Media.Roots {
-		if !findPlace(root.Dir).exists {
+		if !findLocation(root.Dir).exists {
 			log.Warn("the media root does not exist: nothing is stored until the app has made it; if the app has made it elsewhere, its path is mistyped",
 				"root", root.Dir, "url", root.URL)
 		}
@@ -26,7 +26,7 @@ func (s *engineSettings) warn(log *slog.Logger) {
 		switch {
 		case root.URL == "/":
 			holds = "its URL is the whole site's"
-		case findPlace(filepath.Join(root.Dir, "index.php")).size() > emptyIndex:
+		case findLocation(filepath.Join(root.Dir, "index.php")).size() > emptyIndex:
 			holds = "its directory has an app's index.php"
 		default:
 			continue
@@ -97,14 +97,14 @@ func swapped(dir, url string) bool {
 		return false // that is refused anyway
 	}
 	dir, url = filepath.Clean(dir), filepath.Clean(url)
-	at, above := findPlace(dir), filepath.Dir(url)
+	at, above := findLocation(dir), filepath.Dir(url)
 	switch {
 	case dir == url || strings.HasSuffix(dir, url):
 		return false
 	case at.exists:
-		return slices.Contains(sharedPlaces, dir) && above != string(filepath.Separator) && findPlace(above).exists
+		return slices.Contains(sharedPlaces, dir) && above != string(filepath.Separator) && findLocation(above).exists
 	case strings.HasSuffix(url, dir): // as that of images in /var/www/html/images
-		return findPlace(above).exists
+		return findLocation(above).exists
 	}
-	return len(at.chain) == 1 && findPlace(url).exists // nothing of it exists but /
+	return len(at.chain) == 1 && findLocation(url).exists // nothing of it exists but /
 }

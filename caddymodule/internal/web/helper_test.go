@@ -119,16 +119,19 @@ func writeFile(t testing.TB, docRoot, key, content string) {
 	}
 }
 
+// longest bounds every wait of a test; a busy machine takes its time.
+const longest = time.Minute
+
 // eventually polls until f is true, for things that nothing tells about.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); {
 		if f() {
 			return
 		}
 		time.Sleep(5 * time.Millisecond) // nothing signals this from outside
 	}
-	t.Fatalf("%s: not within 10 s", what)
+	t.Fatalf("%s: not within %s", what, longest)
 }
 
 func repeat(s string, size int) string {
