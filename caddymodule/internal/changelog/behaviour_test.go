@@ -155,8 +155,9 @@ func TestClose(t *testing.T) {
 		if err := <-appended; err != nil {
 			t.Errorf("an append under way: %v", err)
 		}
+		_, joined := n.Join(t.Context(), 0)
 		for what, err := range map[string]error{
-			"CatchUp": n.CatchUp(t.Context()), "Append": n.Append(t.Context(), putOf("a")), "Join": n.Join(t.Context(), 0),
+			"CatchUp": n.CatchUp(t.Context()), "Append": n.Append(t.Context(), putOf("a")), "Join": joined,
 		} {
 			if !errors.Is(err, ErrClosed) {
 				t.Errorf("%s after Close: %v", what, err)
@@ -170,7 +171,7 @@ func TestClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Join(t.Context(), 0); err != nil {
+		if _, err := n.Join(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 		l.Set(func(w *buckettest.Way) { w.Cut = true })
@@ -301,10 +302,16 @@ func TestJoinGoesOn(t *testing.T) {
 	if err := store.Delete(t.Context(), "offload/log/"+entryName(1)); err != nil { // trimmed
 		t.Fatal(err)
 	}
-	for after, want := range map[uint64][]string{
-		0: nil, 1: nil, // not known; trimmed
-		2: {"3", "4", "5"}, 4: {"5"}, 5: nil,
-		9: nil, // of another log
+	for after, want := range map[uint64]struct {
+		told   []string
+		goesOn bool
+	}{
+		0: {nil, false}, // not known
+		1: {nil, false}, // trimmed
+		2: {[]string{"3", "4", "5"}, true},
+		4: {[]string{"5"}, true},
+		5: {nil, true},
+		9: {nil, false}, // of another log
 	} {
 		var got seen
 		cfg := Config{Store: store, Prefix: "offload/", Apply: got.apply, Lost: got.miss}
@@ -312,14 +319,15 @@ func TestJoinGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Join(t.Context(), after); err != nil {
+		goesOn, err := n.Join(t.Context(), after)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if err := n.CatchUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if keys := got.keys(); !slices.Equal(keys, want) || n.Stats().Position != 5 || n.Stats().Lost != 0 {
-			t.Errorf("after %d: told of %q at %d, want %q", after, keys, n.Stats().Position, want)
+		if keys := got.keys(); !slices.Equal(keys, want.told) || goesOn != want.goesOn || n.Stats().Position != 5 || n.Stats().Lost != 0 {
+			t.Errorf("after %d: told of %q at %d, goes on: %v; want %+v", after, keys, n.Stats().Position, goesOn, want)
 		}
 		if err := n.Close(t.Context()); err != nil {
 			t.Fatal(err)

@@ -169,32 +169,33 @@ func New(cfg Config) (*Log, error) {
 // Join follows the log from behind the entry to which an earlier process of this
 // node had come; from the log's end if that is not known (0), or if the log does not
 // go on there any more. It comes before the first listing of the media, so that
-// nothing falls between the two. It may be repeated when it failed.
-func (l *Log) Join(ctx context.Context, after uint64) error {
+// nothing falls between the two. goesOn is whether the node hears of all that came
+// after that entry. It may be repeated when it failed.
+func (l *Log) Join(ctx context.Context, after uint64) (goesOn bool, err error) {
 	if l.tasks.IsClosing() {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	began := l.Now()
 	head, err := l.findEnd(ctx)
 	if err != nil {
-		return fmt.Errorf("finding the end of the change log: %w", err)
+		return false, fmt.Errorf("finding the end of the change log: %w", err)
 	}
-	goesOn := false
+	goesOn = after > 0 && after == head
 	if 0 < after && after < head {
 		if goesOn, _, err = l.follows(ctx, after+1); err != nil {
-			return fmt.Errorf("looking where the change log goes on: %w", err)
+			return false, fmt.Errorf("looking where the change log goes on: %w", err)
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.joined:
-	case goesOn:
+	case goesOn && after < head:
 		l.joined, l.next = true, after+1
 	default:
 		l.joined, l.next, l.synced, l.proved = true, head+1, began, began
 	}
-	return nil
+	return goesOn, nil
 }
 
 // Close lets appends under way end, while ctx lasts; then it ends all that goes on in

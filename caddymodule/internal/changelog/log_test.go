@@ -77,7 +77,7 @@ func join(t testing.TB, store bucket.Store, change ...func(*Config)) (*Log, *see
 			t.Errorf("closing: %v", err)
 		}
 	})
-	if err := n.Join(t.Context(), 0); err != nil {
+	if _, err := n.Join(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	return n, s

@@ -117,7 +117,7 @@ func join(t testing.TB, store bucket.Store, change ...func(*Config)) (*node, *se
 			t.Errorf("closing: %v", err)
 		}
 	})
-	for err = n.log.Join(t.Context(), 0); err != nil; err = n.log.Join(t.Context(), 0) {
+	for _, err = n.log.Join(t.Context(), 0); err != nil; _, err = n.log.Join(t.Context(), 0) {
 		if !errors.Is(err, buckettest.ErrInjected) {
 			t.Fatal(err)
 		}

@@ -81,7 +81,10 @@ func (w *world) start(i, life int) *member {
 		seeds[i] = w.random.Uint64()
 	}
 	m.work.Go(func() {
-		for node.log.Join(m.ctx, 0) != nil {
+		for {
+			if _, err := node.log.Join(m.ctx, 0); err == nil {
+				break
+			}
 			if m.ctx.Err() != nil {
 				return
 			}

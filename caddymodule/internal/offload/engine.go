@@ -64,6 +64,9 @@ type Config struct {
 	// Look is the time between two looks whether the bucket is still the one that
 	// this disk knows. Default: 1m.
 	Look time.Duration
+	// LostAfter is how long an object must be gone, without a word in the change log,
+	// to be stored again: who deletes one tells of that just after. Default: 1m.
+	LostAfter time.Duration
 	// ScanInterval is the time between two looks at the disk where inotify is
 	// not to be had. Default: 1s.
 	ScanInterval time.Duration
@@ -133,6 +136,7 @@ type Engine struct {
 	team        team
 	backlog     backlog
 	deletedKeys *lru.Cache[string, struct{}] // that were counted as deleted, and not seen since
+	lacking     lacking
 	goneDirs    *lru.Cache[string, struct{}] // keys of directories that other nodes removed
 	placed      *lru.Cache[string, placed]   // what was brought from other nodes last
 	watched     atomic.Uint64                // of the files that were fetched, those whose directories are watched
@@ -202,6 +206,7 @@ func (c *Config) complete() error {
 	c.IndexSize = cmp.Or(c.IndexSize, 1<<18)
 	c.ScanInterval = cmp.Or(c.ScanInterval, time.Second)
 	c.Look = cmp.Or(c.Look, time.Minute)
+	c.LostAfter = cmp.Or(c.LostAfter, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -33,13 +33,13 @@ func (e *Engine) apply(changes []changelog.Change) {
 // holds.
 func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	if c.Op == changelog.DeleteBelow && c.Key == everyDir {
-		e.recon.want(everything, window{})
+		e.recon.want(e.recon.blur(everything), window{})
 		return
 	}
 	if c.Op == changelog.DeleteBelow {
 		if dir, ok := e.letInDir(c.Key); ok {
 			e.goneDirs.Add(c.Key, struct{}{})
-			e.recon.want(scope{dir.root, dir.rel}, window{})
+			e.recon.want(e.recon.blur(scope{dir.root, dir.rel}), window{})
 		}
 		return
 	}
@@ -74,7 +74,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 		e.index.set(c.Key, x)
 	}
 	if len(e.queue.heard) >= maxHeard {
-		e.recon.want(everything, window{})
+		e.recon.want(e.recon.blur(everything), window{})
 		return
 	}
 	e.recon.touch(c.Key)

@@ -89,6 +89,8 @@ type siege struct {
 	// takenForDeleted.
 	excused map[string]bool
 	asides  map[string]bool // keys whose content kept aside was attacked
+	// compared: disk and bucket were compared since the attack.
+	compared bool
 
 	acknowledged, refused, attacks int
 	slowest                        time.Duration // until a node took uploads again
@@ -115,7 +117,7 @@ func newSiege(t *testing.T, seed uint64, local LocalPolicy, store string) *siege
 		files: map[string]*appFile{}, doubts: map[string]bool{}, attack: map[string]harm{}, told: map[string]bool{}, excused: map[string]bool{}, asides: map[string]bool{},
 	}
 	w.ns = newNodes(t, map[LocalPolicy]int{LocalAll: 3, LocalOwn: 1}[local], func(c *Config) {
-		c.Local, c.Look = local, 20*time.Millisecond
+		c.Local, c.Look, c.LostAfter = local, 20*time.Millisecond, 200*time.Millisecond
 	})
 	yard := t.TempDir()
 	w.ns[0].bucket = yard + "/bucket"
@@ -223,7 +225,8 @@ func (w *siege) round(n int) {
 	w.takeUploads(n)
 	close(watched)
 	watching.Wait()
-	if w.deaf { // as each day
+	w.compared = w.local == LocalAll
+	if w.compared { // as each day
 		for _, s := range w.ns {
 			s.e.recon.want(everything, window{})
 		}
@@ -237,6 +240,7 @@ func (w *siege) round(n int) {
 	}
 	again.start()
 	again.until("the first comparison", func() bool { return !again.e.Stats().Reconciled.IsZero() })
+	w.compared = true
 	w.settles("after a restart")
 }
 
@@ -645,6 +649,8 @@ func (w *siege) amiss() (found []string) {
 			w.excused[key] = true
 		case h == taken && !kept && !w.wasTold(key):
 			found = append(found, fmt.Sprintf("%s, whose object was removed, is lost: %v", key, have))
+		case h == taken && w.compared && string(object) != want && !w.wasTold(key) && !w.isBlocked(class+key):
+			found = append(found, fmt.Sprintf("%s, whose object was removed, was not stored again: %v, the object is %.60q", key, have, object))
 		case h&replaced != 0 && h&taken == 0 && !w.wasTold(key) && len(object) == 0 && !kept:
 			found = append(found, fmt.Sprintf("%s, whose object was replaced, has no content at all: %v", key, have))
 		}
@@ -680,17 +686,17 @@ func (w *siege) class(key string) string {
 	return "media/"
 }
 
-// takenForDeleted reports whether a comparison removed files. An object that is
-// missing, of which the log does not tell, is taken for one that a killed node deleted,
-// ten at a time: the one loss that an attacker can still bring about without a word
-// in the log. What is excused by that is counted and logged.
+// takenForDeleted reports whether a node that could not read all of the log removed
+// files: then an object that is missing is taken for one that another node deleted, ten
+// at a time. It is the one loss that an attacker can bring about without writing to the
+// log that the file was deleted. What is excused by that is counted and logged.
 func (w *siege) takenForDeleted() bool {
+	unread, removed := 0, 0
 	for _, s := range w.ns {
-		if s.logs.count("removing files that other nodes deleted") > 0 {
-			return true
-		}
+		unread += s.logs.count("entries of the change log are gone") + s.logs.count("does not reach back")
+		removed += s.logs.count("removing files that other nodes deleted")
 	}
-	return false
+	return unread > 0 && removed > 0
 }
 
 // wasTold reports whether the log says that a file was deleted, as it does when a

@@ -100,6 +100,7 @@ type identity struct {
 	era     string // the bucket's, when it was looked at
 	noted   string // the note as it was written last
 	counted uint64 // what was written until known.writes
+	writes  uint64 // of the identity, when it was looked at
 }
 
 // adoptedEra stands for that of a bucket that was adopted, until it has all that is on
@@ -175,13 +176,13 @@ func (e *Engine) noteBucket() {
 }
 
 // positionNow is up to which entry of the change log all has come to this disk; not
-// ok while some has not.
+// ok while some has not, or may not have been told of.
 func (e *Engine) positionNow() (position uint64, ok bool) {
 	if !e.shared() {
 		return 0, false
 	}
 	position = e.team.log.Stats().Position
-	return position, e.queue.heardLen() == 0
+	return position, e.queue.heardLen() == 0 && e.recon.isSettled()
 }
 
 // positionBefore is the position of an earlier process of this node, from which on
@@ -269,6 +270,7 @@ func (e *Engine) isThere(found siteFile) {
 	i.putBack = wasPutBack || found.Era != i.known.era || found.Writes < i.known.writes
 	i.older = wasOlder || i.putBack || i.known.doubted
 	i.era = found.Era
+	i.seeWrites(&e.recon, found.Writes)
 	if wasAway {
 		e.log().Info("the bucket is back; disk and bucket are compared", keyBucket, e.store.String())
 	}

@@ -18,6 +18,7 @@ import (
 type pass struct {
 	e       *Engine
 	ctx     context.Context
+	what    map[scope]struct{}
 	during  window
 	public  *listing
 	private *listing
@@ -32,8 +33,9 @@ type pass struct {
 
 	// Where several nodes write: waits is false for the first comparison, which
 	// only takes note of the names that the queue has no room for (skipped).
-	// removals are clean files without an object, touched the directories that
-	// changed while requests of a killed process ran.
+	// removals are clean files without an object where others may have deleted it (see
+	// unclear), lacking those elsewhere. touched are the directories that changed while
+	// requests of a killed process ran.
 	shared, logged, waits bool
 	// older: the bucket is in an older state (see identity), and lost so many of
 	// the files that had been committed.
@@ -42,7 +44,10 @@ type pass struct {
 	lost     int
 	whole    bool
 	skipped  int
+	unclear  unclear
+	writes   uint64 // of the identity, when it began
 	removals []foreign
+	lacking  []foreign
 	touched  []string
 }
 
@@ -212,7 +217,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		p.lost++
 	}
 	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, st, info) {
-		p.removals = append(p.removals, foreign{key, root, rel, rule})
+		p.lacks(foreign{key, root, rel, rule})
 		return nil
 	}
 	p.queued++

@@ -18,11 +18,12 @@ import (
 const maxTouched = 1000
 
 func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during window) *pass {
-	p := &pass{e: e, ctx: ctx, during: during, began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
+	p := &pass{e: e, ctx: ctx, what: what, during: during, began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
 	_, p.whole = what[everything]
 	p.why, p.older = e.olderCause()
 	if p.shared {
-		p.logged = e.logged()
+		p.logged, p.unclear = e.logged(), e.recon.unclearNow()
+		p.writes = e.identity.writesNow()
 		open, _ := e.team.names.state()
 		p.waits = open || !p.whole
 		if !p.waits {
@@ -55,6 +56,24 @@ func (p *pass) dir(root int, rel string) {
 func (p *pass) isClean(root int, rel, key string, st standing, info fs.FileInfo) bool {
 	m, ok := p.e.trees[root].Mark(rel)
 	return ok && m.Class == entry{class: st.class, kept: st.kept}.letter() && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
+}
+
+// lacks notes that a committed file has no object any more. Pages do not name it.
+func (p *pass) lacks(f foreign) {
+	if p.unclear.covers(f) {
+		p.removals = append(p.removals, f)
+		return
+	}
+	if len(p.lacking) <= maxLacking {
+		p.lacking = append(p.lacking, f)
+	}
+	q := p.e.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if known, ok := p.e.index.cache.Peek(f.key); ok && known.state == committed && q.items[f.key] == nil {
+		known.state = dirty
+		p.e.index.set(f.key, known)
+	}
 }
 
 // missing is an object of which there is no file.
@@ -142,6 +161,11 @@ func (p *pass) wasHeld(m *missing) (bool, error) {
 
 // enqueueMissing adds an item for an object without a file, waiting for room.
 func (e *Engine) enqueueMissing(ctx context.Context, f foreign) error {
+	return e.enqueueLook(ctx, f, putElsewhere)
+}
+
+// enqueueLook has disk and bucket looked at in the background, waiting for room.
+func (e *Engine) enqueueLook(ctx context.Context, f foreign, why cause) error {
 	q := e.queue
 	if err := q.awaitRoom(ctx); err != nil {
 		return err
@@ -151,7 +175,7 @@ func (e *Engine) enqueueMissing(ctx context.Context, f foreign) error {
 		return nil
 	}
 	now := time.Now()
-	it := q.hear(f.key, f.root, f.rel, news{why: putElsewhere}, now)
+	it := q.hear(f.key, f.root, f.rel, news{why: why}, now)
 	it.from = comparison
 	q.backgrounds++
 	q.schedule(it, now)
@@ -203,9 +227,16 @@ func (p *pass) finish() error {
 		e.team.names.open()
 		return nil
 	}
-	p.passOnRemovals()
+	settled := p.passOnRemovals()
+	p.passOnLacking()
 	if err := p.tellTouched(); err != nil {
 		return err
+	}
+	if settled {
+		e.recon.settle(p.what, p.unclear)
+		if p.whole {
+			e.identity.sawWrites(p.writes)
+		}
 	}
 	switch {
 	case p.whole && p.waits:
@@ -222,27 +253,28 @@ func (p *pass) finish() error {
 	return nil
 }
 
-// passOnRemovals has files removed that other nodes deleted while this one was
-// away, unless they are too many.
+// passOnRemovals has files removed that other nodes deleted without this one's
+// knowing, unless they are too many: then it is left to the admin which they were.
 //
 // (Promise 8: "a reconcile never deletes more than a small share of either
 // side: it stops and says so".)
-func (p *pass) passOnRemovals() {
+func (p *pass) passOnRemovals() (settled bool) {
 	e := p.e
 	if len(p.removals) == 0 {
-		return
+		return true
 	}
 	limit := max(10, int(e.cfg.MaxDeleteShare*float64(p.files)))
 	if len(p.removals) > limit {
 		e.log().Error("too many committed files have lost their objects to be deletes of other nodes: no file is removed, and none is "+
 			"stored again. Bring the objects back; or remove the files, or touch them to have them stored again",
 			keyDeletes, len(p.removals), "limit", limit)
-		return
+		return false
 	}
 	e.log().Info("removing files that other nodes deleted", keyDeletes, len(p.removals))
 	for _, f := range p.removals {
 		e.look(f, deletedElsewhere)
 	}
+	return true
 }
 
 // fetchBack has the files fetched that were too many to be deletes.

@@ -31,8 +31,10 @@ type reconciler struct {
 	passed  string              // up to this key it has looked at everything
 	scopes  map[scope]struct{}  // what the next one looks at
 	deletes window              // objects without a file in this time are deleted
-	err     error               // why the last one failed
-	objects int                 // that the last one of everything found
+	unclear unclear             // where the log may not have told of deletes
+	blurs   uint64
+	err     error // why the last one failed
+	objects int   // that the last one of everything found
 }
 
 // size is the number of objects that the last comparison of everything found.
@@ -50,7 +52,7 @@ func (r *reconciler) setSize(n int) {
 
 func (r *reconciler) init() {
 	r.wanted = make(chan struct{}, 1)
-	r.scopes = make(map[scope]struct{})
+	r.scopes, r.unclear = make(map[scope]struct{}), make(unclear)
 }
 
 // touch notes that a key changed: what a running reconcile listed of it is old.
@@ -149,6 +151,8 @@ func (e *Engine) reconcileLoop() {
 	e.recon.want(everything, e.requests.earlier())
 	cleaning := time.NewTimer(0)
 	defer cleaning.Stop()
+	e.lacking.init()
+	defer e.lacking.timer.Stop()
 	comparing := time.NewTicker(compareEvery - rand.N(compareEvery/4))
 	defer comparing.Stop()
 	for {
@@ -159,6 +163,8 @@ func (e *Engine) reconcileLoop() {
 			e.abortUploads(e.life)
 			e.dropOldTrash(e.life)
 			cleaning.Reset(cleanEvery)
+		case <-e.lacking.timer.C:
+			e.storeLacking()
 		case <-comparing.C:
 			if e.shared() {
 				e.recon.want(everything, window{})

@@ -118,8 +118,16 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 		e.index.held.end()
 		return nil
 	}
-	if err := t.log.Join(ctx, e.positionBefore()); err != nil {
+	before := e.positionBefore()
+	goesOn, err := t.log.Join(ctx, before)
+	if err != nil {
 		return err
+	}
+	if !goesOn {
+		e.recon.blur(everything) // the comparison that joins settles it
+	}
+	if !goesOn && before > 0 {
+		e.log().Info("the change log does not reach back to where this server was; disk and bucket are compared without it")
 	}
 	e.loops.Go(func() { t.log.Run(e.life) })
 	close(t.decided)
@@ -130,7 +138,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 func (e *Engine) lost() {
 	e.log().Warn("changes of other nodes were missed, so disk and bucket are compared as a whole")
 	e.team.names.shut()
-	e.recon.want(everything, window{})
+	e.recon.want(e.recon.blur(everything), window{})
 }
 
 // announce writes changes to the change log, if there are other nodes. On error the

@@ -109,7 +109,10 @@ func (n *simNode) start() {
 	ctx := n.ctx
 	n.mu.Unlock()
 	n.work.Go(func() {
-		for log.Join(ctx, 0) != nil {
+		for {
+			if _, err := log.Join(ctx, 0); err == nil {
+				break
+			}
 			if !n.pause(ctx) {
 				return
 			}

@@ -51,10 +51,12 @@ const (
 	// bucketBack: the bucket was away, but its change log goes on from where this node
 	// was. What it lacks may be lost, but what it has is no older than the file.
 	bucketBack
+	// objectLost: somebody took the object away, but no node did.
+	objectLost
 )
 
 // mayBeLost reports whether what the bucket lacks may be lost, not deleted.
-func (c cause) mayBeLost() bool { return c == bucketOlder || c == bucketBack }
+func (c cause) mayBeLost() bool { return c == bucketOlder || c == bucketBack || c == objectLost }
 
 // outlasts reports whether a cause that has not been dealt with stays when another
 // is heard of: who tells of a Put may have seen it before the delete that the log

@@ -34,3 +34,25 @@ func (e *Engine) raiseWrites(ctx context.Context) error {
 	i.known.writes, i.counted = raised, wrote
 	return nil
 }
+
+// seeWrites notes how much was written by nodes without a change log: none told of what
+// it deleted. The caller holds mu.
+func (i *identity) seeWrites(r *reconciler, writes uint64) {
+	if writes > max(i.writes, i.known.writes) {
+		r.blur(everything)
+	}
+	i.writes = writes
+}
+
+// sawWrites notes that a comparison has settled what was written until then.
+func (i *identity) sawWrites(writes uint64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.known.writes = max(i.known.writes, writes)
+}
+
+func (i *identity) writesNow() uint64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.writes
+}
