@@ -52,6 +52,7 @@ type engineStatus struct {
 	GuestDeletes         int       `json:"guest_deletes,omitempty"` // files and directories that are gone for it alone
 	Pending              int       `json:"pending"`
 	OldestPendingSeconds float64   `json:"oldest_pending_seconds"`
+	Failing              int       `json:"failing"`
 	Committed            uint64    `json:"committed"`
 	CommittedBytes       uint64    `json:"committed_bytes"`
 	Deleted              uint64    `json:"deleted"`
@@ -147,7 +148,7 @@ func (e *sharedEngine) status() engineStatus {
 	return engineStatus{
 		Site: e.site, Bucket: e.bucket,
 		State: s.State, Reason: s.Reason, Guest: s.Guest, GuestFiles: s.GuestFiles, GuestDeletes: s.GuestDeletes,
-		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(),
+		Pending: s.Pending, OldestPendingSeconds: s.OldestPending.Seconds(), Failing: s.Failing,
 		Committed: s.Committed, CommittedBytes: s.CommittedBytes, Deleted: s.Deleted, WithheldDeletes: s.Withheld,
 		Retries: s.Retries, Refused: s.Refused, Ignored: newIgnored(s.Ignored), Held: s.Held, HoldTimeouts: s.HoldTimeouts,
 		CORSQuestions: e.cors.Questions.Load(), CORSRefused: e.cors.Refused.Load(),

@@ -108,14 +108,14 @@ func printStatus(w io.Writer, list []engineStatus) error {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "SITE\tBUCKET\tSTATE\tPENDING\tOLDEST\tREFUSED\tCOMMITTED\tDELETED\tWITHHELD\tRETRIES\tREASON")
+	fmt.Fprintln(table, "SITE\tBUCKET\tSTATE\tPENDING\tOLDEST\tFAILING\tREFUSED\tCOMMITTED\tDELETED\tWITHHELD\tRETRIES\tREASON")
 	for _, s := range list {
 		if s.Guest {
 			s.Reason = fmt.Sprintf("%d files written and %d deleted are on this disk alone: %s", s.GuestFiles, s.GuestDeletes, s.Reason)
 		}
 		oldest := time.Duration(s.OldestPendingSeconds * float64(time.Second)).Round(time.Millisecond)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n",
-			s.Site, s.Bucket, s.State, s.Pending, oldest, s.Refused, s.Committed, s.Deleted, s.WithheldDeletes, s.Retries, s.Reason)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n",
+			s.Site, s.Bucket, s.State, s.Pending, oldest, s.Failing, s.Refused, s.Committed, s.Deleted, s.WithheldDeletes, s.Retries, s.Reason)
 	}
 	return table.Flush()
 }

@@ -34,6 +34,7 @@ var (
 	descGuest          = metric("guest", "1 if this server is a guest in the bucket and changes nothing there, 0 if not.")
 	descPending        = metric("pending_files", "Files that wait to be committed.")
 	descOldest         = metric("oldest_pending_seconds", "For how long the oldest of them has been waiting.")
+	descFailing        = metric("failing_files", "Those of them that fail again and again, while the bucket is not down.")
 	descCommitted      = metric("committed_files_total", "Files committed.")
 	descCommittedBytes = metric("committed_bytes_total", "Bytes of files committed.")
 	descDeleted        = metric("deleted_objects_total", "Objects deleted.")
@@ -62,7 +63,7 @@ var (
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		descUp, descGuest, descPending, descOldest, descCommitted, descCommittedBytes, descDeleted,
+		descUp, descGuest, descPending, descOldest, descFailing, descCommitted, descCommittedBytes, descDeleted,
 		descWithheld, descRetries, descRefused, descIgnoredWritten, descIgnored, descHeld, descHoldTimeouts,
 		descCORSQuestions, descCORSRefused, descIndex,
 		descReady, descConflicts, descFetched, descFetchedBytes, descRemoved, descBacklog,
@@ -99,6 +100,7 @@ func collect(ch chan<- prometheus.Metric, e *sharedEngine, labels []string) {
 	gauge(descReady, oneIf(uploads))
 	gauge(descPending, float64(s.Pending))
 	gauge(descOldest, s.OldestPending.Seconds())
+	gauge(descFailing, float64(s.Failing))
 	gauge(descIndex, float64(s.IndexSize))
 	counter(descCommitted, s.Committed)
 	counter(descCommittedBytes, s.CommittedBytes)

@@ -240,6 +240,11 @@ var (
 	// ErrDenied: credentials or permissions are wrong. Nothing was stored.
 	// Worth retrying only after someone changed them.
 	ErrDenied = errors.New("access denied")
+	// ErrOfObject goes with an answer that may be about this object alone, and says
+	// nothing about others: a policy or a firewall denies its name, another thing stands
+	// in its place. What it does not go with is about the store: it cannot be reached, is
+	// overloaded, full or read-only, does not know the credentials.
+	ErrOfObject = errors.New("perhaps for this object only")
 	// ErrNoBucket: the bucket itself does not exist.
 	ErrNoBucket = errors.New("no such bucket")
 	// ErrClock: this machine's clock differs too much from the store's.

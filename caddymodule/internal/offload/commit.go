@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -53,7 +54,8 @@ func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now entry, c c
 	if err != nil && !errors.Is(err, io.EOF) {
 		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	stored, err := e.store.Put(ctx, e.objectName(s.key, now.class), f, info.Size(), bucket.PutOptions{
+	content := &diskRead{from: f}
+	stored, err := e.store.Put(ctx, e.objectName(s.key, now.class), content, info.Size(), bucket.PutOptions{
 		Info: bucket.Info{
 			ContentType:  media.ContentType(s.rel, head[:n]),
 			CacheControl: e.cfg.CacheControl(s.key, now.class),
@@ -63,10 +65,27 @@ func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now entry, c c
 		Public:      now.class == media.Public,
 		IfNoneMatch: c.create, IfMatch: c.over,
 	})
+	if err != nil && content.failed.Load() {
+		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
 	if err != nil {
 		return stored, fmt.Errorf("storing %s: %w", s.key, err)
 	}
 	return stored, nil
+}
+
+// diskRead is a file that a store reads: it knows whether it was the disk that failed.
+type diskRead struct {
+	from   io.ReaderAt
+	failed atomic.Bool
+}
+
+func (s *diskRead) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.from.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failed.Store(true)
+	}
+	return n, err
 }
 
 // changedMeanwhile ends a put of a file that was written to, replaced or

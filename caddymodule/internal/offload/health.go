@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // While the bucket does not answer, one item at a time tries it, at these
@@ -17,7 +20,8 @@ const (
 	probeMin = 100 * time.Millisecond
 	probeMax = 2 * time.Second
 	// failuresToDown in a row, without a success between, mean that it is the
-	// bucket and not one file.
+	// bucket and not one file; of answers that may be about one object, as many of
+	// different names.
 	failuresToDown = 3
 )
 
@@ -26,6 +30,7 @@ const (
 type health struct {
 	mu       sync.Mutex
 	failures int       // in a row
+	names    []string  // of the objects that answers were about, meanwhile
 	took     time.Time // when the bucket took a file last
 	down     bool
 	since    time.Time
@@ -34,29 +39,94 @@ type health struct {
 	noWatch  error // the media roots cannot be watched
 }
 
+// sayFailing is after how many tries in vain the log and the status tell of a file.
+const sayFailing = 4
+
+// isOfObject reports errors that may be about one object, and say nothing of others.
+func isOfObject(err error) bool { return errors.Is(err, bucket.ErrOfObject) }
+
+// othersFail reports whether anything waits of which another error was seen last, or
+// none.
+func (q *queue) othersFail() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if !it.refused && !isOfObject(it.err) {
+			return true
+		}
+	}
+	return false
+}
+
+// failing returns how many files fail again and again, and what one of them meets: the
+// one that has failed for longest.
+func (q *queue) failing() (n int, example string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var oldest *item
+	for _, it := range q.items {
+		if it.refused || it.err == nil || it.attempts < sayFailing {
+			continue
+		}
+		if n++; oldest == nil || it.failing.Before(oldest.failing) {
+			oldest = it
+		}
+	}
+	if oldest != nil {
+		example = fmt.Sprintf("%s: %v", oldest.key, oldest.err)
+	}
+	return n, example
+}
+
 // adminOnly reports errors that no waiting will mend.
 func adminOnly(err error) bool {
 	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrClock)
 }
 
 // failed notes an error of a file that has been failing for some time, and reports
-// whether the bucket is down since just now. If the bucket took another file
-// meanwhile it is this one: its object may be one that somebody else put there, and
-// that nothing can be done about.
-func (h *health) failed(err error, certain bool, failing time.Time) bool {
+// whether the bucket is down since just now. If the bucket took another file meanwhile
+// it is this one: its object may be one that somebody else put there, and that nothing
+// can be done about.
+func (h *health) failed(key string, err error, failing time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	certain := !isOfObject(err) && (adminOnly(err) || isAway(err))
 	if !h.down && !certain && failing.Before(h.took) {
 		return false
 	}
-	h.failures++
+	enough := certain || errors.Is(err, context.DeadlineExceeded)
+	if isOfObject(err) {
+		enough = h.deniesAnother(key)
+	} else {
+		h.failures++
+		enough = enough || h.failures >= failuresToDown
+	}
 	h.reason = err
-	h.next = time.Now().Add(background.Backoff(h.failures, probeMin, probeMax))
-	if h.down || (h.failures < failuresToDown && !certain && !errors.Is(err, context.DeadlineExceeded)) {
+	h.next = time.Now().Add(background.Backoff(max(1, h.failures), probeMin, probeMax))
+	if h.down || !enough {
 		return false
 	}
 	h.down, h.since = true, time.Now()
 	return true
+}
+
+// deniesAnother notes the name of an object that the bucket's answer was about, and
+// reports whether they are so many that it is the bucket: sizes of one picture share
+// what is wrong with its name.
+func (h *health) deniesAnother(key string) bool {
+	name := media.NameStem(key)
+	if len(h.names) < failuresToDown && !slices.Contains(h.names, name) {
+		h.names = append(h.names, name)
+	}
+	return len(h.names) >= failuresToDown
+}
+
+// deniesFew reports whether the bucket is down for something else than its answers
+// about single objects.
+func (h *health) deniesFew() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.down && len(h.names) < failuresToDown
 }
 
 // tookFile notes that the bucket took a file.
@@ -72,7 +142,7 @@ func (e *Engine) recovered() {
 	h := &e.health
 	h.mu.Lock()
 	was, since := h.down, h.since
-	h.failures, h.down, h.reason = 0, false, nil
+	h.failures, h.names, h.down, h.reason = 0, nil, false, nil
 	h.mu.Unlock()
 	if !was {
 		return

@@ -99,12 +99,15 @@ func (e *Engine) retry(t *task, err error) {
 	e.count.retries.Add(1)
 	final, away := adminOnly(err), isAway(err)
 	attempts, failing := e.queue.failed(t, err, final, time.Now())
-	wentDown := e.health.failed(err, final || away, failing)
+	wentDown := e.health.failed(t.key, err, failing)
 	if wentDown && !away { // that has been said
 		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
 			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
 	}
-	if attempts == 8 && !e.health.isDown() {
+	if isOfObject(err) && e.health.deniesFew() && !e.queue.othersFail() {
+		e.recovered() // it answers, and nothing else is left to tell whether it takes files
+	}
+	if attempts == sayFailing && !e.health.isDown() {
 		e.log().Warn("a file is still not committed; it is tried again", keyKey, t.key, keyAttempt, attempts, keyError, err)
 	}
 }

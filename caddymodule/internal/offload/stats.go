@@ -12,7 +12,8 @@ import (
 // Stats are counters since Start and the present state.
 type Stats struct {
 	// State is "starting", "running", "degraded" (the bucket does not answer),
-	// "guest" (see membership) or "stopped"; Reason says why in a sentence.
+	// "guest" (see membership) or "stopped"; Reason says why in a sentence. While it
+	// runs, Reason says what one of the Failing files meets.
 	State, Reason string
 	// Guest: this node changes nothing in the bucket, and what its app writes stays on
 	// disk; Reason says what to do.
@@ -20,6 +21,9 @@ type Stats struct {
 	// Pending files wait to be committed, the oldest since OldestPending.
 	Pending       int
 	OldestPending time.Duration
+	// Failing are those of them that fail again and again while the bucket takes
+	// others, or none is there to tell: see failuresToDown.
+	Failing int
 	// GuestFiles are the files that a guest's app wrote since the start, GuestDeletes
 	// those files and directories that it deleted: they wait for nothing, and are not
 	// pending.
@@ -94,6 +98,8 @@ func (e *Engine) Stats() Stats {
 	}
 	if err := e.trouble(); err != nil {
 		s.State, s.Reason = "degraded", err.Error()
+	} else {
+		s.Failing, s.Reason = e.queue.failing()
 	}
 	switch {
 	case e.stopped():

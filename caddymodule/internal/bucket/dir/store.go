@@ -343,14 +343,16 @@ func dirError(doing, what string, err error) error {
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%s %s: %w: the bucket's file system is mounted read-only", doing, what, bucket.ErrDenied)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s %s: %w: the user with uid %d may not: check owner and mode of the bucket's directory and what is in it (%w)",
-			doing, what, bucket.ErrDenied, os.Getuid(), err)
+		return fmt.Errorf("%s %s: %w: the user with uid %d may not: check owner and mode of the bucket's directory and what is in it, %w (%w)",
+			doing, what, bucket.ErrDenied, os.Getuid(), bucket.ErrOfObject, err)
 	case escapesRoot(err):
-		return fmt.Errorf("%s %s: %w: a symbolic link leads out of the bucket's directory", doing, what, bucket.ErrDenied)
+		return fmt.Errorf("%s %s: %w: a symbolic link leads out of the bucket's directory, %w", doing, what, bucket.ErrDenied, bucket.ErrOfObject)
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EILSEQ):
 		return fmt.Errorf("%s %s: %w: the file system cannot hold this name (%w)", doing, what, bucket.ErrRefused, err)
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%s %s: the bucket's disk is full: %w", doing, what, err)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP):
+		return fmt.Errorf("%s %s: something else stands in its place, %w (%w)", doing, what, bucket.ErrOfObject, err)
 	}
 	return fmt.Errorf("%s %s: %w", doing, what, err)
 }

@@ -125,8 +125,11 @@ func (s *store) explain(a *storeAnswer) error {
 	if advice := a.settingAdvice(); advice != "" {
 		return fmt.Errorf("%w: %s (%s)", bucket.ErrUnsupported, advice, a)
 	}
-	if advice := s.accessAdvice(a); advice != "" {
+	if advice := s.credentialsAdvice(a); advice != "" {
 		return fmt.Errorf("%w: %s (%s)", bucket.ErrDenied, advice, a)
+	}
+	if a.isOfObject() {
+		return s.explainOfObject(a)
 	}
 	if a.status == 0 || a.code == "" {
 		return fmt.Errorf("%s answered %d: %w", s.where, a.status, innermost(a.cause))
@@ -170,8 +173,24 @@ func (a *storeAnswer) settingAdvice() string {
 	return ""
 }
 
-// accessAdvice says what is wrong with credentials or permissions.
-func (s *store) accessAdvice(a *storeAnswer) string {
+// isOfObject reports whether the store has refused this request: 400 and its like, but
+// for what it says when it or the way to it is slow.
+func (a *storeAnswer) isOfObject() bool {
+	return a.status >= 400 && a.status < 500 && a.status != http.StatusRequestTimeout &&
+		a.status != http.StatusTooManyRequests && !a.hasCode("RequestTimeout", "SlowDown", "RequestLimitExceeded", "Throttling")
+}
+
+func (s *store) explainOfObject(a *storeAnswer) error {
+	if a.hasCode("AccessDenied", "Forbidden") || a.status == http.StatusForbidden {
+		return fmt.Errorf("%w: the credentials may not do this in bucket %s"+
+			": allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket and s3:ListBucketMultipartUploads; %w (%s)",
+			bucket.ErrDenied, s.cfg.Bucket, bucket.ErrOfObject, a)
+	}
+	return fmt.Errorf("%s answered %s, %w", s.where, a, bucket.ErrOfObject)
+}
+
+// credentialsAdvice says what is wrong with the credentials or the account.
+func (s *store) credentialsAdvice(a *storeAnswer) string {
 	switch {
 	case a.hasCode("InvalidAccessKeyId", "XAdminUserNotFound"):
 		return s.where + " does not know the access key: check access_key and endpoint"
@@ -179,10 +198,8 @@ func (s *store) accessAdvice(a *storeAnswer) string {
 		return "the secret key does not belong to the access key, or a proxy changes requests: check secret_key and region"
 	case a.hasCode("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "ExpiredTokenException"):
 		return "the session token has expired or is wrong: get new temporary credentials"
-	case a.hasCode("AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"),
-		a.status == http.StatusForbidden, a.status == http.StatusUnauthorized:
-		return "the credentials may not do this in bucket " + s.cfg.Bucket +
-			": allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket and s3:ListBucketMultipartUploads"
+	case a.hasCode("AllAccessDisabled", "AccountProblem"), a.status == http.StatusUnauthorized:
+		return "the account or the credentials may not be used here"
 	}
 	return ""
 }

@@ -41,6 +41,7 @@ func TestErrors(t *testing.T) {
 		{400, "KeyTooLongError", bucket.ErrRefused, "name"},
 		{400, "EntityTooLarge", bucket.ErrRefused, "large"},
 		{412, "PreconditionFailed", bucket.ErrExists, ""},
+		{400, "InvalidRequest", bucket.ErrOfObject, "400"},
 		{409, "ConditionalRequestConflict", nil, "409"},
 		{503, "SlowDown", nil, "503 SlowDown: the server said so"},
 		{503, "ServiceUnavailable", nil, "503"},
