@@ -344,7 +344,7 @@ func (w *siege) did(key, content string, err error) {
 // besiege attacks for a while.
 func (w *siege) besiege(random *rand.Rand) {
 	strikes := 60 + random.IntN(60)
-	if w.strict() {
+	if w.long() {
 		strikes = 150 + random.IntN(150)
 	}
 	for range strikes {
@@ -587,13 +587,7 @@ func (w *siege) settles(when string) {
 			break
 		}
 		if time.Now().After(deadline) {
-			// What an attacker may do to a content that was kept aside, or came back to an
-			// old name, is not told exactly yet: a single run only says it.
-			say := w.t.Logf
-			if w.strict() {
-				say = w.t.Errorf
-			}
-			say("%s: %s", when, strings.Join(amiss, "\n"))
+			w.t.Errorf("%s: %s", when, strings.Join(amiss, "\n"))
 			break
 		}
 		time.Sleep(20 * time.Millisecond) // nothing signals this from outside
@@ -612,9 +606,8 @@ func (w *siege) settles(when string) {
 	w.nothingRunnableIsRead()
 }
 
-// strict reports whether each content has to be where it belongs: in long campaigns, and
-// where one is run again.
-func (w *siege) strict() bool { return *hostileRuns > 1 || *hostileSeed != 0 }
+// long reports whether attacks last longer: in long campaigns, and where one is run again.
+func (w *siege) long() bool { return *hostileRuns > 1 || *hostileSeed != 0 }
 
 // amiss is what is not as it should be in the end.
 func (w *siege) amiss() (found []string) {

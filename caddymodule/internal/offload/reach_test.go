@@ -85,13 +85,18 @@ func TestControlObjectsMakeWay(t *testing.T) {
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.mustUpload(func() { a.write("a.jpg", "a") }, "a.jpg")
-	for _, dir := range []string{"lease"} {
+	for _, dir := range []string{"lease", "log"} {
+		ns.agree() // nothing is in the log that a node has not read
 		at := a.bucket + "/offload/" + dir
 		a.until("the attack to succeed", func() bool { // nodes write there meanwhile
 			return os.RemoveAll(at) == nil && os.WriteFile(at, []byte("evil"), 0o644) == nil
 		})
+		began := time.Now()
 		a.mustUpload(func() { a.write(dir+".jpg", "after") }, dir+".jpg")
 		b.mustUpload(func() { b.write(dir+"-b.jpg", "after") }, dir+"-b.jpg")
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("%s in the way: two uploads took %s", dir, took)
+		}
 	}
 	ns.agree()
 }
