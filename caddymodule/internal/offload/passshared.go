@@ -58,21 +58,26 @@ func (p *pass) isClean(root int, rel, key string, st standing, info fs.FileInfo)
 	return ok && m.Class == entry{class: st.class, kept: st.kept}.letter() && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
 }
 
-// lacks notes that a committed file has no object any more. Pages do not name it.
+// lacks notes that a committed file has no object any more. Pages do not name it. A file
+// of which another node has told a newer version is left as it is: that one has it.
 func (p *pass) lacks(f foreign) {
 	if p.unclear.covers(f) {
 		p.removals = append(p.removals, f)
 		return
 	}
-	if len(p.lacking) <= maxLacking {
-		p.lacking = append(p.lacking, f)
-	}
 	q := p.e.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if known, ok := p.e.index.cache.Peek(f.key); ok && known.state == committed && q.items[f.key] == nil {
+	known, ok := p.e.index.cache.Peek(f.key)
+	switch {
+	case ok && (known.state == announced || known.state == removed):
+		return
+	case ok && known.state == committed && q.items[f.key] == nil:
 		known.state = dirty
 		p.e.index.set(f.key, known)
+	}
+	if len(p.lacking) <= maxLacking {
+		p.lacking = append(p.lacking, f)
 	}
 }
 

@@ -176,6 +176,9 @@ func (a *storeAnswer) settingAdvice() string {
 // isOfObject reports whether the store has refused this request: 400 and its like, but
 // for what it says when it or the way to it is slow.
 func (a *storeAnswer) isOfObject() bool {
+	if a.hasCode("AccessDenied", "Forbidden") {
+		return true // it has no status among the answers to a Delete of several
+	}
 	return a.status >= 400 && a.status < 500 && a.status != http.StatusRequestTimeout &&
 		a.status != http.StatusTooManyRequests && !a.hasCode("RequestTimeout", "SlowDown", "RequestLimitExceeded", "Throttling")
 }
