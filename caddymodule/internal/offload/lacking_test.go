@@ -87,8 +87,7 @@ func TestUnreadLogIsNoProofOfLoss(t *testing.T) {
 			b.start()
 		},
 		"a server was killed before it told": func(a, _ *site) {
-			r := a.e.Begin(a.t.Context(), "")
-			mustDo(a.t, r.Ready(a.t.Context()))
+			r := a.e.beginRunning(a.t.Context(), "")
 			a.kill()
 			r.End()
 			for _, key := range names(3) { // what it had deleted, and not told
