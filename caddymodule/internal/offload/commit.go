@@ -153,6 +153,7 @@ func (e *Engine) committed(s *task, now entry, f *os.File) outcome {
 	if now.kept {
 		e.sayKept(s.key)
 	}
+	e.recon.touch(s.key) // a comparison under way may have listed the bucket before
 	e.queue.note(s, func(latest bool) {
 		noted := now
 		if !latest {
