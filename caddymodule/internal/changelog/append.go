@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
@@ -24,6 +25,7 @@ type appendCall struct {
 	size    int        // of changes, encoded
 	stems   []string   // of the changes' names: see expectations
 	done    chan error // buffered
+	left    bool       // nobody waits for it any more; guarded by mu
 }
 
 // batch is the entry that is being appended.
@@ -136,18 +138,22 @@ func (l *Log) written(ctx context.Context, call *appendCall) error {
 // withdraw takes back calls that are in no entry yet: nobody waits for them any
 // more, and who wants them in the log will call again. The caller holds mu.
 func (l *Log) withdraw(calls []*appendCall) {
-	gone := map[*appendCall]bool{}
 	for _, call := range calls {
-		gone[call] = true
+		call.left = true
 	}
-	keep := l.pending[:0]
-	for _, call := range l.pending {
-		if !gone[call] {
-			keep = append(keep, call)
-		}
+	l.pending = slices.DeleteFunc(l.pending, func(c *appendCall) bool { return c.left })
+}
+
+// inVain reports whether there is no use in trying to write an entry: it has to end, or
+// it ends in peace and nobody waits for this.
+func (l *Log) inVain(b *batch) bool {
+	if !l.tasks.IsClosing() {
+		return false
 	}
-	clear(l.pending[len(keep):])
-	l.pending = keep
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waits := func(c *appendCall) bool { return !c.left }
+	return l.tasks.Context().Err() != nil || !slices.ContainsFunc(b.calls, waits)
 }
 
 // flush appends one entry after the other while there are changes.
@@ -236,7 +242,7 @@ func (l *Log) takeBatch() *batch {
 // the same number again, until that is found to hold them or another's.
 func (l *Log) commit(b *batch) error {
 	for {
-		if l.tasks.Context().Err() != nil {
+		if l.inVain(b) {
 			return ErrClosed
 		}
 		a := l.attempt(b)

@@ -194,6 +194,36 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// Close does not wait for an entry that nobody waits for: its callers have given up, and
+// the bucket does not answer.
+func TestCloseWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := linkTo(buckettest.NewMemory(), 10*time.Millisecond)
+		n, err := New(Config{Store: l, Prefix: "offload/", Apply: func([]Change) {}, Lost: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Join(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		l.Set(func(w *buckettest.Way) { w.Cut = true })
+		patience, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := n.Append(patience, putOf("a")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		if err := n.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > callTimeout+retryMax {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 // A log that was trimmed past a node that was away: Lost, once, and it follows
 // from the end.
 func TestTrimmedLog(t *testing.T) {
