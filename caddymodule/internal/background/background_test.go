@@ -57,8 +57,8 @@ func TestTasksCutShort(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	longest := Random(func(n int64) int64 { return n - 1 })
 	shortest := Random(func(int64) int64 { return 0 })
-	for tries, limit := range map[int]time.Duration{0: 50, 1: 50, 2: 100, 6: 1600, 7: 2000, 19: 2000, 1000: 2000} {
-		limit *= time.Millisecond
+	for tries, ms := range map[int]int{0: 50, 1: 50, 2: 100, 6: 1600, 7: 2000, 19: 2000, 1000: 2000} {
+		limit := time.Duration(ms) * time.Millisecond
 		low, high := shortest.Backoff(tries, 50*time.Millisecond, 2*time.Second), longest.Backoff(tries, 50*time.Millisecond, 2*time.Second)
 		if low != limit/8 || high != limit-1 {
 			t.Errorf("after %d tries: from %s to %s, want at most %s", tries, low, high, limit)

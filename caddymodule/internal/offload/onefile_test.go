@@ -13,8 +13,8 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 )
 
-// denied is what a store answers that does not take this very object.
-var denied = fmt.Errorf("%w, %w", bucket.ErrDenied, bucket.ErrOfObject)
+// errOneDenied is what a store answers that does not take this very object.
+var errOneDenied = fmt.Errorf("%w, %w", bucket.ErrDenied, bucket.ErrOfObject)
 
 // poison has Puts of the keys fail that begin with one of the names.
 func (s *site) poison(err error, names ...string) {
@@ -34,7 +34,7 @@ func (s *site) poison(err error, names ...string) {
 // Promise 2: "No failure of the bucket […] loses a file that the app has on disk".
 func TestOneFileThatFailsIsNoOutage(t *testing.T) {
 	for name, err := range map[string]error{
-		"denied": denied, "bad request": fmt.Errorf("400, %w", bucket.ErrOfObject),
+		"denied": errOneDenied, "bad request": fmt.Errorf("400, %w", bucket.ErrOfObject),
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
@@ -87,7 +87,7 @@ func TestOutageIsSeenByOneFile(t *testing.T) {
 // object.
 func TestOutageByManyDenials(t *testing.T) {
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
-		s.poison(denied, "")
+		s.poison(errOneDenied, "")
 		for _, key := range []string{"sun.jpg", "moon.jpg", "stars.jpg"} {
 			if err := s.request(func() { s.write(key, "x") }); !errors.Is(err, bucket.ErrDenied) {
 				t.Fatalf("%s: %v", key, err)
@@ -106,7 +106,7 @@ func TestOutageEndsWithADeniedFile(t *testing.T) {
 		s.poison(buckettest.ErrInjected, "")
 		s.write("poison.jpg", "x")
 		s.until("the outage to be seen", func() bool { return s.e.Stats().State == "degraded" })
-		s.poison(denied, "poison")
+		s.poison(errOneDenied, "poison")
 		s.until("uploads", func() bool { _, uploads, _ := s.e.Ready(); return uploads })
 		s.faults.SetHook(nil)
 		s.idle()
