@@ -85,7 +85,7 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 		undo()
 		return e.notBrought(s, err, body.err)
 	}
-	e.recovered()
+	e.answered()
 	e.count.fetched.Add(1)
 	e.count.fetchedBytes.Add(uint64(o.Size))
 	if tell {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
@@ -137,7 +138,35 @@ func (e *Engine) tookFile() {
 	e.recovered()
 }
 
-// recovered notes that the bucket answered.
+// answered notes that the bucket answered a read. That says nothing of a full disk, or of
+// rights to read only: as long as something is left to be tried, that will tell.
+func (e *Engine) answered() {
+	if e.health.downForWrites() && e.queue.anyFailing() {
+		return
+	}
+	e.recovered()
+}
+
+// downForWrites reports whether the bucket is down for a reason that reads do not meet.
+func (h *health) downForWrites() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.down && (errors.Is(h.reason, bucket.ErrDenied) || errors.Is(h.reason, syscall.ENOSPC))
+}
+
+// anyFailing reports whether anything that failed is to be tried again.
+func (q *queue) anyFailing() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if it.attempts > 0 && !it.refused {
+			return true
+		}
+	}
+	return false
+}
+
+// recovered notes that the bucket can be used.
 func (e *Engine) recovered() {
 	h := &e.health
 	h.mu.Lock()

@@ -130,3 +130,32 @@ func TestDiskReadKnowsWhoFailed(t *testing.T) {
 type failingReader struct{ err error }
 
 func (r failingReader) ReadAt([]byte, int64) (int, error) { return 0, r.err }
+
+// An outage of which only writes tell (a full disk, rights to read only) is not taken for
+// over because the bucket can be read.
+//
+// Promise 2: "it is stored after recovery, without anyone's help".
+func TestReadsEndNoOutageOfWrites(t *testing.T) {
+	for name, err := range map[string]error{"full": syscall.ENOSPC, "read-only": bucket.ErrDenied} {
+		t.Run(name, func(t *testing.T) {
+			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+				mend := s.failPuts(err)
+				s.writeAll(names(3))
+				s.until("the outage to be seen", func() bool { return s.e.Stats().State == "degraded" })
+				before, _, _ := s.e.recon.status()
+				s.e.recon.want(everything, window{})
+				s.until("a comparison", func() bool {
+					last, active, _ := s.e.recon.status()
+					return last.After(before) && !active
+				})
+				if n := s.logs.count("takes files again"); n != 0 {
+					t.Error("the outage was called over")
+				}
+				mend()
+				s.until("all to be stored", func() bool { return s.e.Stats().State == "running" })
+				s.idle()
+				s.equal()
+			})
+		})
+	}
+}

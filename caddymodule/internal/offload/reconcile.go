@@ -269,7 +269,7 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 			return fmt.Errorf("comparing disk and bucket: %w", err)
 		}
 	}
-	e.recovered()
+	e.answered()
 	if p.whole {
 		e.recon.setSize(p.objects)
 	}
