@@ -317,6 +317,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if h.PublicURL, err = publicURL(h.PublicURL); err != nil {
 			return fmt.Errorf("public_url: %w", err)
 		}
+		if web.IsPlainPublic(h.PublicURL) {
+			logger.Warn("public_url begins with http: pages that visitors get by https stay as they are, as browsers block such files there",
+				"public_url", h.PublicURL)
+		}
 	}
 	app, err := ctx.App(appID)
 	if err != nil {

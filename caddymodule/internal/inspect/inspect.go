@@ -16,7 +16,7 @@ import (
 
 // inspection is the version of the rules below: what was found by older ones is
 // found anew.
-const inspection = 3
+const inspection = 4
 
 // New returns what looks through the files of a site that may name others. It goes
 // by all of the configuration that says what is media, under which URL and key, and
@@ -55,7 +55,8 @@ func inspect(site *media.Site, key string, body io.Reader, class func(key string
 		return inspectScript(key, body)
 	}
 	place, left := media.PlaceAnywhere, maxNamedParts
-	err := rewrite.References(contentType, body, func(url []byte, stands rewrite.Place) bool {
+	signs := newHidden(contentType, body)
+	err := rewrite.References(contentType, signs, func(url []byte, stands rewrite.Place) bool {
 		named, file := site.Names(key, url)
 		left -= 1 + strings.Count(file, "/")
 		switch {
@@ -66,7 +67,7 @@ func inspect(site *media.Site, key string, body io.Reader, class func(key string
 		}
 		return !place.AtHome()
 	})
-	if err != nil || place.AtHome() {
+	if err != nil || signs.found || place.AtHome() {
 		return media.PlaceAtHome // of what cannot be read nothing is known
 	}
 	return place

@@ -50,12 +50,16 @@ func TestInspect(t *testing.T) {
 		{"imported sheet", "x.css", "@import 'y.css';", atHome},
 		{"private file", "x.css", ".x{background:url(woocommerce_uploads/a.jpg)}", atHome},
 		{"ignored file", "x.css", ".x{background:url(a.php)}", atHome},
+		{"an escaped name", "x.css", `#t{background:u\72l(/wp-content/x.png)}`, atHome},
+		{"an escaped name, in capitals", "x.css", `@\00004DEDIA print{}`, atHome},
+		{"escapes that hide nothing", "x.css", `.md\:w-1\/2,.\31 0{content:"\f101\A"}`, anywhere},
 		{"UTF-16", "x.css", "\xff\xfe.\x00x\x00", atHome},
 
 		{"picture", "a.svg", `<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`, anywhere},
 		{"picture with a script", "a.svg", `<svg xmlns="http://www.w3.org/2000/svg"><script>document.title="x"</script></svg>`, anywhere},
 		{"picture in a picture", "a.svg", `<svg xmlns:xlink="http://www.w3.org/1999/xlink"><image xlink:href="b.png"/></svg>`, anywhere},
 		{"picture by the host's root", "a.svg", `<svg><image xlink:href="/wp-content/uploads/b.png"/></svg>`, atHome},
+		{"an entity", "a.svg", `<!DOCTYPE svg [<!ENTITY u "/theme/t.png">]><svg><image href="&u;"/></svg>`, atHome},
 		{"own part", "a.svg", `<svg><use href="#x"/></svg>`, anywhere},
 
 		{"page", "course/story.html", "<p>x", atHome},

@@ -61,6 +61,7 @@ func (e *Engine) deleteAll(gone []*task) {
 			passed = append(passed, d)
 			continue
 		}
+		d.compare = d.s.elseRoot
 		e.finish(d.s, d.outcome) // nobody should wait for the others' deletes
 	}
 	e.deleteDeparted(passed)

@@ -19,7 +19,7 @@ func (e *Engine) deleteDir(s *task) outcome {
 		return outcome{how: waits}
 	}
 	if !e.rootsNow().holds(s) {
-		return outcome{}
+		return outcome{compare: true}
 	}
 	if !e.passOn(s) {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))

@@ -124,10 +124,11 @@ type Engine struct {
 	membership  membership
 	count       counters
 
-	requests requests
-	restore  sync.Mutex // held while a restore runs
-	recon    reconciler
-	admitted admitted
+	requests  requests
+	rootsSeen rootsSeen
+	restore   sync.Mutex // held while a restore runs
+	recon     reconciler
+	admitted  admitted
 
 	unattended  unattended
 	attended    deleteCount // of requests

@@ -134,7 +134,7 @@ func (r failingReader) ReadAt([]byte, int64) (int, error) { return 0, r.err }
 // An outage of which only writes tell (a full disk, rights to read only) is not taken for
 // over because the bucket can be read.
 //
-// Promise 2: "it is stored after recovery, without anyone's help".
+// Promise 2: "it is committed after recovery, without anyone's help".
 func TestReadsEndNoOutageOfWrites(t *testing.T) {
 	for name, err := range map[string]error{"full": syscall.ENOSPC, "read-only": bucket.ErrDenied} {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,9 @@ type outcome struct {
 	err  error         // why it failed
 	gone bool          // lookAtDisk: the worker found no file
 	rest time.Duration // before the next look
+	// compare: what is missing in the item's root may have gone with another directory
+	// than is there now: disk and bucket are to be compared once this is done.
+	compare bool
 }
 
 // ending is how a piece of work ended.
@@ -57,6 +60,9 @@ func (e *Engine) finish(t *task, o outcome) {
 	switch o.how {
 	case done:
 		e.queue.settled(t, now)
+		if o.compare {
+			e.recon.want(scope{t.root, ""}, window{})
+		}
 	case lookAtDisk:
 		e.queue.again(t, o.gone, now.Add(o.rest))
 	case changed, lookAtBoth:

@@ -353,7 +353,7 @@ func (p *pass) goesWithDir(key string) bool {
 // in an earlier process, or when events were lost: its directory changed in
 // that time, and no file was missing there before.
 func (p *pass) wasDeleted(root int, rel string) bool {
-	if p.older || p.during.from.IsZero() || p.e.cfg.Deletes == DeletesNever {
+	if p.older || p.during.from.IsZero() || p.e.cfg.Deletes == DeletesNever || !p.e.rootsSeen.wasThere(root, p.during.from) {
 		return false
 	}
 	t := p.e.trees[root]

@@ -1,6 +1,11 @@
 package offload
 
-import "github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
+import (
+	"sync"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
+)
 
 // A media root may be a symbolic link that a deploy switches, and the release before
 // it may be removed at once; or it is unmounted, or moved away. What goes there is no
@@ -17,6 +22,35 @@ func (e *Engine) rootsNow() rootsNow {
 		}
 	}
 	return roots
+}
+
+// rootsSeen are the directories that were at the media roots when that was last looked at.
+type rootsSeen struct {
+	mu    sync.Mutex
+	roots rootsNow
+	since []time.Time // each has been there, as far as is known; zero: from the start on
+}
+
+// look takes note of directories that are new at their roots.
+func (r *rootsSeen) look(now rootsNow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.roots == nil {
+		r.roots, r.since = now, make([]time.Time, len(now))
+		return
+	}
+	for root, id := range now {
+		if id != nil && !r.roots.isRoot(root, *id) {
+			r.roots[root], r.since[root] = id, time.Now()
+		}
+	}
+}
+
+// wasThere reports whether a root has been the directory that it is since a time.
+func (r *rootsSeen) wasThere(root int, since time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.roots == nil || !r.since[root].After(since)
 }
 
 // holds reports whether a delete still is one: the directory in which it was seen is
@@ -38,7 +72,7 @@ func (e *Engine) seenInRoots(gone []*task) []*task {
 		if roots.holds(s) {
 			continue
 		}
-		s.presence, s.moved = missed, false
+		s.presence, s.moved, s.elseRoot = missed, false, true
 		if s.item.gen == s.gen {
 			s.item.presence, s.item.movedTo, s.item.movedAt = missed, "", 0
 		}

@@ -120,6 +120,8 @@ type Handler struct {
 	reverse    *rewrite.Reverse // nil: request bodies stay as they are
 	csp        *csp.Source      // nil: policies stay as they are
 
+	plainPublic bool // pages that come by https stay as they are
+
 	originHosts []string                       // of SiteHosts, in lower case, without ports
 	reconciled  atomic.Pointer[offload.Engine] // the engine, once it has compared disk and bucket
 
@@ -144,6 +146,7 @@ func (h *Handler) prepareRewriting() (err error) {
 	if h.csp, err = csp.New(h.config.PublicURL); err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}
+	h.plainPublic = IsPlainPublic(h.config.PublicURL)
 	h.resolved = newResolvedURLs()
 	h.pages = newPageMemory(h.changes)
 	h.validators = newValidators(h.changes)

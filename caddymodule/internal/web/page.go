@@ -3,6 +3,7 @@ package web
 import (
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
 	"strings"
@@ -52,12 +53,30 @@ func (h *Handler) newPage(r *http.Request, q *requestPaths) *page {
 	info := rewrite.Page{Scheme: "http", Host: r.Host, Path: q.original.EscapedPath()}
 	if h.isSecure(r) {
 		info.Scheme = "https"
+		if h.plainPublic {
+			return nil
+		}
 	}
 	return &page{
 		rewriter: h.rewriter, isolated: h.isolated, memory: h.pages, csp: h.csp, public: h.config.Public, validators: h.validators,
 		info: info, method: r.Method, uri: q.original, head: r.Method == http.MethodHead,
 		visit: isVisit(r),
 	}
+}
+
+// IsPlainPublic reports whether browsers block, as mixed content, what a page that came
+// by https names below a public URL: one by http, but for hosts of the visitor's own
+// machine (W3C Mixed Content, section 4; Secure Contexts, section 3.1).
+func IsPlainPublic(publicURL string) bool {
+	u, err := url.Parse(publicURL)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return !ip.IsLoopback()
+	}
+	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
 // noRewrite asks the preset about the path that the client sent and about the

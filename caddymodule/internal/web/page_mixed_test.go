@@ -1,0 +1,34 @@
+package web
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// What a page that came by https names by http is blocked by browsers, but for what is
+// on the visitor's own machine: such a page stays as it is.
+//
+// Promise 4: "a URL moves to the public host only where that makes no difference to a
+// browser".
+func TestMixedContent(t *testing.T) {
+	for publicURL, blocked := range map[string]bool{
+		"https://cdn.test/": false, "http://cdn.test/": true, "http://cdn.test:8080/media/": true,
+		"http://localhost:8080/": false, "http://media.localhost/": false, "http://localhost.test/": true,
+		"http://127.0.0.1:9000/": false, "http://127.8.8.8/": false, "http://[::1]/": false, "http://10.0.0.1/": true,
+	} {
+		site, _ := newTestSite(t)
+		h := newTestHandler(t, site, newTestEngine(t, site))
+		h.plainPublic = IsPlainPublic(publicURL)
+		r := httptest.NewRequest(http.MethodGet, "http://site.test/", nil)
+		q := requestPaths{original: r.URL, current: r.URL}
+		if h.newPage(r, &q) == nil {
+			t.Errorf("%s: a page by http stays as it is", publicURL)
+		}
+		r.TLS = &tls.ConnectionState{}
+		if stays := h.newPage(r, &q) == nil; stays != blocked {
+			t.Errorf("%s: a page by https stays as it is: %t", publicURL, stays)
+		}
+	}
+}
