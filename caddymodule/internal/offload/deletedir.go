@@ -18,8 +18,8 @@ func (e *Engine) deleteDir(s *task) outcome {
 	if len(e.followed([]*task{s})) == 0 {
 		return outcome{how: waits}
 	}
-	if !e.rootsNow().holds(s) {
-		return outcome{compare: true}
+	if roots := e.rootsNow(); !roots.holds(s) {
+		return outcome{compare: roots[s.root] != nil}
 	}
 	if !e.passOn(s) {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))

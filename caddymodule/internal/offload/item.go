@@ -184,7 +184,7 @@ type task struct {
 	gen       uint64
 	elsewhere bool // another node's change is to be dealt with
 	moved     bool // it has another name now
-	elseRoot  bool // it went in a directory that is not the media root any more
+	otherRoot bool // it went in another directory than is at the media root now
 	attempts  int
 	listed    *bucket.Info
 	misplaced string

@@ -72,7 +72,7 @@ func (e *Engine) seenInRoots(gone []*task) []*task {
 		if roots.holds(s) {
 			continue
 		}
-		s.presence, s.moved, s.elseRoot = missed, false, true
+		s.presence, s.moved, s.otherRoot = missed, false, roots[s.root] != nil
 		if s.item.gen == s.gen {
 			s.item.presence, s.item.movedTo, s.item.movedAt = missed, "", 0
 		}
