@@ -261,6 +261,7 @@ func (e *Engine) Start() {
 		e.loops.Go(e.reconcileLoop)
 		e.loops.Go(e.requestsLoop)
 		e.loops.Go(e.identityLoop)
+		e.loops.Go(e.tryWriting)
 	})
 }
 

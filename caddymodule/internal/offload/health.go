@@ -151,7 +151,12 @@ func (e *Engine) answered() {
 func (h *health) downForWrites() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.down && (errors.Is(h.reason, bucket.ErrDenied) || errors.Is(h.reason, syscall.ENOSPC))
+	return h.down && meetsWritesOnly(h.reason)
+}
+
+// meetsWritesOnly reports whether an error of a write says nothing of reads.
+func meetsWritesOnly(err error) bool {
+	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, syscall.ENOSPC)
 }
 
 // anyFailing reports whether anything that failed is to be tried again.

@@ -31,9 +31,12 @@ type reach struct {
 	mu     sync.Mutex
 	since  time.Time // of the first failure since the last success
 	reason error     // the last failure; nil after a success
-	lost   bool
-	up     context.Context // ends when reach is lost
-	fall   context.CancelCauseFunc
+	// unwritable: a write met what reads do not meet (a full disk, rights to read only).
+	// Until another write has succeeded a read is no success.
+	unwritable bool
+	lost       bool
+	up         context.Context // ends when reach is lost
+	fall       context.CancelCauseFunc
 }
 
 func (r *reach) init(changed func()) {
@@ -60,10 +63,15 @@ func (r *reach) failed(err error, certain bool) {
 	}
 }
 
-func (r *reach) succeeded() {
+// succeeded notes that a call came through.
+func (r *reach) succeeded(write bool) {
 	r.mu.Lock()
+	if r.unwritable && !write {
+		r.mu.Unlock()
+		return
+	}
 	rises := r.lost
-	r.reason, r.lost = nil, false
+	r.reason, r.lost, r.unwritable = nil, false, false
 	if rises {
 		r.up, r.fall = context.WithCancelCause(context.Background())
 	}
@@ -71,6 +79,21 @@ func (r *reach) succeeded() {
 	if rises {
 		r.changed()
 	}
+}
+
+// cannotWrite notes that a write met what reads do not meet.
+func (r *reach) cannotWrite() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unwritable = true
+}
+
+// needsWrite reports whether a write has to tell that control objects can be written
+// again.
+func (r *reach) needsWrite() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unwritable
 }
 
 // status returns why control objects are out of reach, or nil.
@@ -98,19 +121,49 @@ func (r *reach) during(ctx context.Context) (_ context.Context, done func()) {
 }
 
 // call begins a call of the store; done notes how it ended.
-func (r *reach) call() (done func(error)) {
+func (r *reach) call(write bool) (done func(error)) {
 	slow := time.AfterFunc(slowCall, func() {
 		r.failed(fmt.Errorf("the bucket has not answered for %s", slowCall), true)
 	})
 	return func(err error) {
 		slow.Stop()
 		switch {
-		case err == nil, errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrTooLarge):
-			r.succeeded()
+		case err == nil:
+			r.succeeded(write)
+		case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrTooLarge):
+			r.succeeded(false) // it answers; a condition may be looked at before anything is written
 		case errors.Is(err, context.Canceled): // given up on this side
 		default:
+			if write && meetsWritesOnly(err) {
+				r.cannotWrite()
+			}
 			r.failed(err, adminOnly(err) || isAway(err))
 		}
+	}
+}
+
+// tryWriting writes a control object now and then while it takes a write to tell that
+// the bucket can be written again: as long as uploads are refused for that nothing else
+// writes.
+func (e *Engine) tryWriting() {
+	tick := time.NewTicker(probeMax)
+	defer tick.Stop()
+	control := controlStore{e.store, &e.reach, e.cfg.ControlPrefix}
+	for {
+		select {
+		case <-tick.C:
+		case <-e.life.Done():
+			return
+		}
+		if !e.shared() || !e.reach.needsWrite() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(e.life, callTimeout)
+		name := e.cfg.ControlPrefix + "probe-" + e.team.self()
+		if _, err := control.Put(ctx, name, strings.NewReader("x"), 1, bucket.PutOptions{}); err == nil {
+			_ = control.Delete(ctx, name) // removeProbes does, else
+		}
+		cancel()
 	}
 }
 
@@ -122,7 +175,7 @@ type controlStore struct {
 }
 
 func (s controlStore) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
-	done := s.reach.call()
+	done := s.reach.call(true)
 	info, err := s.Store.Put(ctx, key, body, size, opts)
 	if errors.Is(err, bucket.ErrRefused) && s.makeWay(ctx, key) {
 		info, err = s.Store.Put(ctx, key, body, size, opts)
@@ -144,7 +197,7 @@ func (s controlStore) makeWay(ctx context.Context, key string) bool {
 }
 
 func (s controlStore) Get(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
-	done := s.reach.call()
+	done := s.reach.call(false)
 	o, err := s.Store.Get(ctx, key, opts)
 	done(err)
 	return o, err
@@ -152,7 +205,7 @@ func (s controlStore) Get(ctx context.Context, key string, opts bucket.GetOption
 
 func (s controlStore) ListNames(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
-		done, first := s.reach.call(), true
+		done, first := s.reach.call(false), true
 		for info, err := range s.Store.ListNames(ctx, prefix, after) {
 			if first || err != nil {
 				done(err)
