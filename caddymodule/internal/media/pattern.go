@@ -99,6 +99,9 @@ func checkPatternText(text string) error {
 // directories it lies in. It steps through the path once with the set of all
 // places in the pattern that the part read so far may have reached.
 func (p *pattern) match(path []byte) bool {
+	if first := &p.segments[0]; !first.wild && !beginsWith(path, first.text) {
+		return false // mostly
+	}
 	all := uint64(1) << len(p.segments)
 	states := p.skipStars(1)
 	for path != nil && states != 0 {
@@ -110,6 +113,11 @@ func (p *pattern) match(path []byte) bool {
 		}
 	}
 	return false
+}
+
+// beginsWith reports whether name is the first part of a path.
+func beginsWith(path []byte, name string) bool {
+	return len(path) >= len(name) && string(path[:len(name)]) == name && (len(path) == len(name) || path[len(name)] == '/')
 }
 
 // step returns the places reached from states by reading segment.
