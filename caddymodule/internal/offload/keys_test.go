@@ -133,7 +133,7 @@ func writeFile(t *testing.T, name, content string) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+	if err := writeAlone(name, content); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -235,9 +236,17 @@ func (s *site) write(key, content string) {
 	if err := os.MkdirAll(filepath.Dir(s.path(key)), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := os.WriteFile(s.path(key), []byte(content), 0o644); err != nil {
+	if err := writeAlone(s.path(key), content); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// writeAlone writes a file while no other test starts a process: until that runs it has
+// every file open that this process has, and who writes a file is not done with it then.
+func writeAlone(name, content string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(name, []byte(content), 0o644)
 }
 
 // writeAll writes files that differ in content.
