@@ -61,7 +61,6 @@ func (e *Engine) deleteAll(gone []*task) {
 			passed = append(passed, d)
 			continue
 		}
-		d.compare = d.s.otherRoot
 		e.finish(d.s, d.outcome) // nobody should wait for the others' deletes
 	}
 	e.deleteDeparted(passed)

@@ -19,7 +19,8 @@ func (e *Engine) deleteDir(s *task) outcome {
 		return outcome{how: waits}
 	}
 	if roots := e.rootsNow(); !roots.holds(s) {
-		return outcome{compare: roots[s.root] != nil}
+		s.otherRoot = roots[s.root] != nil
+		return outcome{}
 	}
 	if !e.passOn(s) {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))

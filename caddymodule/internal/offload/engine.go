@@ -261,7 +261,9 @@ func (e *Engine) Start() {
 		e.loops.Go(e.reconcileLoop)
 		e.loops.Go(e.requestsLoop)
 		e.loops.Go(e.identityLoop)
-		e.loops.Go(e.tryWriting)
+		if e.cfg.Local == LocalAll {
+			e.loops.Go(e.tryWriting)
+		}
 	})
 }
 

@@ -88,12 +88,12 @@ func (e *Engine) keepDelete(ev watch.Event, during bool) {
 // deletedHere reports whether a key was deleted on this node, a guest, or a directory
 // above it.
 func (e *Engine) deletedHere(key string) bool {
+	if !e.isGuest() { // mostly: no lock for each read
+		return false
+	}
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	gone := e.guest.gone
-	if len(gone) == 0 {
-		return false
-	}
 	if _, ok := gone[key]; ok {
 		return true
 	}

@@ -46,18 +46,25 @@ const sayFailing = 4
 // isOfObject reports errors that may be about one object, and say nothing of others.
 func isOfObject(err error) bool { return errors.Is(err, bucket.ErrOfObject) }
 
-// othersFail reports whether anything waits of which another error was seen last, or
-// none.
-func (q *queue) othersFail() bool {
+// any reports whether there is an item like that, of those that the store has not
+// refused for good.
+func (q *queue) any(is func(it *item) bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if !it.refused && !isOfObject(it.err) {
+		if !it.refused && is(it) {
 			return true
 		}
 	}
 	return false
 }
+
+// othersFail reports whether anything waits of which another error was seen last, or
+// none.
+func (q *queue) othersFail() bool { return q.any(func(it *item) bool { return !isOfObject(it.err) }) }
+
+// anyFailing reports whether anything that failed is to be tried again.
+func (q *queue) anyFailing() bool { return q.any(func(it *item) bool { return it.attempts > 0 }) }
 
 // failing returns how many files fail again and again, and what one of them meets: the
 // one that has failed for longest.
@@ -157,18 +164,6 @@ func (h *health) downForWrites() bool {
 // meetsWritesOnly reports whether an error of a write says nothing of reads.
 func meetsWritesOnly(err error) bool {
 	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, syscall.ENOSPC)
-}
-
-// anyFailing reports whether anything that failed is to be tried again.
-func (q *queue) anyFailing() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range q.items {
-		if it.attempts > 0 && !it.refused {
-			return true
-		}
-	}
-	return false
 }
 
 // recovered notes that the bucket can be used.

@@ -140,7 +140,7 @@ func (r *reconciler) blur(s scope) scope {
 	return s
 }
 
-// toldNow returns what is not settled yet.
+// unclearNow returns what is not settled yet.
 func (r *reconciler) unclearNow() unclear {
 	r.mu.Lock()
 	defer r.mu.Unlock()

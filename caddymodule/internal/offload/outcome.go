@@ -15,9 +15,6 @@ type outcome struct {
 	err  error         // why it failed
 	gone bool          // lookAtDisk: the worker found no file
 	rest time.Duration // before the next look
-	// compare: what is missing in the item's root may have gone with another directory
-	// than is there now: disk and bucket are to be compared once this is done.
-	compare bool
 }
 
 // ending is how a piece of work ended.
@@ -38,7 +35,8 @@ const (
 	// unreadable, unplaced: this file's fault, or the disk's.
 	unreadable
 	unplaced
-	// waits: it waits for other items, which put it back.
+	// waits: nothing is to be done. It waits for other items, which put it back, or is
+	// there already.
 	waits
 )
 
@@ -60,7 +58,7 @@ func (e *Engine) finish(t *task, o outcome) {
 	switch o.how {
 	case done:
 		e.queue.settled(t, now)
-		if o.compare {
+		if t.otherRoot { // what is missing is to be fetched
 			e.recon.want(scope{t.root, ""}, window{})
 		}
 	case lookAtDisk:

@@ -155,7 +155,7 @@ func (e *Engine) tryWriting() {
 		case <-e.life.Done():
 			return
 		}
-		if !e.shared() || !e.reach.needsWrite() {
+		if !e.reach.needsWrite() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(e.life, callTimeout)

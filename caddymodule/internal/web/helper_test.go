@@ -77,8 +77,14 @@ func newTestEngine(t testing.TB, site *media.Site) *offload.Engine {
 // newTestHandler returns a handler for the pages of a site.
 func newTestHandler(t testing.TB, site *media.Site, engine *offload.Engine) *Handler {
 	t.Helper()
+	return newTestHandlerAt(t, publicTestURL, site, engine)
+}
+
+// newTestHandlerAt returns one with another public URL.
+func newTestHandlerAt(t testing.TB, publicURL string, site *media.Site, engine *offload.Engine) *Handler {
+	t.Helper()
 	check, err := publiccheck.New(publiccheck.Config{
-		PublicURL: publicTestURL, CORS: publiccheck.Refuse, Log: slog.New(slog.DiscardHandler),
+		PublicURL: publicURL, CORS: publiccheck.Refuse, Log: slog.New(slog.DiscardHandler),
 		Hidden: func(context.Context) ([]string, string, error) { return nil, "", nil },
 	})
 	if err != nil {
@@ -88,7 +94,7 @@ func newTestHandler(t testing.TB, site *media.Site, engine *offload.Engine) *Han
 	use := testUse{engine, NewTurnout(slog.New(slog.DiscardHandler))}
 	h, err := New(Config{
 		Site: site, Engine: engine, Acquire: func() Use { return use }, Server: testServer{}, Log: slog.New(slog.DiscardHandler),
-		PublicURL: publicTestURL, Public: check, Serve: ServeProxy, DenyPrivate: true,
+		PublicURL: publicURL, Public: check, Serve: ServeProxy, DenyPrivate: true,
 		Hold: 10 * time.Second, HoldBuffer: 1 << 20, ReadyWait: 30 * time.Second, SlowBody: 1 << 10, SlowBodyAfter: 10 * time.Second,
 	})
 	if err != nil {

@@ -19,8 +19,7 @@ func TestMixedContent(t *testing.T) {
 		"http://127.0.0.1:9000/": false, "http://127.8.8.8/": false, "http://[::1]/": false, "http://10.0.0.1/": true,
 	} {
 		site, _ := newTestSite(t)
-		h := newTestHandler(t, site, newTestEngine(t, site))
-		h.plainPublic = IsPlainPublic(publicURL)
+		h := newTestHandlerAt(t, publicURL, site, newTestEngine(t, site))
 		r := httptest.NewRequest(http.MethodGet, "http://site.test/", nil)
 		q := requestPaths{original: r.URL, current: r.URL}
 		if h.newPage(r, &q) == nil {
