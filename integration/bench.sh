@@ -9,8 +9,9 @@ usage: integration/bench.sh [-quick] [-packages] [-processes] [flag of ./bench .
 -quick        under two minutes instead of ten, rougher
 -packages     only the benchmarks of the packages
 -processes    only the comparisons of whole processes
-other flags go to these, for example -parts upload,reads or -profile DIR or
--plugin DIR, a folder with WP Offload Media Lite to upload with beside
+-before COMMIT only compare with this project at another commit
+other flags go to the comparisons, for example -parts upload,reads or -profile
+DIR or -plugin DIR, a folder with WP Offload Media Lite to upload with beside
 
 make bench takes the flags from $BENCH_FLAGS: make bench BENCH_FLAGS=-quick
 USAGE
@@ -21,19 +22,22 @@ root=$(dirname "$here")
 
 packages=1
 processes=1
+before=
 benchtime=200ms
 skip='^$'
 flags=()
 # shellcheck disable=SC2086 # flags are words
 set -- ${BENCH_FLAGS:-} "$@"
-for argument in "$@"; do
-	case $argument in
+while [ $# -gt 0 ]; do
+	case $1 in
 	-h | --help) usage && exit 0 ;;
 	-quick) benchtime=30ms skip='LargeTree|ListDir|minio' flags+=(-quick) ;;
 	-packages) processes= ;;
 	-processes) packages= ;;
-	*) flags+=("$argument") ;;
+	-before) before=${2:?"-before needs a commit"} packages= && shift ;;
+	*) flags+=("$1") ;;
 	esac
+	shift
 done
 
 # nginx is what rewriting is compared with.
@@ -60,6 +64,13 @@ if [ -n "$packages" ]; then
 	go test -run '^$' -bench Chain -benchtime "$benchtime" ./caddymodule
 	go test -run '^$' -bench Resolve -benchtime "$benchtime" ./caddymodule/internal/web
 	go test -run '^$' -bench . -skip "$skip" -benchtime "$benchtime" ./caddymodule/internal/{media,watch,bucket,offload}
+fi
+if [ -n "$before" ]; then
+	work=$(mktemp -d)
+	trap 'git -C "$root" worktree remove --force "$work/tree"; rm -rf "$work"' EXIT
+	git -C "$root" worktree add --quiet --detach "$work/tree" "$before"
+	(cd "$work/tree" && GOWORK=off go build -trimpath -o "$work/caddy" ./cmd/media-offload-caddy)
+	flags+=(-before "$work/caddy")
 fi
 if [ -n "$processes" ]; then
 	nginx_package

@@ -61,14 +61,18 @@ func (b *bench) rounds(budget time.Duration, f func() error) error {
 
 // until polls ready, as there is nothing to wait on.
 func (b *bench) until(what string, ready func() (bool, error)) error {
-	deadline := time.Now().Add(readyTimeout)
+	return b.untilWithin(readyTimeout, what, ready)
+}
+
+func (b *bench) untilWithin(timeout time.Duration, what string, ready func() (bool, error)) error {
+	deadline := time.Now().Add(timeout)
 	for {
 		ok, err := ready()
 		if err == nil && ok {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("waiting until %s: not so after %s", what, readyTimeout), err)
+			return errors.Join(fmt.Errorf("waiting until %s: not so after %s", what, timeout), err)
 		}
 		select {
 		case <-b.ctx.Done():

@@ -13,9 +13,6 @@ const (
 	pageSize = 100e3
 	pageURLs = 60
 	pageHost = "www.example.com"
-	// publicURL is where the media of the typical page are, without a slash at
-	// the end. Nobody asks there.
-	publicURL = "https://cdn.example.net/media"
 )
 
 var pageWords = strings.Fields(`the of and a to in is you that it he was for on are as with his they at be
@@ -122,16 +119,22 @@ func (p *typicalPage) media() {
 	}
 }
 
-// localMedia are the beginnings of local media URLs, as they stand in the page,
-// and what takes their place; the third is what a blind replacer needs for URLs
-// without a scheme.
-var localMedia = [][2]string{
-	{"https://" + pageHost + "/wp-content/uploads/", publicURL + "/"},
-	{`https:\/\/` + pageHost + `\/wp-content\/uploads\/`, strings.ReplaceAll(publicURL+"/", "/", `\/`)},
-	{"//" + pageHost + "/wp-content/uploads/", strings.TrimPrefix(publicURL, "https:") + "/"},
+// localMedia are the beginnings of local media URLs, as they stand in the page; the
+// third is what a blind replacer needs for URLs without a scheme.
+var localMedia = [...]string{
+	"https://" + pageHost + "/wp-content/uploads/",
+	`https:\/\/` + pageHost + `\/wp-content\/uploads\/`,
+	"//" + pageHost + "/wp-content/uploads/",
+}
+
+// publicMedia is what takes their place, with the media at publicURL.
+func publicMedia(publicURL string) [len(localMedia)]string {
+	public := publicURL + "/"
+	_, after, _ := strings.Cut(public, ":")
+	return [...]string{public, strings.ReplaceAll(public, "/", `\/`), after}
 }
 
 // localURLs counts the local media URLs in a page.
 func localURLs(page string) int {
-	return strings.Count(page, localMedia[2][0]) + strings.Count(page, localMedia[1][0])
+	return strings.Count(page, localMedia[2]) + strings.Count(page, localMedia[1])
 }

@@ -15,6 +15,7 @@
 //	go run ./bench -parts slowuploads -slow 500
 //	                                     memory, with fewer uploads
 //	go run ./bench -plugin DIR           uploads with WP Offload Media Lite, too
+//	go run ./bench -before FILE          only with an earlier build of this Caddy
 //
 // Targets are printed as met or missed and never fail the run.
 package main

@@ -30,7 +30,11 @@ var parts = []part{
 	{"upload", (*bench).upload},
 	{"slowuploads", (*bench).slowUploads},
 	{"nodes", (*bench).nodes},
+	{beforePart, (*bench).before},
 }
+
+// beforePart needs an earlier program, and is the only one that runs if one is named.
+const beforePart = "before"
 
 func partNames() []string {
 	names := make([]string, len(parts))
@@ -40,6 +44,14 @@ func partNames() []string {
 	return names
 }
 
+// usualParts are those that run if none is named.
+func usualParts(o options) []string {
+	if o.before != "" {
+		return []string{beforePart}
+	}
+	return slices.DeleteFunc(partNames(), func(name string) bool { return name == beforePart })
+}
+
 type options struct {
 	parts   []string
 	quick   bool
@@ -47,6 +59,7 @@ type options struct {
 	keys    int
 	slow    int
 	plugin  string
+	before  string
 }
 
 func main() {
@@ -70,16 +83,22 @@ func parse(args []string) (options, error) {
 	var o options
 	var names string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&names, "parts", strings.Join(partNames(), ","), "which comparisons")
+	flags.StringVar(&names, "parts", "", "which comparisons, of "+strings.Join(partNames(), ","))
 	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under two minutes")
 	flags.StringVar(&o.profile, "profile", "", "folder for processor profiles of the module (pprof); takes longer")
-	flags.IntVar(&o.keys, "keys", 20000, "files of the site that a server joins")
+	flags.IntVar(&o.keys, "keys", 20000, "files of the site that a server joins, or starts with")
 	flags.IntVar(&o.slow, "slow", 2000, "slow uploads at a time")
 	flags.StringVar(&o.plugin, "plugin", "", "folder with WP Offload Media Lite (amazon-s3-and-cloudfront), to upload with it, too")
+	flags.StringVar(&o.before, "before", "", "an earlier Caddy with the module: only it and this one are compared")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	o.parts = strings.Split(names, ",")
+	if o.parts = usualParts(o); names != "" {
+		o.parts = strings.Split(names, ",")
+	}
+	if o.before == "" && slices.Contains(o.parts, beforePart) {
+		return o, fmt.Errorf("part %s needs -before FILE", beforePart)
+	}
 	for _, name := range o.parts {
 		if !slices.Contains(partNames(), name) {
 			return o, fmt.Errorf("unknown part %q; there are %s", name, strings.Join(partNames(), ", "))

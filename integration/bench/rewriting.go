@@ -21,7 +21,7 @@ func (b *bench) rewriting() error {
 	if err != nil {
 		return err
 	}
-	nginx, passURL, subURL, err := b.nginxBefore(site.upstream)
+	nginx, passURL, subURL, err := b.nginxBefore(site)
 	if err != nil {
 		return err
 	}
@@ -81,9 +81,9 @@ func (b *bench) reportRewriting(page *typicalPage, all []samples) {
 	b.report.target("rewriting: CPU added per typical page ÷ nginx sub_filter ×3", fmt.Sprintf("%.2f", ratio), "≤ 1.00", ratio <= 1)
 }
 
-// nginxBefore starts an nginx with two servers before the upstream: one passes
+// nginxBefore starts an nginx with two servers before the site's upstream: one passes
 // on, one replaces the beginnings of media URLs.
-func (b *bench) nginxBefore(upstream string) (nginx *env.Process, passURL, subURL string, err error) {
+func (b *bench) nginxBefore(site *typicalSite) (nginx *env.Process, passURL, subURL string, err error) {
 	var ports [2]int
 	for i := range ports {
 		if ports[i], err = env.FreePort(); err != nil {
@@ -92,13 +92,13 @@ func (b *bench) nginxBefore(upstream string) (nginx *env.Process, passURL, subUR
 	}
 	var filter strings.Builder
 	filter.WriteString("sub_filter_once off;")
-	for _, literal := range localMedia {
-		fmt.Fprintf(&filter, " sub_filter '%s' '%s';", literal[0], literal[1])
+	for i, public := range publicMedia(site.publicURL) {
+		fmt.Fprintf(&filter, " sub_filter '%s' '%s';", localMedia[i], public)
 	}
 	var servers strings.Builder
 	// The defaults would close connections after 1,000 requests and put what
 	// exceeds 64 KB into a file.
-	fmt.Fprintf(&servers, "keepalive_requests 10000000;\nupstream app { server %s; keepalive 8; keepalive_requests 10000000; }\n", hostPort(upstream))
+	fmt.Fprintf(&servers, "keepalive_requests 10000000;\nupstream app { server %s; keepalive 8; keepalive_requests 10000000; }\n", hostPort(site.upstream))
 	for i, directives := range []string{"", filter.String()} {
 		fmt.Fprintf(&servers, "server { listen 127.0.0.1:%d; location / { proxy_pass http://app; proxy_http_version 1.1; "+
 			"proxy_set_header Connection ''; proxy_set_header Host $host; proxy_buffers 32 8k; %s } }\n", ports[i], directives)

@@ -48,7 +48,7 @@ func (b *bench) slowUploads() error {
 	}
 	// All come from one address here, and are to be what many clients are.
 	directive := fmt.Sprintf("\tmedia_offload {\n\t\tapp wordpress %s\n\t\t%s\t\tpublic_url %s\n\t\thealth %s\n\t\tuploads_per_client %d\n\t}\n",
-		dir, bucket.Caddyfile(), publicURL, healthPath, n)
+		dir, bucket.Caddyfile(), "https://cdn.example.net/media", healthPath, n)
 	memory := make([]series, 2)
 	idle := make([]series, 2)
 	for i, contender := range []struct{ binary, directive string }{{b.plainCaddy, ""}, {b.thisCaddy, directive}} {

@@ -18,6 +18,7 @@ import (
 type typicalSite struct {
 	page        *typicalPage
 	upstream    string
+	publicURL   string // where its media are, without a slash at the end
 	plain, this *env.Caddy
 	plainURL    string
 	thisURL     string
@@ -54,24 +55,42 @@ func (b *bench) typicalSite() (*typicalSite, error) {
 	if s.plain, s.plainURL, err = b.caddy(b.plainCaddy, proxy); err != nil {
 		return nil, err
 	}
+	if s.publicURL, err = b.env.ServeHandler(http.HandlerFunc(anyOrigin)); err != nil {
+		return nil, err
+	}
+	s.publicURL += "/media"
+	s.this, s.thisURL, err = b.typicalCaddy(s, b.thisCaddy)
+	return s, err
+}
+
+// anyOrigin answers for the public host, which allows pages of all origins. Only the
+// module asks there.
+func anyOrigin(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+}
+
+// typicalCaddy starts a Caddy with the module before the site's upstream, with a disk
+// and a bucket of its own, and waits until it makes all media URLs of the page public.
+func (b *bench) typicalCaddy(s *typicalSite, binary string) (*env.Caddy, string, error) {
 	files := map[string][]byte{}
 	for _, key := range s.page.keys {
 		files[path.Join("wp-content/uploads", key)] = []byte(key)
 	}
 	dir, err := b.folder("typical", files)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	bucket, err := b.env.DirBucket("typical-bucket")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	directive := fmt.Sprintf("\tmedia_offload {\n\t\tapp wordpress %s\n\t\t%s\t\tpublic_url %s\n\t}\n", dir, bucket.Caddyfile(), publicURL)
-	if s.this, s.thisURL, err = b.caddy(b.thisCaddy, directive+proxy); err != nil {
-		return nil, err
+	caddy, address, err := b.caddy(binary, fmt.Sprintf("\tmedia_offload {\n\t\tapp wordpress %s\n\t\t%s\t\tpublic_url %s\n\t}\n\treverse_proxy %s\n",
+		dir, bucket.Caddyfile(), s.publicURL, hostPort(s.upstream)))
+	if err != nil {
+		return nil, "", err
 	}
-	return s, b.until("the page's media are in the bucket", func() (bool, error) {
-		page, err := fetch(b.ctx, s.thisURL+"/", pageHost)
+	return caddy, address, b.until("the page's media are in the bucket", func() (bool, error) {
+		page, err := fetch(b.ctx, address+"/", pageHost)
 		return localURLs(string(page)) == 0, err
 	})
 }
