@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -246,6 +247,15 @@ func TestCreateWhereNoObjectIs(t *testing.T) {
 		if _, err := buckettest.PutText(t.Context(), s, name, "twice", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrExists) {
 			t.Errorf("%s again: %v", name, err)
 		}
+	}
+	for _, odd := range []string{"tree/a/symlink", "tree/b/symlink"} {
+		write(t, filepath.Join(dir, path.Dir(odd), "x"), "")
+		if err := errors.Join(os.Remove(filepath.Join(dir, path.Dir(odd), "x")), os.Symlink(outside, filepath.Join(dir, odd))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := buckettest.PutText(t.Context(), s, "tree", "mine", bucket.PutOptions{IfNoneMatch: true}); err != nil {
+		t.Errorf("directories with what is no object: %v", err)
 	}
 	write(t, filepath.Join(dir, "full/x"), "x")
 	if _, err := buckettest.PutText(t.Context(), s, "full", "mine", bucket.PutOptions{IfNoneMatch: true}); !errors.Is(err, bucket.ErrRefused) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
@@ -216,8 +217,8 @@ func (d *store) install(root *os.Root, content *temp, rec *record, opts *bucket.
 	return syncDir(root, path.Dir(rec.Key))
 }
 
-// makeRoom clears empty directories away that have the object's name, as a
-// delete leaves them that was killed, and refuses if there are objects in them.
+// makeRoom clears directories away that have the object's name and hold no files, as a
+// delete leaves them that was killed, and refuses if there are any.
 func makeRoom(root *os.Root, key string) error {
 	info, err := root.Lstat(key)
 	if isAbsent(err) {
@@ -248,7 +249,27 @@ func removeEmptyTree(root *os.Root, dir string) (bool, error) {
 		}
 	}
 	err = removeDir(root, dir)
+	if errors.Is(err, syscall.ENOTEMPTY) {
+		err = removeOdd(root, dir)
+	}
 	return err == nil || isAbsent(err), nil
+}
+
+// removeOdd removes a directory and what else than files and directories is in it.
+func removeOdd(root *os.Root, dir string) error {
+	f, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	for _, e := range entries {
+		if e.IsDir() || e.Type().IsRegular() || e.Type() == fs.ModeIrregular {
+			continue
+		}
+		err = errors.Join(err, root.Remove(path.Join(dir, e.Name())))
+	}
+	return errors.Join(err, removeDir(root, dir))
 }
 
 // setReplaced notes in rec the version that is there now.
