@@ -42,6 +42,12 @@ type batch struct {
 	found            bool
 	losses, failures int
 	askAt            clock.Instant // when to ask others to rest
+	// Where no entry can be written (see cannotWrite), of the cursor at base: how many
+	// numbers are stepped over, and the refusals in a row.
+	base, over uint64
+	denials    int
+	// unresolved counts tries in vain to find out what came of the last write.
+	unresolved int
 }
 
 // Append writes changes to the log; those of one call in its order. Changes
@@ -274,7 +280,11 @@ func (l *Log) commit(b *batch) error {
 				return nil
 			}
 		case errors.Is(err, bucket.ErrExists):
-			if err := l.outrun(b, a.number); err != nil {
+			if err := l.outrun(b, a); err != nil {
+				return err
+			}
+		case isOfEntry(err):
+			if err := l.cannotWrite(b, a, err); err != nil {
 				return err
 			}
 		case isFinal(err) && !b.unknown:
@@ -289,7 +299,8 @@ func (l *Log) commit(b *batch) error {
 
 // attempt is the state of the log before a write.
 type attempt struct {
-	number uint64
+	next   uint64 // the cursor
+	number uint64 // of the entry to be written
 	jumps  int
 	began  clock.Instant
 	proved clock.Instant
@@ -297,11 +308,17 @@ type attempt struct {
 	done   bool // the entry was found in the log
 }
 
+// over is how many numbers are stepped over.
+func (a attempt) over() uint64 { return a.number - a.next }
+
 func (l *Log) attempt(b *batch) attempt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if b.base != l.next {
+		b.base, b.over, b.denials = l.next, 0, 0
+	}
 	return attempt{
-		number: l.next, jumps: l.jumps, began: l.Now(), proved: l.proved,
+		next: l.next, number: l.next + b.over, jumps: l.jumps, began: l.Now(), proved: l.proved,
 		stale: l.stale() || l.doubted, done: b.found,
 	}
 }
@@ -318,17 +335,20 @@ func (l *Log) failed(b *batch, err error) {
 // outrun reads what stands at a number that was not free. After the first
 // time it rests a little, so that those who were outrun do not meet again. It
 // must not rest for long: who has just written does not.
-func (l *Log) outrun(b *batch, number uint64) error {
+func (l *Log) outrun(b *batch, a attempt) error {
 	l.count.collisions.Add(1)
 	l.askForRest(b)
-	if err := l.read(l.tasks.Context(), number, l.tasks.GoOn); err != nil {
+	if a.over() > 0 {
+		return l.readOn(b, a.number)
+	}
+	if err := l.read(l.tasks.Context(), a.number, l.tasks.GoOn); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	absent, limit := l.next == number && !b.found, l.roundTrip/2
+	absent, limit := l.next == a.number && !b.found, l.roundTrip/2
 	l.mu.Unlock()
 	if absent {
-		l.failed(b, fmt.Errorf("entry %s: the store says that it is there, and that it is not", entryName(number)))
+		l.failed(b, fmt.Errorf("entry %s: the store says that it is there, and that it is not", entryName(a.number)))
 		return nil
 	}
 	if b.losses++; b.losses > 1 {
@@ -345,6 +365,9 @@ func (l *Log) resolve(b *batch) error {
 		return nil
 	}
 	if err != nil {
+		if b.unresolved++; b.unresolved >= entryTries {
+			return nil // it may be there twice then, which harms nobody
+		}
 		return err
 	}
 	// What is unreadable is another's, as the zero entry is.
@@ -378,6 +401,10 @@ func isFinal(err error) bool {
 // took so long that the log may have been trimmed beyond it meanwhile, and was.
 func (l *Log) wrote(b *batch, a attempt) (void bool, err error) {
 	if clock.AtMost(a.proved, l.Now()) > l.cfg.Testing.Fresh {
+		if a.over() > 0 {
+			l.doubt() // whether the log goes on at the cursor, and where
+			return true, nil
+		}
 		if void, err = l.isVoid(a.number); void || err != nil {
 			return void, err
 		}
@@ -388,7 +415,12 @@ func (l *Log) wrote(b *batch, a attempt) (void bool, err error) {
 	l.writeErr = nil
 	l.yielding.wroteEntry(l.Now())
 	l.roundTrip = (3*l.roundTrip + min(clock.AtLeast(a.began, l.Now()), longRoundTrip)) / 4
-	if l.next == a.number {
+	switch {
+	case l.next != a.next:
+	case a.over() > 0:
+		l.steppedOver(a.next, a.number)
+		l.next = a.number + 1
+	default:
 		l.next++
 		l.synced, l.proved = a.began, a.began
 	}
@@ -400,12 +432,10 @@ func (l *Log) wrote(b *batch, a attempt) (void bool, err error) {
 func (l *Log) isVoid(number uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(l.tasks.Context(), callTimeout)
 	defer cancel()
-	follows, _, err := l.follows(ctx, number)
-	if err != nil || follows {
+	at, err := l.around(ctx, number)
+	if err != nil || at.follows() {
 		return false, err
 	}
-	l.mu.Lock()
-	l.doubted = true
-	l.mu.Unlock()
+	l.doubt()
 	return true, l.cfg.Store.Delete(ctx, l.entryKey(number))
 }

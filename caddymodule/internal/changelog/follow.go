@@ -39,6 +39,9 @@ func (l *Log) readToEnd(asked uint64) error {
 		if idle || l.tasks.Context().Err() != nil {
 			return l.tasks.Context().Err()
 		}
+		if err := l.readWatched(); err != nil {
+			return err
+		}
 		count, whole := uint64(1), false
 		switch {
 		case behind > 1 || stale:
@@ -51,7 +54,14 @@ func (l *Log) readToEnd(asked uint64) error {
 		}
 		found, err := l.readEntries(from, count)
 		if err != nil {
-			return err
+			ends, err := l.cannotRead(from+found, err)
+			if err != nil {
+				return err
+			}
+			if !ends {
+				behind++
+				continue
+			}
 		}
 		whole = whole && found == count
 		if (whole || found < count) && l.reachedEnd(asked, began, whole) {
@@ -158,6 +168,7 @@ func (l *Log) took(number uint64, data []byte, tooLarge error) {
 		return // this node's append came first
 	}
 	l.next++
+	l.unread.row = 0
 	if foreign {
 		l.rival = l.Now()
 	}
@@ -179,9 +190,9 @@ func (l *Log) refresh() error {
 	}
 	ctx, cancel := context.WithTimeout(l.tasks.Context(), 6*callTimeout)
 	defer cancel()
-	follows, more, err := l.follows(ctx, next)
-	if err == nil && !follows {
-		err = l.jump(ctx, next)
+	at, err := l.around(ctx, next)
+	if err == nil && !at.follows() {
+		err = l.jump(ctx, next, at)
 	}
 	if err != nil {
 		return err
@@ -189,7 +200,7 @@ func (l *Log) refresh() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.doubted = false
-	if !more && l.next == next && clock.AtLeast(l.proved, began) > 0 {
+	if !at.there && l.next == next && clock.AtLeast(l.proved, began) > 0 {
 		l.proved = began
 	}
 	return nil
@@ -199,53 +210,51 @@ func (l *Log) refresh() error {
 // The caller holds mu.
 func (l *Log) stale() bool { return clock.AtMost(l.proved, l.Now()) > l.cfg.Testing.Fresh }
 
-// follows reports whether an entry of this number continues, or would continue,
-// the log as it stands in the bucket: the one before is there, and if one of
-// this number is not, there is none above it either. more is whether it is there.
-// It may be there below the log, if its writer stood still while the log was
-// trimmed.
-func (l *Log) follows(ctx context.Context, number uint64) (follows, more bool, err error) {
-	if number == 1 {
-		return l.begins(ctx)
-	}
-	after := ""
+// surroundings are what a listing names around a number.
+type surroundings struct {
+	before bool   // the entry before it, or it begins the log
+	there  bool   // an entry of this number
+	beyond uint64 // if there is none, the next above it; 0: there is none either
+}
+
+// follows reports whether an entry of this number continues, or would continue, the log
+// as it stands in the bucket. One may be there below the log, if its writer stood still
+// while the log was trimmed.
+func (s surroundings) follows() bool { return s.before && s.beyond == 0 }
+
+// around looks what is around a number. That no entry is before the first says nothing;
+// but what comes after it is number 2, and not older, by the store's clock.
+func (l *Log) around(ctx context.Context, number uint64) (surroundings, error) {
+	at, after := surroundings{before: number == 1}, ""
 	if number > 2 {
 		after = l.entryKey(number - 2)
 	}
-	before := false
-	for found, err := range l.entries(ctx, after) {
-		if err != nil {
-			return false, false, err
-		}
-		if found.number == number-1 {
-			before = true
-			continue
-		}
-		return before && found.number == number, found.number == number, nil
-	}
-	return before, false, nil
-}
-
-// begins is follows of entry 1. That no other is before it says nothing; but what
-// comes after it is number 2, and not older, by the store's clock.
-func (l *Log) begins(ctx context.Context) (begins, more bool, err error) {
 	var first time.Time
-	for found, err := range l.entries(ctx, "") {
-		if err != nil {
-			return false, false, err
+	for found, err := range l.entries(ctx, after) {
+		switch {
+		case err != nil:
+			return surroundings{}, err
+		case found.number < number:
+			at.before = true
+		case found.number > number && at.there:
+			at.before = found.number == 2 && !found.stored.Before(first)
+			return at, nil
+		case found.number > number:
+			at.beyond = found.number
+			return at, nil
+		case number > 1:
+			at.there = true
+			return at, nil
+		default:
+			at.there, first = true, found.stored
 		}
-		if found.number == 1 {
-			first, more = found.stored, true
-			continue
-		}
-		return more && found.number == 2 && !found.stored.Before(first), more, nil
 	}
-	return true, more, nil
+	return at, nil
 }
 
 // jump sets the cursor to the end of the log, because it does not go on at
 // next.
-func (l *Log) jump(ctx context.Context, next uint64) error {
+func (l *Log) jump(ctx context.Context, next uint64, at surroundings) error {
 	began := l.Now()
 	end, err := l.findEnd(ctx)
 	if err != nil {
@@ -264,6 +273,9 @@ func (l *Log) jump(ctx context.Context, next uint64) error {
 	if l.next == next {
 		l.next, l.synced, l.proved = end+1, began, began
 		l.jumps++
+		if at.before {
+			l.steppedOver(next, at.beyond)
+		}
 	}
 	return nil
 }

@@ -56,8 +56,8 @@ type Config struct {
 	// It must be quick (it only queues): who catches up waits for it.
 	Apply func(changes []Change)
 	// Lost says that entries of the log were missed (it was trimmed while this
-	// node was away, or has a hole). The log is followed from its present end
-	// again; the caller must compare disk and bucket as a whole. It is called
+	// node was away, has a hole, or one that cannot be read). The log is followed
+	// behind them; the caller must compare disk and bucket as a whole. It is called
 	// between calls of Apply, and must be as quick.
 	Lost func()
 
@@ -132,6 +132,8 @@ type Log struct {
 	jumps int
 	// doubted: a listing is to show that the log goes on at next.
 	doubted bool
+	unread  unread
+	watched map[uint64]*watched // by number
 	// rival is when another node's entry was last read.
 	rival clock.Instant
 
@@ -159,7 +161,7 @@ func New(cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, id: control.NewNonce(), prefix: cfg.Prefix + "log/",
-		tasks: background.NewTasks(), random: cfg.Testing.Random,
+		tasks: background.NewTasks(), random: cfg.Testing.Random, watched: make(map[uint64]*watched),
 	}
 	l.mu.Before = cfg.Testing.BeforeLock
 	l.expected = expectations{stems: make(map[string]int), fewer: make(chan struct{}, 1)}
@@ -182,9 +184,11 @@ func (l *Log) Join(ctx context.Context, after uint64) (goesOn bool, err error) {
 	}
 	goesOn = after > 0 && after == head
 	if 0 < after && after < head {
-		if goesOn, _, err = l.follows(ctx, after+1); err != nil {
+		next, err := l.around(ctx, after+1)
+		if err != nil {
 			return false, fmt.Errorf("looking where the change log goes on: %w", err)
 		}
+		goesOn = next.follows()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -262,7 +262,7 @@ func (e *Engine) Start() {
 		e.loops.Go(e.requestsLoop)
 		e.loops.Go(e.identityLoop)
 		if e.cfg.Local == LocalAll {
-			e.loops.Go(e.tryWriting)
+			e.loops.Go(e.tryControl)
 		}
 	})
 }

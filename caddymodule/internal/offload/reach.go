@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
@@ -35,12 +36,14 @@ type reach struct {
 	// Until another write has succeeded a read is no success.
 	unwritable bool
 	lost       bool
-	up         context.Context // ends when reach is lost
-	fall       context.CancelCauseFunc
+	// doubted: an answer was about one object, perhaps; another has to tell.
+	doubted chan struct{}
+	up      context.Context // ends when reach is lost
+	fall    context.CancelCauseFunc
 }
 
 func (r *reach) init(changed func()) {
-	r.changed = changed
+	r.changed, r.doubted = changed, make(chan struct{}, 1)
 	r.up, r.fall = context.WithCancelCause(context.Background())
 }
 
@@ -127,44 +130,61 @@ func (r *reach) call(write bool) (done func(error)) {
 	})
 	return func(err error) {
 		slow.Stop()
-		switch {
-		case err == nil:
-			r.succeeded(write)
-		case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrTooLarge):
-			r.succeeded(false) // it answers; a condition may be looked at before anything is written
-		case errors.Is(err, context.Canceled): // given up on this side
-		default:
-			if write && meetsWritesOnly(err) {
-				r.cannotWrite()
-			}
-			r.failed(err, adminOnly(err) || isAway(err))
+		if isOfObject(err) {
+			background.Signal(r.doubted)
+			return
 		}
+		r.ended(write, err)
 	}
 }
 
-// tryWriting writes a control object now and then while it takes a write to tell that
-// the bucket can be written again: as long as uploads are refused for that nothing else
-// writes.
-func (e *Engine) tryWriting() {
+// ended notes how a call ended that tells of the bucket as a whole.
+func (r *reach) ended(write bool, err error) {
+	switch {
+	case err == nil:
+		r.succeeded(write)
+	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrExists), errors.Is(err, bucket.ErrChanged), errors.Is(err, bucket.ErrTooLarge):
+		r.succeeded(false) // it answers; a condition may be looked at before anything is written
+	case errors.Is(err, context.Canceled): // given up on this side
+	default:
+		if write && meetsWritesOnly(err) {
+			r.cannotWrite()
+		}
+		r.failed(err, adminOnly(err) || isAway(err))
+	}
+}
+
+// tryControl tries another control object when it takes that to tell how the bucket is:
+// while uploads are refused for what only writes meet, nothing else writes; and what was
+// answered about one object may hold for all.
+func (e *Engine) tryControl() {
 	tick := time.NewTicker(probeMax)
 	defer tick.Stop()
-	control := controlStore{e.store, &e.reach, e.cfg.ControlPrefix}
 	for {
 		select {
 		case <-tick.C:
+			if !e.reach.needsWrite() {
+				continue
+			}
+		case <-e.reach.doubted:
 		case <-e.life.Done():
 			return
 		}
-		if !e.reach.needsWrite() {
-			continue
-		}
 		ctx, cancel := context.WithTimeout(e.life, callTimeout)
-		name := e.cfg.ControlPrefix + "probe-" + e.team.self()
-		if _, err := control.Put(ctx, name, strings.NewReader("x"), 1, bucket.PutOptions{}); err == nil {
-			_ = control.Delete(ctx, name) // removeProbes does, else
-		}
+		e.tryOne(ctx)
 		cancel()
 	}
+}
+
+// tryOne writes, reads and removes a control object of its own.
+func (e *Engine) tryOne(ctx context.Context) {
+	name := e.cfg.ControlPrefix + "probe-" + e.team.self()
+	_, err := e.store.Put(ctx, name, strings.NewReader("x"), 1, bucket.PutOptions{})
+	if err == nil {
+		_, err = e.store.Head(ctx, name)
+	}
+	e.reach.ended(true, err)
+	_ = e.store.Delete(ctx, name) // removeProbes does, else
 }
 
 // controlStore is the store as it is used for control objects.
@@ -184,17 +204,30 @@ func (s controlStore) Put(ctx context.Context, key string, body io.ReaderAt, siz
 	return info, err
 }
 
-// makeWay deletes an object that has the name of the directory of a control object,
-// which a store that keeps files cannot hold then. No node writes such an object, and
-// with it there somebody else would have ended all leases, or the change log.
+// makeWay deletes an object that has the name of the directory of a control object, or
+// those below its own name: a store that keeps files cannot hold it beside them. No node
+// writes such objects, and with them there somebody else would have ended all leases, or
+// the change log.
 func (s controlStore) makeWay(ctx context.Context, key string) bool {
 	dir, _ := splitLast(key)
 	if !strings.HasPrefix(dir, s.prefix) {
 		return false
 	}
-	_, err := s.Head(ctx, dir)
-	return err == nil && s.Delete(ctx, dir) == nil
+	if _, err := s.Head(ctx, dir); err == nil {
+		return s.Delete(ctx, dir) == nil
+	}
+	var below []string
+	for info, err := range s.Store.ListNames(ctx, key+"/", "") {
+		if err != nil || len(below) == maxInTheWay {
+			break
+		}
+		below = append(below, info.Key)
+	}
+	return len(below) > 0 && s.Delete(ctx, below...) == nil
 }
+
+// maxInTheWay bounds what is deleted for one write; the next one goes on.
+const maxInTheWay = 1000
 
 func (s controlStore) Get(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
 	done := s.reach.call(false)

@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,5 +145,79 @@ func (s *site) mustUploadNamed(key string) {
 	s.write(key, key)
 	if err := r.Wait(s.t.Context()); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// One entry of the change log that cannot be read or written, whoever put there what, is no
+// reason to refuse uploads, and all nodes hear of each other's files.
+//
+// Promise 7: "Whoever can write to the bucket can change media and nothing else".
+func TestOneLogEntryStopsNobody(t *testing.T) {
+	t.Parallel()
+	refuse := func(with error, ops ...buckettest.Op) func(ns nodes, key string) {
+		return func(ns nodes, key string) {
+			for _, s := range ns {
+				s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+					if c.Key == key && slices.Contains(ops, c.Op) {
+						return buckettest.Fault{Before: with}
+					}
+					return buckettest.Fault{}
+				})
+			}
+		}
+	}
+	for name, block := range map[string]func(ns nodes, key string){
+		"a directory with an object": func(ns nodes, key string) {
+			mustDo(t, os.MkdirAll(filepath.Join(ns[0].bucket, key, "a/b"), 0o755))
+			mustDo(t, os.WriteFile(filepath.Join(ns[0].bucket, key, "a/b/c"), []byte("evil"), 0o644))
+		},
+		"a directory with no objects": func(ns nodes, key string) {
+			mustDo(t, os.MkdirAll(filepath.Join(ns[0].bucket, key, "a"), 0o755))
+			mustDo(t, os.Symlink("nothing", filepath.Join(ns[0].bucket, key, "a/symlink")))
+			mustDo(t, syscall.Mkfifo(filepath.Join(ns[0].bucket, key, "a/fifo"), 0o600))
+		},
+		"a directory with what no key names": func(ns nodes, key string) {
+			mustDo(t, os.MkdirAll(filepath.Join(ns[0].bucket, key), 0o755))
+			mustDo(t, os.WriteFile(filepath.Join(ns[0].bucket, key, "\x01"), []byte("evil"), 0o644))
+		},
+		"unreadable": func(ns nodes, key string) {
+			mustDo(t, os.WriteFile(filepath.Join(ns[0].bucket, key), []byte("evil"), 0o644))
+			refuse(errOneDenied, buckettest.OpGet, buckettest.OpPut)(ns, key)
+		},
+		"input/output error": func(ns nodes, key string) {
+			mustDo(t, os.WriteFile(filepath.Join(ns[0].bucket, key), []byte("evil"), 0o644))
+			refuse(syscall.EIO, buckettest.OpGet, buckettest.OpPut)(ns, key)
+		},
+		"denied":     refuse(errOneDenied, buckettest.OpGet, buckettest.OpPut),
+		"unwritable": refuse(errOneDenied, buckettest.OpPut),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := newNodes(t, 2, func(c *Config) { c.Poll = time.Second }).ready()
+			a, b := ns[0], ns[1]
+			a.mustUpload(func() { a.write("a.jpg", "a") }, "a.jpg")
+			ns.agree()
+			block(ns, fmt.Sprintf("offload/log/%020d", a.e.team.log.Place().Next))
+			for _, s := range []*site{a, b, a, b} {
+				key := fmt.Sprintf("%d.jpg", len(s.disk()))
+				began := time.Now()
+				s.mustUpload(func() { s.write(key, key) }, key)
+				if took := time.Since(began); took > 2*reachPatience {
+					t.Errorf("%s took %s", key, took)
+				}
+				if st := s.e.Stats(); st.State != "running" {
+					t.Errorf("%s: %s (%s)", key, st.State, st.Reason)
+				}
+				if name != "unwritable" && !strings.HasSuffix(name, "no key names") {
+					ns.agree() // else who reads learns of it when it writes
+				}
+			}
+			ns.agree()
+			for _, s := range ns {
+				if st := s.e.Stats(); st.State != "running" {
+					t.Errorf("%s (%s)", st.State, st.Reason)
+				}
+			}
+		})
 	}
 }
