@@ -89,6 +89,9 @@ type identity struct {
 	knew   string    // the id that an earlier process has noted
 	looked time.Time // when the bucket was found to be the right one; zero: not yet
 	away   error     // why it is not
+	// verdicts counts what was found of the bucket: a look that began before the last
+	// one saw what may not be there any more.
+	verdicts uint64
 	// older: the bucket was away, or put back to an older state. Until all has been
 	// compared, what it lacks is not taken for deleted, but stored again. rewound: its
 	// change log is an older one, and the other nodes have been told.
@@ -218,9 +221,25 @@ func (e *Engine) siteKey() string { return e.cfg.ControlPrefix + siteName }
 // judge decides by the identity that the bucket has (nil: none) whether it is the
 // one that this disk knows.
 func (e *Engine) judge(data []byte) error {
+	e.identity.mu.Lock()
+	defer e.identity.mu.Unlock()
+	return e.judgeLocked(data)
+}
+
+// judgeSince is judge, unless there was a verdict since the one that the caller knew
+// before it looked.
+func (e *Engine) judgeSince(verdicts uint64, data []byte) (late bool, err error) {
+	e.identity.mu.Lock()
+	defer e.identity.mu.Unlock()
+	if e.identity.verdicts != verdicts {
+		return true, nil
+	}
+	return false, e.judgeLocked(data)
+}
+
+// judgeLocked is judge. The caller holds mu.
+func (e *Engine) judgeLocked(data []byte) error {
 	i := &e.identity
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	e.loadIdentity()
 	reason := ""
 	var found siteFile
@@ -252,6 +271,7 @@ func (e *Engine) isAway(reason string) error {
 	i := &e.identity
 	was := i.away
 	i.away = &AwayError{reason}
+	i.verdicts++
 	i.known.doubted = true
 	if was == nil {
 		e.log().Error("the bucket is away: nothing is stored or deleted until it is back, and files wait on disk. "+
@@ -267,6 +287,7 @@ func (e *Engine) isThere(found siteFile) {
 	e.judgeRole(found, found.ID == i.knew)
 	wasAway, wasOlder, wasPutBack := i.away != nil, i.older, i.putBack
 	i.away, i.looked = nil, time.Now()
+	i.verdicts++
 	i.putBack = wasPutBack || found.Era != i.known.era || found.Writes < i.known.writes
 	i.older = wasOlder || i.putBack || i.known.doubted
 	i.era = found.Era
@@ -334,22 +355,31 @@ func (e *Engine) lookAtIdentity(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for range maxTurns {
+		verdicts := e.verdictsNow()
 		data, _, err := e.readSite(ctx)
-		if errors.Is(err, bucket.ErrNotFound) {
-			if err := e.judge(nil); err != nil {
-				return err
-			}
-			err = e.createSite(ctx)
-			if err == nil || errors.Is(err, bucket.ErrExists) {
-				continue // what stands there now counts
-			}
-		}
-		if err != nil {
+		absent := errors.Is(err, bucket.ErrNotFound)
+		if err != nil && !absent {
 			return fmt.Errorf("looking at the bucket's identity: %w", err)
 		}
-		return e.judge(data)
+		late, err := e.judgeSince(verdicts, data)
+		switch {
+		case late:
+			continue
+		case err != nil || !absent:
+			return err
+		}
+		err = e.createSite(ctx)
+		if err != nil && !errors.Is(err, bucket.ErrExists) {
+			return fmt.Errorf("looking at the bucket's identity: %w", err)
+		} // what stands there now counts
 	}
-	return errors.New("looking at the bucket's identity: the store says that it is there, and that it is not")
+	return errors.New("looking at the bucket's identity: it changes with each look")
+}
+
+func (e *Engine) verdictsNow() uint64 {
+	e.identity.mu.Lock()
+	defer e.identity.mu.Unlock()
+	return e.identity.verdicts
 }
 
 func (e *Engine) readSite(ctx context.Context) (data []byte, etag string, err error) {
