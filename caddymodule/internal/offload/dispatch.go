@@ -101,7 +101,13 @@ func untilNext(next, now time.Time) time.Duration {
 // nextItem takes the item that is due first; items of events come before those
 // of others' changes, and these before those of a reconcile. Both leave some
 // workers free for events.
+//
+// While the bucket is down the one that has been due for longest tries it, whatever told
+// of it: else what fails again and again would keep others from being tried at all.
 func (e *Engine) nextItem(now time.Time, background int) *item {
+	if e.health.isDown() {
+		return e.queue.take(e.queue.dueLongest(), now)
+	}
 	if it := e.queue.take(&e.queue.urgent, now); it != nil {
 		return it
 	}
@@ -112,6 +118,17 @@ func (e *Engine) nextItem(now time.Time, background int) *item {
 		return it
 	}
 	return e.queue.take(&e.queue.idle, now)
+}
+
+// dueLongest returns the heap of the item that is due first. The caller holds mu.
+func (q *queue) dueLongest() *itemHeap {
+	first := &q.urgent
+	for _, h := range []*itemHeap{&q.others, &q.idle} {
+		if len(*h) > 0 && (len(*first) == 0 || (*h)[0].due.Before((*first)[0].due)) {
+			first = h
+		}
+	}
+	return first
 }
 
 // nextDue returns when the next item is due; zero if there is none or no

@@ -103,7 +103,7 @@ func (e *Engine) retry(t *task, err error) {
 	e.count.retries.Add(1)
 	final, away := adminOnly(err), isAway(err)
 	attempts, failing := e.queue.failed(t, err, final, time.Now())
-	wentDown := e.health.failed(t.key, err, failing)
+	wentDown := !errors.Is(err, errNotAsSaid) && e.health.failed(t.key, err, failing)
 	if wentDown && !away { // that has been said
 		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
 			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)

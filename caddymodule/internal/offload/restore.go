@@ -167,10 +167,13 @@ func (e *Engine) fetch(ctx context.Context, listed object, class media.Class) er
 	})
 }
 
+// errNotAsSaid: an object is not what the store says of it. That says nothing of others.
+var errNotAsSaid = errors.New("the object is not what the bucket says of it")
+
 func verify(info bucket.Info, sum hash.Hash) error {
 	want, got := info.ContentMD5(), hex.EncodeToString(sum.Sum(nil))
 	if want != "" && want != got {
-		return fmt.Errorf("the content has MD5 %s, the bucket says %s", got, want)
+		return fmt.Errorf("%w: the content has MD5 %s, not %s", errNotAsSaid, got, want)
 	}
 	return nil
 }

@@ -1,0 +1,60 @@
+package offload
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+)
+
+// While the bucket is down and one item at a time tries it, what fails again and again
+// does not keep a file waiting for ever that only a comparison has told of: it alone may
+// show that the bucket takes files.
+//
+// Promise 2: "it is committed after recovery, without anyone's help".
+func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
+	e := &Engine{queue: newQueue(), cfg: Config{Workers: 8}}
+	now := time.Now()
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	for i := range 3 {
+		e.queue.schedule(e.queue.hear(fmt.Sprintf("poison-%d.jpg", i), 0, "", news{why: putElsewhere}, now), now.Add(-time.Second))
+	}
+	lost := e.queue.hear("lost.jpg", 0, "lost.jpg", news{why: objectLost}, now)
+	lost.from = comparison
+	e.queue.schedule(lost, now.Add(-time.Minute))
+	e.health.down = true
+	if it := e.nextItem(now, 0); it == nil || it.key != "lost.jpg" {
+		t.Errorf("down: %+v", it)
+	}
+	lost.heapIndex = -1 // it was tried
+	e.queue.schedule(lost, now.Add(-time.Minute))
+	e.health.down = false
+	if it := e.nextItem(now, 0); it == nil || it.key == "lost.jpg" {
+		t.Errorf("running: %+v", it)
+	}
+}
+
+// Objects whose content is not what the store says of it are no outage, however many
+// somebody puts there.
+func TestLyingObjectsAreNoOutage(t *testing.T) {
+	t.Parallel()
+	store := buckettest.NewMemory()
+	s := newNodes(t, 1)[0]
+	s.store = store
+	s.ready()
+	for i := range 5 {
+		lie := bucket.PutOptions{Info: bucket.Info{MD5: fullHash("other")}}
+		if _, err := buckettest.PutText(t.Context(), store, fmt.Sprintf("media/lie-%c.jpg", 'a'+i), "a lie", lie); err != nil {
+			t.Fatal(err)
+		}
+		s.e.lookAt(fmt.Sprintf("lie-%c.jpg", 'a'+i), putElsewhere)
+	}
+	s.until("them to fail", func() bool { return s.e.Stats().Failing == 5 })
+	if st := s.e.Stats(); st.State != "running" {
+		t.Errorf("%s (%s)", st.State, st.Reason)
+	}
+	s.mustUploadNamed("fine.jpg")
+}
