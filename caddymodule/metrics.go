@@ -49,7 +49,7 @@ var (
 	descCORSRefused    = metric("cors_refused_total", "Those of them after which files stayed local.")
 	descIndex          = metric("index_entries", "Files whose state is in memory.")
 	descReady          = metric("ready_for_uploads", "1 if this server can take uploads, 0 if not.")
-	descConflicts      = metric("conflicts_total", "Files of which two contents are kept, because two servers wrote them.")
+	descConflicts      = metric("conflicts_total", "Files of which two contents are kept, because two servers wrote them, or somebody else replaced the object.")
 	descFetched        = metric("fetched_files_total", "Files brought from other servers.")
 	descFetchedBytes   = metric("fetched_bytes_total", "Bytes of files brought from other servers.")
 	descRemoved        = metric("removed_files_total", "Files removed because another server deleted them.")

@@ -133,6 +133,8 @@ func (e *Engine) carryOut(v verdict, s *task, x *sight) outcome {
 			return e.leaveInBucket(s, x)
 		}
 		return e.bring(s, x, s.untold())
+	case fetchKeeping:
+		return e.bringKeeping(s, x)
 	case removeFile:
 		return e.removeLocal(s, x)
 	}
@@ -302,6 +304,9 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 		if e.wasHere(info) {
 			x.object = heldObject
 		}
+	}
+	if x.object == otherObject && x.file == cleanFile && !s.tells(info) {
+		x.object = untoldObject
 	}
 	return nil
 }

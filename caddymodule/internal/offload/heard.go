@@ -66,7 +66,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 		if !c.ModTime.IsZero() {
 			x.modTime = c.ModTime.UnixNano()
 		}
-		it = news{why: putElsewhere, version: c.ETag, under: x.class, size: c.Size}
+		it = news{why: putElsewhere, version: c.ETag, told: c.ETag, under: x.class, size: c.Size}
 		e.keepDirs(c.Key)
 	}
 	here := known.state == committed && known.etag == c.ETag && known.class == x.class && c.Op == changelog.Put
@@ -117,6 +117,9 @@ func (q *queue) hear(key string, root int, rel string, c news, now time.Time) *i
 	}
 	if it.heard != 0 && it.why.outlasts(c.why) {
 		c.why = it.why
+	}
+	if c.told == "" {
+		c.told = it.told
 	}
 	it.gen, it.heard, it.news = q.gen, q.gen, c
 	q.heard[it] = struct{}{}

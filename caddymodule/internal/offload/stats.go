@@ -40,9 +40,9 @@ type Stats struct {
 	// Reconciled is when the last reconcile ended; Reconciling says that one runs.
 	Reconciled  time.Time
 	Reconciling bool
-	// Conflicts counts files of which two contents are kept, Fetched the files
-	// and bytes brought from other nodes, RemovedFiles those that other nodes
-	// deleted.
+	// Conflicts counts files of which two contents are kept, be it that somebody
+	// replaced the object, Fetched the files and bytes brought from other nodes,
+	// RemovedFiles those that other nodes deleted.
 	Conflicts, Fetched, FetchedBytes, RemovedFiles uint64
 	// FetchBacklog is how many changes of other nodes are not on this disk yet.
 	FetchBacklog int

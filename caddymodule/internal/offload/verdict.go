@@ -30,6 +30,8 @@ const (
 	heldObject
 	// otherObject is a version that this disk never held.
 	otherObject
+	// untoldObject is one, seen in place of a clean file's, that no node told of.
+	untoldObject
 )
 
 // cause is why a key is looked at.
@@ -83,6 +85,8 @@ const (
 	putKeeping
 	// fetch: bring the object to the disk, in place of a file that is clean.
 	fetch
+	// fetchKeeping: as fetch, but the file's content is kept aside first.
+	fetchKeeping
 	// removeFile: others deleted it, and it is clean.
 	removeFile
 	// keepBoth: the bucket's version takes the name, the file's content is kept
@@ -111,7 +115,7 @@ func decide(file fileState, object objectState, why cause, alone bool) verdict {
 		}
 		return fetch
 	case cleanFile:
-		if object == otherObject && why == bucketOlder {
+		if (object == otherObject || object == untoldObject) && why == bucketOlder {
 			// Which of the two is newer, nothing tells for sure.
 			return putKeeping
 		}
@@ -153,6 +157,8 @@ func decideClean(object objectState, why cause) verdict {
 			return agreed
 		}
 		return putNew
+	case untoldObject:
+		return fetchKeeping
 	}
 	return fetch
 }

@@ -20,25 +20,25 @@ import "testing"
 // where nobody has looked; fetch for a file that is clean or of equal content.
 func TestVerdicts(t *testing.T) {
 	files := []fileState{noFile, cleanFile, changedFile, strangeFile}
-	objects := []objectState{unseenObject, noObject, baseObject, sameObject, heldObject, otherObject}
+	objects := []objectState{unseenObject, noObject, baseObject, sameObject, heldObject, otherObject, untoldObject}
 	causes := []cause{ownChange, ownLook, putElsewhere, deletedElsewhere, otherDeleted}
 	// By file and object; where the cause matters, by cause.
 	table := map[fileState]map[objectState][]verdict{
 		noFile: {
 			unseenObject: {agreed}, noObject: {agreed},
-			baseObject: {fetch}, sameObject: {fetch}, heldObject: {fetch}, otherObject: {fetch},
+			baseObject: {fetch}, sameObject: {fetch}, heldObject: {fetch}, otherObject: {fetch}, untoldObject: {fetch},
 		},
 		cleanFile: {
 			unseenObject: {agreed}, noObject: {putNew, agreed, agreed, removeFile, putNew},
-			baseObject: {agreed}, sameObject: {adopt}, heldObject: {fetch}, otherObject: {fetch},
+			baseObject: {agreed}, sameObject: {adopt}, heldObject: {fetch}, otherObject: {fetch}, untoldObject: {fetchKeeping},
 		},
 		changedFile: {
 			unseenObject: {putOver}, noObject: {putNew},
-			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth},
+			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth}, untoldObject: {keepBoth},
 		},
 		strangeFile: {
 			unseenObject: {putNew}, noObject: {putNew},
-			baseObject: {keepBoth}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth},
+			baseObject: {keepBoth}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth}, untoldObject: {keepBoth},
 		},
 	}
 	for _, file := range files {

@@ -1,0 +1,91 @@
+package offload
+
+import (
+	"context"
+	"fmt"
+	"path"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+)
+
+// A committed file is written over if its object is another one. Where a node of the
+// site replaced it, that is what an overwrite means, and nothing is kept: the node has
+// put its name on the object, and told of this very version in the change log. Anything
+// else is an object that somebody put there who has no say in what a site's disks have:
+// a sync from elsewhere, an older tool, an intruder. The file follows, as the bucket's
+// object is the truth for all nodes; its content is kept aside first.
+//
+// Both can be forged by who may write anything in the bucket and knows the form. Nothing
+// that the nodes share, but the bucket, could tell the difference.
+//
+// (Promise 2: "Nothing is lost.")
+
+// maxReplaced bounds the versions of one name that are kept aside for this. The first
+// ones stay: what was acknowledged came before what replaced it.
+const maxReplaced = 10
+
+// tells reports whether the change log names a version, and a node says in it that it
+// stored it.
+func (s *task) tells(info bucket.Info) bool {
+	return s.told != "" && s.told == info.ETag && info.Meta[metaNode] != ""
+}
+
+// bringKeeping brings an object of which no node has told in place of a clean file,
+// whose content is kept aside first.
+func (e *Engine) bringKeeping(s *task, x *sight) outcome {
+	if e.shared() { // a node may have told of it meanwhile
+		ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+		defer cancel()
+		if err := e.team.log.CatchUp(ctx); err != nil {
+			return failed(err)
+		}
+		if e.queue.heardOf(s) {
+			return lookAgain(0)
+		}
+	}
+	name, err := e.keepReplaced(s.key, x)
+	if err != nil {
+		return failed(fmt.Errorf("keeping the content of %s: %w", s.key, err))
+	}
+	if !unchanged(e, s, x.f, x.entry("")) {
+		return outcome{how: changed}
+	}
+	o := e.bring(s, x, s.untold())
+	switch {
+	case o.how != done:
+	case name == "":
+		e.log().Warn("an object was replaced by one that no server of the site's told of; what was there is kept nowhere, as so many versions of it are",
+			keyKey, s.key, "versions", maxReplaced)
+	default:
+		e.count.conflicts.Add(1)
+		e.log().Warn("an object was replaced by one that no server of the site's told of; what was there is kept aside", keyKey, s.key, "kept_as", name)
+	}
+	return o
+}
+
+// keepReplaced stores a file's content aside, unless that is there already, and returns
+// its name; "" if as many versions are there as are kept.
+func (e *Engine) keepReplaced(key string, x *sight) (name string, err error) {
+	sum, err := x.md5()
+	if err != nil {
+		return "", err
+	}
+	name = conflictName(e.cfg.ControlPrefix, key, sum)
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	versions := 0
+	for other, err := range e.store.List(ctx, path.Dir(name)+"/", "") {
+		switch {
+		case err != nil:
+			return "", err
+		case other.Key == name && other.Size == x.info.Size():
+			return name, nil
+		case path.Dir(other.Key) == path.Dir(name):
+			versions++
+		}
+	}
+	if versions >= maxReplaced {
+		return "", nil
+	}
+	return e.storeAside(key, x.f, x.info)
+}
