@@ -16,6 +16,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // absence is a way in which a bucket can be away, and come back.
@@ -467,6 +468,12 @@ func TestOlderContentIsKeptAside(t *testing.T) {
 	s.equal()
 	if got := s.conflicts(); len(got) != 1 || got[0] != "V1" {
 		t.Errorf("kept aside: %q", got)
+	}
+	// Which of the two is newer, no other node can tell either.
+	there, err := s.e.head("o.jpg", media.Public)
+	mustDo(t, err)
+	if told := (&task{news: news{told: there.ETag}}); told.tells(there) {
+		t.Errorf("other nodes take it for newer than what they have: %v", there.Meta)
 	}
 	s.until("it to be logged and counted", func() bool {
 		return s.e.Stats().Conflicts == 1 && s.logs.count("the other content is kept aside") == 1

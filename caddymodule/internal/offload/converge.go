@@ -33,6 +33,7 @@ type sight struct {
 	base    string      // ETag of the version that this disk held last; "" unknown
 	unheld  bool        // it held none
 	doubt   bool        // the base has to be confirmed by a look
+	asGuest bool        // this disk held no version, and has no say over others: see joining
 	content string      // MD5 in hex, once asked for
 	over    string      // the version that was replaced by storing the file
 	found   finding     // of the content that was stored
@@ -110,7 +111,7 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 			return lookAgainAtBoth(keptFor) // once that is dealt with
 		}
 	}
-	return e.carryOut(decide(x.file, x.object, e.causeOf(s, x), !e.shared()), s, x)
+	return e.carryOut(decide(x.file, x.object, e.causeOf(s, x), !e.shared() && !x.asGuest), s, x)
 }
 
 // carryOut does what a verdict says.
@@ -123,7 +124,7 @@ func (e *Engine) carryOut(v verdict, s *task, x *sight) outcome {
 	case putAny:
 		return e.put(s, x, condition{})
 	case putNew:
-		return e.put(s, x, condition{create: true})
+		return e.put(s, x, condition{create: e.shared()})
 	case putOver:
 		return e.put(s, x, condition{over: x.base})
 	case putKeeping:
@@ -151,7 +152,7 @@ func (e *Engine) putKeeping(s *task, x *sight) outcome {
 	case err != nil:
 		return failed(fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
 	}
-	o := e.put(s, x, condition{over: x.stored.ETag})
+	o := e.put(s, x, condition{over: x.stored.ETag, returned: x.file == cleanFile})
 	if o.how == done {
 		e.keptAside(s, x, aside)
 	}
@@ -176,7 +177,7 @@ func (e *Engine) know(s *task, x entry) {
 // but for one that failed before and for a large file.
 func (e *Engine) looksFirst(s *task, x *sight) bool {
 	if !e.shared() {
-		return s.from == comparison
+		return s.from == comparison || x.asGuest
 	}
 	return s.attempts > 0 || s.from == comparison && x.file == cleanFile || x.info != nil && x.info.Size() > largePut
 }
@@ -238,6 +239,9 @@ func (e *Engine) seeFile(s *task) (*sight, error) {
 	case held:
 		x.file, x.doubt = changedFile, true // a look will tell whether it is the base that is there
 	}
+	if x.asGuest = e.joining.asGuest(s); x.asGuest && x.file == changedFile {
+		x.file, x.base, x.doubt = strangeFile, "", false
+	}
 	return x, nil
 }
 
@@ -295,7 +299,7 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 		}
 	case x.hasContent(info):
 		x.object = sameObject
-	case !x.unheld && e.wasHere(info) && (x.file != cleanFile):
+	case !x.unheld && !x.asGuest && e.wasHere(info) && (x.file != cleanFile):
 		x.object = heldObject
 	}
 	if x.object == otherObject && x.file == cleanFile && s.wrote && s.from != comparison && !s.elsewhere {

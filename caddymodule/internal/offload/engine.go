@@ -132,6 +132,7 @@ type Engine struct {
 
 	unattended  unattended
 	attended    deleteCount // of requests
+	joining     joining
 	deleteNotes deleteNotes
 	guest       guestDeletes
 	team        team

@@ -628,6 +628,7 @@ func (w *siege) amiss() (found []string) {
 			}
 		}
 		kept := len(have) < len(disks) || string(object) == want
+		lost := !kept && !w.isAside(want) && !w.asides[key] && !w.wasTold(key)
 		switch {
 		case w.local == LocalOwn && len(have) > 0:
 			found = append(found, fmt.Sprintf("%s is gone from the disk that it was written to: %v", key, have))
@@ -638,16 +639,12 @@ func (w *siege) amiss() (found []string) {
 			// is kept aside, unless it was attacked there.
 		case h == 0 && (len(have) > 0 || string(object) != want):
 			found = append(found, fmt.Sprintf("%s, to which nothing was done, should be %.60q: %v, the object is %.60q", key, want, have, object))
-		case h == taken && !kept && !w.wasTold(key) && w.takenForDeleted():
+		case h&taken != 0 && lost && w.takenForDeleted():
 			w.excused[key] = true
-		case h == taken && !kept && !w.wasTold(key):
-			found = append(found, fmt.Sprintf("%s, whose object was removed, is lost: %v", key, have))
-		case h == taken && w.compared && string(object) != want && !w.wasTold(key) && !w.isBlocked(class+key):
+		case lost:
+			found = append(found, fmt.Sprintf("%s, whose object was removed or replaced, is lost: it is neither on a disk nor aside: %v, the object is %.60q", key, have, object))
+		case h == taken && kept && w.compared && string(object) != want && !w.wasTold(key) && !w.isBlocked(class+key):
 			found = append(found, fmt.Sprintf("%s, whose object was removed, was not stored again: %v, the object is %.60q", key, have, object))
-		case h&replaced != 0 && !kept && !w.wasTold(key) && !w.asides[key] && !w.isAside(want) && h&taken != 0 && w.takenForDeleted():
-			w.excused[key] = true
-		case h&replaced != 0 && !kept && !w.wasTold(key) && !w.asides[key] && !w.isAside(want):
-			found = append(found, fmt.Sprintf("%s, whose object was replaced, is lost: neither on a disk nor aside: %v, the object is %.60q", key, have, object))
 		}
 		for i, s := range w.ns {
 			if _, _, public := s.e.Public([]byte(key)); h == 0 && public != (class == "media/") && !w.isBlocked(class+key) {

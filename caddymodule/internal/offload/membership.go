@@ -109,12 +109,14 @@ func (e *Engine) namesObjects() bool {
 }
 
 // memberNote stands on the root of a member, guestNote on that of a guest that never
-// was one.
-func (e *Engine) memberNote(id string) string { return noteMember + id + " " + e.team.self() }
-func (e *Engine) guestNote(id string) string  { return noteGuest + id + " " + e.team.self() }
+// was one, joiningNote on that of a member that has been a guest since its disk was
+// compared with the bucket last, or is one again.
+func (e *Engine) memberNote(id string) string  { return noteMember + id + " " + e.team.self() }
+func (e *Engine) guestNote(id string) string   { return noteGuest + id + " " + e.team.self() }
+func (e *Engine) joiningNote(id string) string { return noteJoining + id + " " + e.team.self() }
 
 // How the notes begin.
-const noteMember, noteGuest = "1 ", "0 "
+const noteMember, noteGuest, noteJoining = "1 ", "0 ", "2 "
 
 func (e *Engine) notedRole() string { return e.trees[0].DirNote("", local.AttrMember) }
 
@@ -128,7 +130,7 @@ func (e *Engine) noteRole(note string) {
 // whatever site the files' marks are about.
 func (e *Engine) wasMember() bool {
 	note := e.notedRole()
-	return strings.HasPrefix(note, noteMember) && strings.HasSuffix(note, " "+e.team.self())
+	return (strings.HasPrefix(note, noteMember) || strings.HasPrefix(note, noteJoining)) && strings.HasSuffix(note, " "+e.team.self())
 }
 
 // SetHosts says which hosts the configuration names. It may be called again with each
@@ -182,26 +184,31 @@ func (e *Engine) settleRole() {
 		return
 	}
 	noted, nobody := e.notedRole(), len(m.site.Hosts) == 0
+	member, guest, joins := e.memberNote(m.site.ID), e.guestNote(m.site.ID), e.joiningNote(m.site.ID)
 	if m.proof == "" {
-		m.proof = m.findProof(noted == e.memberNote(m.site.ID))
+		m.proof = m.findProof(noted == member || noted == joins)
 	}
 	switch {
 	case m.proof != "" || nobody:
-		wasGuest := noted == e.guestNote(m.site.ID)
-		if was := e.becomeMember(); was == guestRole || was == unknownRole && wasGuest {
+		if e.becomeMember(noted == guest || noted == joins) {
 			e.log().Warn(m.joined(), keyBucket, e.store.String())
 		}
 		e.warnForgotten()
 	case m.role.CompareAndSwap(int32(unknownRole), int32(guestRole)):
 		e.becomeGuest()
-		if noted != e.memberNote(m.site.ID) {
-			e.noteRole(e.guestNote(m.site.ID))
+		if noted == member || noted == joins {
+			e.noteRole(joins)
+		} else {
+			e.noteRole(guest)
 		}
 		e.log().Warn(m.advice(), keyBucket, e.store.String())
 	}
 	if m.proof != "" && m.noted != m.site.ID {
 		m.noted = m.site.ID
-		e.noteRole(e.memberNote(m.site.ID))
+		if !e.joining.isOver() {
+			member = joins
+		}
+		e.noteRole(member)
 	}
 }
 
@@ -245,8 +252,8 @@ func (e *Engine) warnForgotten() {
 // joined says what it means that a guest is a member now. The caller holds mu.
 func (m *membership) joined() string {
 	return fmt.Sprintf("this server was a guest and is one of the site's from now on, as %s: what its app uploads, changes and deletes "+
-		"happens in production, too. What only its disk has is stored in the bucket; what its app changed as a guest replaces production's "+
-		"file, or is kept below offload/conflict/; what it deleted as a guest is there again. "+
+		"happens in production, too. What only its disk has is stored in the bucket; of what its app changed as a guest production's file "+
+		"stays, and this disk's content is kept below offload/conflict/; what it deleted as a guest is there again. "+
 		"If it is a staging copy, stop it, and run `media-offload site forget` with its host on a server of production",
 		cmp.Or(m.proof, "the site has no hosts any more"))
 }
@@ -266,11 +273,17 @@ func (e *Engine) becomeGuest() {
 	}
 }
 
-// becomeMember lets the work begin, and returns what the node was before. What a guest
-// deleted is not passed on: nobody knew whose files those are.
-func (e *Engine) becomeMember() (was role) {
+// becomeMember lets the work begin, and reports whether the node joins: it was a guest
+// until now, or, if the role was not known yet, its disk is a guest's. What a guest deleted
+// is not passed on: nobody knew whose files those are.
+func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
 	e.queue.mu.Lock()
-	was = role(e.membership.role.Swap(int32(memberRole)))
+	was := role(e.membership.role.Load())
+	joins = was == guestRole || was == unknownRole && guestsDisk
+	if joins {
+		e.joining.begin()
+	}
+	e.membership.role.Store(int32(memberRole))
 	if was == guestRole {
 		e.queue.forget(func(it *item) bool { return it.gone() || it.kind == aDirGone })
 		e.queue.since(time.Now())
@@ -278,14 +291,14 @@ func (e *Engine) becomeMember() (was role) {
 	e.guest.clear()
 	e.queue.mu.Unlock()
 	if was == memberRole {
-		return was
+		return false
 	}
 	e.index.changes.Add(1) // pages name objects from now on
 	if was == guestRole {
 		e.queue.allDue(time.Now())
 		e.recon.want(everything, window{})
 	}
-	return was
+	return joins
 }
 
 // adoptAsGuest makes a member of a guest, at the admin's word; if its hosts were

@@ -114,6 +114,8 @@ func (e *Engine) markUnannounced(s *task) {
 type condition struct {
 	create bool   // only if there is none
 	over   string // only over the version with this ETag
+
+	returned bool // see metaReturned
 }
 
 // holds reports whether there is one: who writes alone stores over whatever is there.
@@ -130,6 +132,9 @@ func (e *Engine) meta(s *task, found finding, c condition) map[string]string {
 		meta = make(map[string]string, 2)
 	}
 	meta[metaNode], meta[metaNonce] = e.team.self(), s.nonce
+	if c.returned {
+		meta[metaReturned] = "1"
+	}
 	return meta
 }
 

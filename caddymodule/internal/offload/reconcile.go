@@ -251,6 +251,9 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	if err := e.mayChange(); err != nil {
 		return err // it begins when this node becomes a member
 	}
+	if !e.joining.isOver() {
+		during = window{} // what went from a guest's disk is kept
+	}
 	if err := e.probeStore(ctx); err != nil {
 		return err
 	}
@@ -275,6 +278,9 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	}
 	if err := p.finish(); err != nil {
 		return err
+	}
+	if p.whole && p.skipped == 0 {
+		e.joinedBucket()
 	}
 	e.log().Info("disk and bucket compared", keyFiles, p.files, keyObjects, p.objects, keyQueued, p.queued,
 		keyFilesOnly, p.only, keyDuration, time.Since(p.began).Round(time.Millisecond))

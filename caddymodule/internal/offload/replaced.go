@@ -12,8 +12,10 @@ import (
 // site replaced it, that is what an overwrite means, and nothing is kept: the node has
 // put its name on the object, and told of this very version in the change log. Anything
 // else is an object that somebody put there who has no say in what a site's disks have:
-// a sync from elsewhere, an older tool, an intruder. The file follows, as the bucket's
-// object is the truth for all nodes; its content is kept aside first.
+// a sync from elsewhere, an older tool, an intruder; or a node for which the bucket had
+// come back with another version, which need not be newer than this disk's. The file
+// follows, as the bucket's object is the truth for all nodes; its content is kept aside
+// first.
 //
 // Both can be forged by who may write anything in the bucket and knows the form. Nothing
 // that the nodes share, but the bucket, could tell the difference.
@@ -24,10 +26,10 @@ import (
 // ones stay: what was acknowledged came before what replaced it.
 const maxReplaced = 10
 
-// tells reports whether the change log names a version, and a node says in it that it
-// stored it.
+// tells reports whether a version is known to be newer than what was there: the change
+// log names it, and it says that a node stored it for its app.
 func (s *task) tells(info bucket.Info) bool {
-	return s.told != "" && s.told == info.ETag && info.Meta[metaNode] != ""
+	return s.told != "" && s.told == info.ETag && info.Meta[metaNode] != "" && info.Meta[metaReturned] == ""
 }
 
 // bringKeeping brings an object of which no node has told in place of a clean file,

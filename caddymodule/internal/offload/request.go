@@ -266,6 +266,7 @@ func (e *Engine) requestsLoop() {
 			e.renewNote(now)
 			e.removeGoneDirs(now)
 			e.sayWithheld(now)
+			e.endJoining()
 		case <-e.life.Done():
 			return
 		}

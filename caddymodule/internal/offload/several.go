@@ -161,10 +161,12 @@ func (e *Engine) announce(changes []changelog.Change, items ...*task) error {
 func (e *Engine) logged() bool { return e.shared() && e.team.log.Stats().Position > 0 }
 
 // In an object's metadata: metaNode names the disk from which it was stored,
-// metaNonce the work on a file in which that was done.
+// metaNonce the work on a file in which that was done. metaReturned is there if no app
+// asked for it: the bucket had come back with another version than the disk's.
 const (
-	metaNode  = "node"
-	metaNonce = "nonce"
+	metaNode     = "node"
+	metaNonce    = "nonce"
+	metaReturned = "returned"
 )
 
 // readSelf returns the name of this disk. A copy of the disk in another machine

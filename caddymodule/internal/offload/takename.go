@@ -22,7 +22,7 @@ import (
 // lease. Nobody was told of it.
 func (e *Engine) ownsName(s *task, x *sight) bool {
 	known, ok := e.index.get(s.key)
-	return s.inRequest && !s.elsewhere && x.file == strangeFile && x.object == otherObject && x.under == x.class &&
+	return s.inRequest && !s.elsewhere && !x.asGuest && x.file == strangeFile && x.object == otherObject && x.under == x.class &&
 		!(ok && known.object()) && !e.isOwn(x.stored) &&
 		// What has been there for long is no such remainder.
 		x.stored.Stored.After(time.Now().Add(-clockSlack)) &&

@@ -1,0 +1,68 @@
+package offload
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// What a guest's app changed was changed on a copy of the site, for a copy of the site.
+// When the guest becomes a member, its disk is compared with the bucket as one that holds
+// no version of any object: what only it has is stored, what production has stays, and
+// what differs is kept aside. Until that is done, which outlasts a restart, no file
+// counts as a newer version of its object, and a node that writes alone has not the last
+// word.
+//
+// (Promise 2: "Nothing is lost.")
+
+// joining is the time from which on a guest is a member until all that was on its disk
+// then has been compared.
+type joining struct {
+	// upTo is the last change of the queue that may be a guest's; 0: none is.
+	upTo atomic.Uint64
+}
+
+// anyChange is what upTo is until the first comparison has found all changes.
+const anyChange = math.MaxUint64
+
+func (j *joining) begin()       { j.upTo.Store(anyChange) }
+func (j *joining) isOver() bool { return j.upTo.Load() == 0 }
+
+// asGuest reports whether the file of an item may be what a guest's app made of it.
+func (j *joining) asGuest(s *task) bool { return s.gen <= j.upTo.Load() }
+
+// joinedBucket notes that all that differs on disk is in the queue.
+func (e *Engine) joinedBucket() {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	e.joining.upTo.CompareAndSwap(anyChange, e.queue.gen)
+}
+
+// endJoining ends the time of joining when the queue has done with what was there.
+func (e *Engine) endJoining() {
+	upTo := e.joining.upTo.Load()
+	if upTo == 0 || upTo == anyChange || e.queue.hasUpTo(upTo) {
+		return
+	}
+	m := &e.membership
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e.joining.upTo.Store(0)
+	if m.proof == "" {
+		e.noteRole("") // the site has no hosts, and knows nobody
+		return
+	}
+	e.noteRole(e.memberNote(m.site.ID))
+}
+
+// hasUpTo reports whether there is an item of a change up to gen, but for what the store
+// refuses.
+func (q *queue) hasUpTo(gen uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if it.gen <= gen && !it.refused {
+			return true
+		}
+	}
+	return false
+}
