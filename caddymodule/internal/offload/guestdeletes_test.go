@@ -75,8 +75,9 @@ func TestGuestKeepsDeletes(t *testing.T) {
 					t.Error("the bucket was changed")
 				}
 				mustDo(t, s.e.Adopt(t.Context()))
-				s.untilMember()
+				s.untilJoined()
 				is(false, keys[1], "album/a.jpg")
+				s.idle()
 				s.stop()
 				if left, err := filepath.Glob(filepath.Join(s.dir, ".media-offload-*")); err != nil || len(left) > 0 {
 					t.Errorf("on a member's disk: %q, %v", left, err)
