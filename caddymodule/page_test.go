@@ -44,6 +44,7 @@ func newPageSite(t *testing.T, app *pageApp) *testSite {
 	var s *testSite
 	s = newTestSite(t, uploadApp(&s, app.serve))
 	s.handler["public_url"] = publicTestURL
+	s.handler["cors_check"] = "allowed"
 	s.start()
 	s.upload(map[string]string{"a.jpg": "picture"})
 	return s

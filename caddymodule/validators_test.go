@@ -73,6 +73,7 @@ func validatingSite(t *testing.T, app *validatingApp) *testSite {
 	s = newTestSite(t, uploadApp(&s, app.serve))
 	s.handler["public_url"] = publicTestURL
 	s.handler["url_version"] = true
+	s.handler["cors_check"] = "allowed"
 	s.start()
 	s.upload(map[string]string{"a.jpg": "picture"})
 	return s

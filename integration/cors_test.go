@@ -27,7 +27,7 @@ const fontPage = `<!doctype html><title>Font</title>
 // Promise 4: "A page works as it did before." "with CORS only once the public host was
 // seen to allow it".
 func TestCORS(t *testing.T) {
-	const warning = "web fonts and what has a crossorigin attribute stay local"
+	const warning = "web fonts, what has a crossorigin attribute, and what scripts and JSON name stay local"
 	for _, test := range []struct {
 		name  string
 		opts  worldOptions

@@ -152,6 +152,13 @@ const name = (url) => String(url).split(/[?#]/)[0].split('/').pop();
 // one waits for the first of some events.
 const one = (target, ...events) => new Promise((done) => events.forEach((e) => target.addEventListener(e, () => done(e), {once: true})));
 const pictures = () => Promise.all([...document.images].map((i) => i.decode().catch(() => {})));
+// readBack is the colour of a picture that is drawn on a canvas and read from there.
+const readBack = async (canvas, url) => {
+	const image = new Image(); image.crossOrigin = 'anonymous'; image.src = url; await image.decode();
+	const c = canvas.getContext('2d'); c.drawImage(image, 0, 0);
+	const pixel = c.getImageData(5, 5, 1, 1).data.join();
+	return pixel == '255,0,0,255' ? 'red' : pixel;
+};
 // message waits for a message, or for the failure, of a worker or a port.
 const message = (worker, port) => new Promise((done) => {
 	worker.onerror = () => done('error');

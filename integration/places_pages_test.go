@@ -101,10 +101,13 @@ func placePages() []placePage {
 			body:  `<input type="image" id="drawn" src="{m}/a.png">`, effect: loaded, want: "complete", drawn: "red",
 		},
 		{
-			name: "lazy", rows: []string{"data-src"},
-			files:  []placeFile{{"a.png", red, anywhere}},
-			body:   `<img id="drawn" data-src="{m}/a.png"><script>document.images[0].src = document.images[0].dataset.src</script>`,
-			effect: widths, want: "40", drawn: "red",
+			name: "lazy", rows: []string{"lazy loaders"},
+			files: []placeFile{{"a.png", red, anywhere}, {"b.png", blue, anywhere}, {"c.png", blue, anywhere}},
+			body: `<img id="drawn" data-src="{m}/a.png"><div data-bg="{m}/b.png" style="height: 20px"></div><img data-lazy-srcset="{m}/c.png 1x"><script>
+			const [a, c] = document.images, b = document.querySelector('div');
+			a.src = a.dataset.src; b.style.backgroundImage = 'url(' + b.dataset.bg + ')'; c.srcset = c.dataset.lazySrcset;
+		</script>`,
+			effect: widths, want: "40,40", drawn: "red",
 		},
 		{
 			name: "css-images", rows: []string{"CSS images"},
@@ -164,32 +167,73 @@ func placePages() []placePage {
 			body:  `<svg id="drawn"><image href="{m}/a.png" width="40" height="20"/></svg>`, effect: loaded, want: "complete", drawn: "red",
 		},
 		{
-			name: "json", rows: []string{"JSON in scripts"},
-			files: []placeFile{{"a.png", red, anywhere}, {"data.json", []byte(`{"a": "read"}`), withCORS}},
-			body: `<img id="drawn"><script id="config" type="application/json">{"picture": "{m}\/a.png", "data": "{m}\/data.json"}</script>` +
-				`<script>const config = JSON.parse(document.querySelector('#config').text); document.images[0].src = config.picture</script>`,
-			effect: js(`await pictures(); return (await (await fetch(config.data)).json()).a`), want: "read", drawn: "red",
-		},
-		{
-			name: "sound-json", rows: []string{"JSON in scripts"},
-			files: []placeFile{{"a.wav", wave(), withCORS}},
-			body:  `<script id="config" type="application/json">{"sound": "{m}\/a.wav"}</script>`,
-			effect: js(`const bytes = await (await fetch(JSON.parse($('#config').text).sound)).arrayBuffer();
-			return (await new OfflineAudioContext(1, 8000, 8000).decodeAudioData(bytes)).duration`), want: "1",
+			// What strings hold has the places of its language.
+			name: "strings", rows: []string{"HTML and CSS within strings"},
+			files: []placeFile{{"a.png", red, anywhere}, {"b.png", blue, anywhere}, {"c.png", red, withCORS}},
+			body: `<div id="drawn"></div><script id="config" type="application/json">{"rendered": "<img src=\"{m}\/a.png\">", ` +
+				`"style": "background: url({m}\/b.png)", "masked": "background: blue; mask-image: url({m}\/c.png)"}</script>`,
+			effect: js(`const config = JSON.parse($('#config').text);
+			$('#drawn').innerHTML = config.rendered + '<p style="' + config.style + '"><p style="width: 9px; height: 9px;' + config.masked + '">';
+			return await pictures(), [...document.images].map((i) => i.naturalWidth).join()`), want: "40", drawn: "red",
 		},
 		// With CORS.
 		{
-			name: "panorama", rows: []string{"panoramas"},
-			files: []placeFile{{"a.png", red, withCORS}, {"b.png", blue, withCORS}},
-			body:  `<canvas id="drawn" data-panorama="{m}/a.png" width="40" height="20"></canvas><script>const viewer = {panorama: '{m}/b.png'}</script>`,
+			// Nothing tells what a script does with a picture.
+			name: "script-uses", rows: []string{"scripts and JSON"},
+			files: []placeFile{
+				{"a.png", red, withCORS}, {"b.png", red, withCORS}, {"c.png", red, withCORS}, {"d.png", red, withCORS}, {"e.png", red, withCORS},
+				{"f.png", red, withCORS}, {"data.json", []byte(`{"a": "read"}`), withCORS}, {"a.wav", wave(), withCORS},
+			},
+			head: `<style>#drawn { background: red } #variable { background: red; height: 20px; mask-image: var(--mask) }</style>`,
+			body: `<div id="drawn"></div><div id="variable"></div><canvas></canvas>
+		<script id="config" type="application/json">{"mask": "{m}\/e.png", "cubeMap": ["{m}\/f.png"], "data": "{m}\/data.json", "sound": "{m}\/a.wav"}</script><script>
+			const inline = () => fetch("{m}/a.png"), ask = (x) => x.open('GET', '{m}/b.png');
+			document.querySelector('#drawn').style.maskImage = "url({m}/c.png)";
+			document.querySelector('#variable').style.setProperty('--mask', 'center / 9px no-repeat url("{m}/d.png")');
+		</script>`,
+			effect: js(`const config = JSON.parse($('#config').text), said = [];
+			said.push((await (await inline()).blob()).type);
+			const x = new XMLHttpRequest(); x.responseType = 'blob'; ask(x); x.send(); await one(x, 'load', 'error'); said.push(x.response && x.response.type);
+			for (const url of [config.mask, ...config.cubeMap]) said.push(await readBack($('canvas'), url));
+			said.push((await (await fetch(config.data)).json()).a);
+			said.push((await new OfflineAudioContext(1, 8000, 8000).decodeAudioData(await (await fetch(config.sound)).arrayBuffer())).duration);
+			return said.join()`), want: "image/png,image/png,red,red,read,1", drawn: "red",
+		},
+		{
+			name: "data-attributes", rows: []string{"data attributes and custom elements"},
+			files: []placeFile{
+				{"a.png", red, withCORS}, {"b.png", red, withCORS}, {"c.png", red, withCORS}, {"d.png", red, withCORS}, {"m.glb", []byte("model"), withCORS},
+			},
+			head: `<style>div { height: 20px; background: red }</style>`,
+			body: `<div id="drawn" data-mask-image="{m}/a.png"></div><canvas data-equirect="{m}/b.png" data-360-image="{m}/c.png" data-displacement="{m}/d.png"></canvas>
+			<model-viewer src="{m}/m.glb"></model-viewer><script>
+			const masked = document.querySelector('#drawn'); masked.style.maskImage = 'url(' + masked.dataset.maskImage + ')';
+		</script>`,
 			effect: js(`const c = $('canvas'), said = [];
-			for (const url of [c.dataset.panorama, viewer.panorama]) {
-				const image = new Image(); image.crossOrigin = 'anonymous'; image.src = url; await image.decode();
-				c.getContext('2d').drawImage(image, 0, 0);
-				said.push(c.getContext('2d').getImageData(5, 5, 1, 1).data.join('.'));
-			}
-			c.getContext('2d').fillStyle = 'red'; c.getContext('2d').fillRect(0, 0, 40, 20);
-			return said.join()`), want: "255.0.0.255,0.0.255.255", drawn: "red",
+			for (const url of Object.values(c.dataset)) said.push(await readBack(c, url));
+			said.push(await (await fetch($('model-viewer').getAttribute('src'))).text());
+			return said.join()`), want: "red,red,red,model", drawn: "red",
+		},
+		{
+			// As A-Frame does with what is of another host.
+			name: "a-frame", rows: []string{"A-Frame"},
+			files: []placeFile{{"a.png", red, withCORS}, {"v.webm", film, withCORS}, {"sky.png", red, withCORS}},
+			body:  `<a-scene><a-assets><img src="{m}/a.png"><video muted><source src="{m}/v.webm"></video></a-assets><a-sky src="{m}/sky.png"></a-sky></a-scene><canvas></canvas>`,
+			effect: js(`const said = [];
+			for (const url of [$('img').src, $('a-sky').getAttribute('src')]) said.push(await readBack($('canvas'), url));
+			said.push((await (await fetch($('source').src)).blob()).size > 0);
+			return said.join()`), want: "red,red,true",
+		},
+		{
+			name: "data-links", rows: []string{"links a visitor follows", "link types that no standard knows"},
+			files: []placeFile{
+				{"track.gpx", []byte("<gpx/>"), withCORS}, {"doc.pdf", pdf, withCORS}, {"a.less", sheet, withCORS}, {"plain.pdf", pdf, anywhere},
+			},
+			head: `<link rel="stylesheet/less" href="{m}/a.less">`,
+			body: `<a href="{m}/track.gpx">track</a><a class="pdfemb-viewer" href="{m}/doc.pdf">document</a><b></b><a href="{m}/plain.pdf">document</a>`,
+			effect: js(`const said = [];
+			for (const e of document.querySelectorAll('link[href*="less"], a:has(~ b)')) said.push((await (await fetch(e.href)).text()).length > 5);
+			return said.join()`), want: "true,true,true",
 		},
 		{
 			name: "canvas", rows: []string{"crossorigin"},
@@ -294,18 +338,26 @@ func placePages() []placePage {
 			body: `<script src="{m}/app.js"></script>`, effect: js(`return started`), want: "works",
 		},
 		{
-			name: "iframe", rows: []string{"frames"},
+			name: "iframe", rows: []string{"frames and embedded documents"},
 			files:  []placeFile{{"story.html", story, atHome}},
 			body:   `<iframe id="drawn" style="border: 0" src="{m}/story.html"></iframe>`,
 			effect: framed, want: "story reached", drawn: "red",
 		},
 		{
-			name: "iframe-svg", rows: []string{"frames"},
+			name: "iframe-svg", rows: []string{"frames and embedded documents"},
 			files: []placeFile{{"x.svg", drawing, atHome}},
 			body:  `<iframe id="drawn" style="border: 0" src="{m}/x.svg"></iframe>`, effect: framed, want: "drawing reached", drawn: "red",
 		},
 		{
-			name: "object", rows: []string{"embedded documents"},
+			// A page reaches the film in it, and gives it its own permissions.
+			name: "iframe-film", rows: []string{"frames and embedded documents"},
+			files: []placeFile{{"v.webm", film, atHome}},
+			body:  `<iframe src="{m}/v.webm" allow="fullscreen 'self'"></iframe>`,
+			effect: js(`const d = $('iframe').contentDocument; if (!d) return 'out of reach';
+			return d.querySelector('video') ? 'film ' + d.fullscreenEnabled : d.documentElement.outerHTML`), want: "film true",
+		},
+		{
+			name: "object", rows: []string{"frames and embedded documents"},
 			files: []placeFile{{"x.svg", drawing, atHome}},
 			body:  `<object id="drawn" data="{m}/x.svg"></object>`, effect: framed, want: "drawing reached", drawn: "red",
 		},

@@ -41,9 +41,16 @@ const (
 // scanStyle reads a whole style sheet, list of declarations, or value of one: then
 // u is how what the value names is fetched.
 func (w *Writer) scanStyle(text []byte, u use, depth int) {
-	s := cssScanner{w: w, depth: depth, use: u}
+	s := cssScanner{w: w, depth: depth, use: u, named: isStyleValue(text)}
 	f := finder{ns: w.rw.needles}
 	s.scan(text, 0, &f, true, false)
+}
+
+// isStyleValue reports whether a text of CSS with a URL in it is nothing but a value, so
+// that no word of it is a property.
+func isStyleValue(text []byte) bool {
+	i := bytes.IndexAny(text, "({:;@")
+	return i >= 0 && text[i] == '('
 }
 
 // scan reads src from pos on and adds edits. It returns the position up to

@@ -22,6 +22,7 @@ const (
 	elMath
 	elVideo
 	elAudio
+	elAssets
 )
 
 var elementNames = [...]string{
@@ -40,6 +41,7 @@ var elementNames = [...]string{
 	elMath:      "math",
 	elVideo:     "video",
 	elAudio:     "audio",
+	elAssets:    "a-assets",
 }
 
 func (e element) name() string { return elementNames[e] }
@@ -82,7 +84,10 @@ func elementOf(name []byte) element {
 	case 7:
 		return either(name, elNoembed, elNoembed)
 	case 8:
-		return either(name, elTextarea, elNoframes)
+		if e := either(name, elTextarea, elNoframes); e != elOther {
+			return e
+		}
+		return either(name, elAssets, elAssets)
 	case 9:
 		return either(name, elPlaintext, elPlaintext)
 	}

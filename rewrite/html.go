@@ -29,6 +29,9 @@ type htmlScanner struct {
 	// media is the state of the last video or audio element. Its end is not looked
 	// for: what else a source or track element can be for says so itself.
 	media crossoriginState
+	// assets is the least state of all that follow. It is anonymous from an a-assets element
+	// of A-Frame on, which gives that to what is in it. Its end is not looked for either.
+	assets crossoriginState
 	// around is of the start tag in hand.
 	around around
 }
@@ -177,7 +180,7 @@ func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, 
 		for name < len(src) && !is(src[name], endsTag) {
 			name++
 		}
-		h.around = around{}
+		h.around = around{media: h.assets}
 		if maybeSourced(c, name-pos-1) {
 			var ok bool
 			if h.around, ok = h.w.aroundOf(src, pos, name, n, h.media, final, h.depth); !ok {

@@ -20,7 +20,9 @@ func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 	case elPlaintext:
 		h.state = htmlPlain
 	case elVideo, elAudio:
-		h.media = crossoriginOf(src, attrs)
+		h.media = max(h.assets, crossoriginOf(src, attrs))
+	case elAssets:
+		h.assets = anonymous
 	}
 }
 

@@ -33,21 +33,23 @@ var (
 	anywhere = use{}
 	withCORS = use{least: WithCORS}
 	atHome   = use{least: AtHome}
-	byScript = use{names: scriptName}
-	framed   = use{names: frameName}
 	referred = use{names: elementName}
-	// textured is a picture that a script draws on a surface, which takes CORS.
-	textured = use{WithCORS, scriptName}
+	// takenUp is what only a script takes up: it may give a picture to an element, but
+	// fetch it as well, mask something with it or draw it on a surface that is read back,
+	// which no name tells.
+	takenUp = use{WithCORS, scriptName}
+	// byLoader is what a lazy loader takes up.
+	byLoader = use{names: scriptName}
 )
 
-// In markup an attribute of a lazy loader counts as what it will become (data-src
-// as src), and as something that a script takes up.
+// In markup an attribute of a lazy loader (lazyAttributes) counts as what it will become
+// (data-src as src), if the element has that, else it has the rows of data-src.
 var placeRules = []placeRule{
 	// The text of scripts.
 	{inMarkup, "script", "text", typed("importmap"), atHome, "HTML: import maps, module map; a module is one for each URL"},
 	{inMarkup, "script", "text", typed("speculationrules"), atHome, "Speculation Rules: prerendering is same-origin"},
 	{inMarkup, "script", "text", typed("application/ld+json"), anywhere, "JSON-LD; search engines read it"},
-	{inMarkup, "script", "text", nil, byScript, "HTML: workers and service workers are same-origin; Fetch: request mode"},
+	{inMarkup, "script", "text", nil, takenUp, "HTML: workers and service workers are same-origin; Fetch: request mode"},
 
 	// Only at home, with or without crossorigin. A module that is named by two URLs is
 	// two modules, and what it names itself stands in it as it is: it has one URL
@@ -63,16 +65,19 @@ var placeRules = []placeRule{
 	{inMarkup, "img video audio link script image feimage", "*", credentials, atHome, "HTML: CORS settings attributes; Fetch: CORS protocol and credentials"},
 	{inMarkup, "link script", "*", unreadable, atHome, "Subresource Integrity: is response eligible for integrity validation"},
 	{inMarkup, "img video audio link script image feimage", "*", crossorigin, withCORS, "HTML: CORS settings attributes; SVG 2: crossorigin"},
+	{inMarkup, "img video audio", "*", inAssets, withCORS, "A-Frame gives them crossorigin; WebGL: origin restrictions"},
 
 	// Links and scripts.
 	{inMarkup, "link", "*", preloads("font", "fetch"), withCORS, "HTML: link type preload; CSS Fonts: font fetching requirements"},
 	{inMarkup, "link", "*", preloads("track"), atHome, "HTML: start the track processing model"},
 	{inMarkup, "link", "*", rel("compression-dictionary"), withCORS, "Compression Dictionary Transport: link type"},
-	{inMarkup, "link", "*", nil, anywhere, "HTML: link types stylesheet, icon, preload, alternate, …"},
+	{inMarkup, "link", "*", ofLinkType, anywhere, "HTML: link types stylesheet, icon, preload, alternate, …; Microdata and RDFa"},
+	{inMarkup, "link", "*", nil, takenUp, "HTML: link types; one that nobody knows is for a script, as stylesheet/less"},
 	{inMarkup, "script", "src href xlink:href", classic, anywhere, "HTML: fetch a classic script"},
-	{inMarkup, "script", "src href xlink:href", nil, use{WithCORS, scriptName}, "HTML: script, data blocks; a script fetches it, or makes it a script"},
+	{inMarkup, "script", "src href xlink:href", nil, takenUp, "HTML: script, data blocks; a script fetches it, or makes it a script"},
 	{inMarkup, "a area", "href xlink:href", has("download"), atHome, "HTML: downloading resources"},
-	{inMarkup, "a area", "href xlink:href", nil, anywhere, "HTML: following hyperlinks; the visitor goes there"},
+	{inMarkup, "a", "href", ofClass("pdfemb-viewer"), takenUp, "PDF Embedder makes a viewer of the link; Fetch: request mode"},
+	{inMarkup, "a area", "href xlink:href", nil, use{names: linkName}, "HTML: following hyperlinks; the visitor goes there"},
 	{inMarkup, "base", "href", nil, atHome, "HTML: base; it is never replaced"},
 
 	// Pictures, sound and video.
@@ -91,7 +96,7 @@ var placeRules = []placeRule{
 	{inMarkup, "*", "action formaction ping attributionsrc", nil, atHome, "HTML: form submission, hyperlink auditing"},
 	{inMarkup, "*", "manifest codebase classid archive", nil, atHome, "HTML: obsolete features"},
 	{inMarkup, "fencedframe portal", "src", nil, atHome, "Fenced Frame, Portals"},
-	{inMarkup, "iframe frame object embed", "*", nil, framed, "HTML: iframe, embed, object; same origin"},
+	{inMarkup, "iframe frame object embed", "*", nil, atHome, "HTML: iframe, embed, object; same origin, print; Permissions Policy: default allowlists"},
 
 	// SVG.
 	{inMarkup, "image", "href xlink:href src", nil, anywhere, "SVG 2: image"},
@@ -101,11 +106,12 @@ var placeRules = []placeRule{
 		" set animate animatecolor animatemotion animatetransform discard", "href xlink:href", nil, atHome, "SVG 2: fetching the document of a URL reference"},
 
 	// The rest.
-	{inMarkup, "*", "background lowsrc dynsrc icon", nil, anywhere, "HTML: rendering, obsolete features"},
+	{inMarkup, "body table thead tbody tfoot tr td th", "background", nil, anywhere, "HTML: rendering, obsolete features"},
+	{inMarkup, "img input", "lowsrc dynsrc", nil, anywhere, "HTML: obsolete features"},
 	{inMarkup, "meta", "content", nil, anywhere, "Open Graph, Twitter cards, shared declarative refresh steps"},
-	{inMarkup, "a-sky a-image a-curvedimage a-video a-videosphere a-box a-circle a-cylinder a-plane a-sphere", "src", nil, textured, "WebGL: origin restrictions; A-Frame"},
-	{inMarkup, "*", "panorama pano equirectangular cubemap texture", nil, textured, "WebGL: origin restrictions; viewers of panoramas"},
-	{inMarkup, "*", "*", nil, byScript, "data attributes, custom elements and frameworks: a script takes it up"},
+	{inMarkup, "amp-img amp-anim amp-video", "src srcset poster", nil, byLoader, "AMP: amp-img, amp-anim, amp-video"},
+	{inMarkup, "*", "data-src", nil, byLoader, "lazy loaders, galleries and sliders: an image or a background"},
+	{inMarkup, "*", "*", nil, takenUp, "data attributes, custom elements and frameworks: a script takes it up; Fetch: request mode"},
 
 	{inCSS, "@import", "*", nil, anywhere, "CSS Cascade: @import; CSS Values: fetch a style resource"},
 	{inCSS, "@font-face", "*", nil, withCORS, "CSS Fonts: font fetching requirements"},
@@ -121,8 +127,7 @@ var placeRules = []placeRule{
 	{inCSS, "*", "*", nil, anywhere, "CSS Images: image values; CSS Values: fetch a style resource"},
 
 	{inScript, "import", "*", nil, atHome, "ECMAScript: imports; HTML: module map"},
-	{inScript, "*", "panorama", nil, textured, "WebGL: origin restrictions; members that viewers of panoramas read"},
-	{inScript, "*", "*", nil, byScript, "HTML: workers and service workers are same-origin; Fetch: request mode"},
+	{inScript, "*", "*", nil, takenUp, "HTML: workers and service workers are same-origin; Fetch: request mode"},
 
 	{inFeed, "loc", "text", nil, atHome, "Sitemaps: loc is below the sitemap's own place"},
 	{inFeed, "image:loc video:loc", "text", nil, anywhere, "Sitemaps: extensions for images and video"},

@@ -37,7 +37,9 @@ func (w *Writer) place(src []byte, l attributeList, a around, depth int) *placed
 
 // around is what the place of an element's URLs depends on besides the element.
 type around struct {
-	media crossoriginState // of the video or audio element before
+	// media is the state of the video or audio element before, and of what gets a
+	// crossorigin attribute from A-Frame.
+	media crossoriginState
 	img   crossoriginState // of the img element that a source element is for
 }
 
@@ -110,6 +112,12 @@ var (
 	imgCredentials = &condition{"its img has crossorigin=use-credentials", aroundIt, func(p *placed) bool {
 		return p.img == useCredentials
 	}}
+	inAssets = &condition{"after a-assets", aroundIt, func(p *placed) bool { return p.media != noCORS }}
+	// ofLinkType is for links of a type that is known, or that tell of what is around
+	// them.
+	ofLinkType = &condition{"a known link type", lengthsOf("rel itemprop property"), func(p *placed) bool {
+		return hasToken(p.attrs.value(p.src, "rel"), linkTypes.has) || p.attrs.index(p.src, "itemprop") >= 0 || p.attrs.index(p.src, "property") >= 0
+	}}
 	// classic is a script element's type that makes it a classic script (HTML
 	// standard, "prepare the script element").
 	classic = &condition{"a classic script", lengthsOf("type"), func(p *placed) bool {
@@ -123,6 +131,22 @@ var scriptTypes = newNames("application/ecmascript application/javascript applic
 	" application/x-javascript text/ecmascript text/javascript text/javascript1.0 text/javascript1.1" +
 	" text/javascript1.2 text/javascript1.3 text/javascript1.4 text/javascript1.5 text/jscript" +
 	" text/livescript text/x-ecmascript text/x-javascript")
+
+// linkTypes are the link types of the HTML standard, and those of the registries that
+// it names by which a browser, a search engine or a visitor is told of a file.
+var linkTypes = newNames("alternate amphtml apple-touch-icon apple-touch-icon-precomposed apple-touch-startup-image" +
+	" appendix archived author bookmark canonical chapter collection compression-dictionary contents copyright describedby" +
+	" dns-prefetch edit edituri enclosure expect external first fluid-icon glossary help icon image_src index item last" +
+	" license manifest mask-icon me modulepreload next nofollow original payment pingback preconnect prefetch preload" +
+	" prerender prev preview previous privacy-policy related replies search section self serviceworker shortcut shortlink" +
+	" start stylesheet subsection tag terms-of-service thumbnail toc up video_src webmention wlwmanifest")
+
+// ofClass is for elements that have this class.
+func ofClass(is string) *condition {
+	return &condition{"class=" + is, lengthsOf("class"), func(p *placed) bool {
+		return hasToken(p.attrs.value(p.src, "class"), func(token []byte) bool { return string(token) == is })
+	}}
+}
 
 // has is for elements that have the attribute, whatever its value.
 func has(attribute string) *condition {
@@ -156,11 +180,15 @@ func preloads(destinations ...string) *condition {
 
 // hasRel reports whether a link is of this type, perhaps among others.
 func (p *placed) hasRel(is string) bool {
-	list := p.attrs.value(p.src, "rel")
+	return hasToken(p.attrs.value(p.src, "rel"), func(token []byte) bool { return equalFold(token, is) })
+}
+
+// hasToken reports whether one of the tokens between spaces in list is what is asked for.
+func hasToken(list []byte, is func(token []byte) bool) bool {
 	for i := skipSpace(list, 0); i < len(list); i = skipSpace(list, i) {
 		start := i
 		i = indexSpace(list, i)
-		if equalFold(list[start:i], is) {
+		if is(list[start:i]) {
 			return true
 		}
 	}
@@ -175,6 +203,10 @@ type placeTable struct {
 	// up (a tenth of BenchmarkPage, dense, seen for the first time).
 	img, a, src, href, srcset uint8
 	cells                     []placeCell // all attributes of the first element, of the second …
+	// becomes is the number of the attribute that each of lazyAttributes becomes, and
+	// dataSrc that of those whose element has no such attribute.
+	becomes []uint8
+	dataSrc uint8
 }
 
 // placeCell is the rules for an attribute of an element, up to the first one that
@@ -186,6 +218,8 @@ type placeCell struct {
 	// none of that, as nearly all have not, is fetched as plain says.
 	asks  lengths
 	plain use
+	// unknown says that no row names the element or the attribute.
+	unknown bool
 }
 
 func (t *placeTable) cell(element, attribute uint8) *placeCell {
@@ -216,6 +250,10 @@ func newPlaceTable(c context) placeTable {
 	}
 	t.img, t.a = t.elements.id([]byte("img")), t.elements.id([]byte("a"))
 	t.src, t.href, t.srcset = t.attributes.id([]byte("src")), t.attributes.id([]byte("href")), t.attributes.id([]byte("srcset"))
+	t.dataSrc = t.attributes.id([]byte("data-src"))
+	for _, becomes := range lazyBecomes {
+		t.becomes = append(t.becomes, t.attributes.id([]byte(becomes)))
+	}
 	for e := range t.elements.list {
 		for a := range t.attributes.list {
 			t.cells = append(t.cells, t.newCell(c, e, a))
@@ -231,7 +269,7 @@ func (t *placeTable) newCell(c context, element, attribute int) (cell placeCell)
 			continue
 		}
 		if r.when == nil {
-			cell.otherwise = r.use
+			cell.otherwise, cell.unknown = r.use, r.elements == "*" && r.attributes == "*"
 			break
 		}
 		cell.rules = append(cell.rules, r)
@@ -280,8 +318,14 @@ func (t *placeTable) attribute(element, name []byte) (c *placeCell, lazy bool) {
 	case "srcset":
 		return t.cell(e, t.srcset), false
 	}
-	last := max(bytes.LastIndexByte(name, '-'), bytes.LastIndexByte(name, '_')) + 1
-	return t.cell(e, t.attributes.id(name[last:])), last > 0
+	id := lazyAttributes.id(name)
+	if id == 0 {
+		return t.cell(e, t.attributes.id(name)), false
+	}
+	if c = t.cell(e, t.becomes[id]); c.unknown {
+		c = t.cell(e, t.dataSrc)
+	}
+	return c, true
 }
 
 // attributeUse is how what the attribute called name of the tag in hand, which is
@@ -337,7 +381,6 @@ var (
 	importUse   = ruleUse([]byte("@import"))
 	scriptUse   = useIn(inScript, "", "")
 	moduleUse   = useIn(inScript, "import", "")
-	panoramaUse = useIn(inScript, "", panoramaName)
 	playlistUse = useIn(inPlaylist, "", "")
 	baseUse     = useIn(inMarkup, "base", "href")
 	visited     = useIn(inHeader, "location", "")

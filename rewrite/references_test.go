@@ -58,7 +58,7 @@ var referenceCases = []struct{ contentType, body, want string }{
 		"with CORS a.svg, at home a.svg#m, at home f.svg#f, with CORS x.png, with CORS y.png, anywhere z.png"},
 	{"text/css", `a{background:url(d\61 ta.png)}/* url(x) */ b{content:"url(y)"}c{background:url(#z)}d{background:url()}`, "anywhere data.png"},
 	{"text/html", `<base href="/x/"><img src="a.jpg?x=1&amp;y#z" srcset="b.jpg 1x, c.jpg 2x"><p style="background:url(&quot;d.jpg&quot;)">e.jpg<!-- <img src=f> --><script>x="\/g.jpg"</script>`,
-		"at home /x/, anywhere a.jpg?x=1&y#z, anywhere b.jpg, anywhere c.jpg, anywhere d.jpg, anywhere /g.jpg"},
+		"at home /x/, anywhere a.jpg?x=1&y#z, anywhere b.jpg, anywhere c.jpg, anywhere d.jpg, with CORS /g.jpg"},
 	{"application/xhtml+xml", `<html><img src="a.jpg"/><style>p{background:url(b.jpg)}</style></html>`, "anywhere a.jpg, anywhere b.jpg"},
 	{"image/svg+xml", `<?xml version="1.0"?><?x href="n"?><svg xmlns="http://www.w3.org/2000/svg"><image xlink:href="../a.png"/><style><![CDATA[@font-face{src:url(f.woff)}]]></style><text>b.png</text></svg>`,
 		"anywhere ../a.png, with CORS f.woff"},

@@ -24,7 +24,6 @@ type scriptScanner struct {
 	// ended a keyword after which a regular expression may follow.
 	last        byte
 	beforeValue bool
-	panorama    bool // the last word or string was panoramaName
 	fresh       bool // nothing was read yet
 }
 
@@ -140,10 +139,6 @@ func (s *scriptScanner) jsonCode(src []byte, i int) int {
 // other words the last byte is an x.)
 const afterImport = 'm'
 
-// panoramaName is the member by which viewers of panoramas are given the picture that
-// they draw on a sphere.
-const panoramaName = "panorama"
-
 func (s *scriptScanner) word(src []byte, i, pos int, final bool) (int, bool) {
 	end := i
 	for end < len(src) && is(src[end], isWordy) && src[end] != '-' {
@@ -156,14 +151,12 @@ func (s *scriptScanner) word(src []byte, i, pos int, final bool) (int, bool) {
 		s.last, s.beforeValue = 'x', false
 		return end - longestName + 1, true
 	}
-	s.last, s.panorama = 'x', false
+	s.last = 'x'
 	switch string(src[i:end]) {
 	case "return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "do", "else":
 		s.beforeValue = true
 	case "import", "from":
 		s.last, s.beforeValue = afterImport, false
-	case panoramaName:
-		s.panorama, s.beforeValue = true, false
 	default:
 		s.beforeValue = false
 	}
@@ -288,7 +281,6 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 			s.readString(src[i+1:end], i+1, next)
 		}
 	}
-	s.panorama = string(src[i+1:end]) == panoramaName
 	s.last, s.beforeValue = q, false
 	return end + 1, true
 }
@@ -319,11 +311,8 @@ func (s *scriptScanner) readString(text []byte, off int, next byte) {
 		return
 	}
 	s.w.use = s.use
-	switch {
-	case s.last == afterImport && !s.json:
+	if s.last == afterImport && !s.json {
 		s.w.use = moduleUse
-	case s.last == ':' && s.panorama:
-		s.w.use = panoramaUse
 	}
 	s.w.value(text, off, k, escapes, s.depth)
 }

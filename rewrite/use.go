@@ -18,19 +18,18 @@ type naming uint8
 const (
 	// anyName: nothing.
 	anyName naming = iota
-	// scriptName: a script takes it up. Images and sheets it gives to an element
-	// that fetches them from anywhere; scripts and documents may become workers and
-	// frames, which are only from home; the rest a script fetches, which takes CORS,
+	// scriptName: a script takes it up. Images and sheets a lazy loader gives to an
+	// element that fetches them from anywhere; scripts and documents may become workers
+	// and frames, which are only from home; the rest a script fetches, which takes CORS,
 	// and so an SVG image that is to be inlined, and sound and video, to draw waves,
 	// to mix or to feed them in pieces.
 	scriptName
 	// filmName: a video or audio element plays it; what it cannot play, such as a
 	// playlist, a script takes up.
 	filmName
-	// frameName: it is embedded. Documents and what may be one reach, and are
-	// reached by, the page that embeds them, if they are from home; pictures,
-	// sound, video and PDF do not.
-	frameName
+	// linkName: a visitor follows the link, but hardly one to data, which a script
+	// fetches.
+	linkName
 	// elementName: with a fragment it names an element of another document, which
 	// must be from home, else it is an image.
 	elementName
@@ -46,8 +45,8 @@ func (n naming) text() string {
 		return "picture, css: this; script or document: at home; else with CORS"
 	case filmName:
 		return "sound, video, picture: this; script or document: at home; else with CORS"
-	case frameName:
-		return "picture, sound, video, pdf: this; else at home"
+	case linkName:
+		return "data: with CORS"
 	case elementName:
 		return "with a fragment: at home"
 	}
@@ -72,9 +71,9 @@ func (u use) named(path, url []byte) Place {
 		if fileKindOf(path) != film {
 			return max(u.least, scriptPlace(path))
 		}
-	case frameName:
-		if k := fileKindOf(path); k != picture && k != film && k != paper {
-			return AtHome
+	case linkName:
+		if fileKindOf(path) == data {
+			return max(u.least, WithCORS)
 		}
 	case elementName:
 		if bytes.IndexByte(url, '#') >= 0 {
@@ -100,20 +99,20 @@ type fileKind uint8
 
 const (
 	otherFile fileKind = iota
-	// A picture, sound, video and paper reach nothing of the page they are shown in.
 	picture
 	film // sound or video
-	paper
 	sheet
 	document
+	data // of no use to a visitor without a script
 )
 
 var fileKinds = [...]string{
 	picture:  "apng avif bmp cur gif heic heif ico jfif jpe jpeg jpg jxl png tif tiff webp",
 	film:     "3g2 3gp aac aif aiff amr avi flac m4a m4v mid mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus wav weba webm wma wmv",
-	paper:    "pdf",
 	sheet:    "css",
 	document: "htm html js mjs cjs php shtm shtml xht xhtml",
+	data: "csv dae fbx geojson glb gltf gpx json kml less lottie m3u8 mpd obj ply scss srt stl topojson tsv vtt wasm" +
+		" yaml yml",
 }
 
 // extensions are those of all kinds, and kindOfExtension by their numbers which.
@@ -129,6 +128,10 @@ var extensions, kindOfExtension = func() (*names, []fileKind) {
 }()
 
 func fileKindOf(path []byte) fileKind {
+	switch string(path[max(0, len(path)-len(".jpg")):]) { // most are these
+	case ".jpg", ".png":
+		return picture
+	}
 	return kindOfExtension[extensions.id(extension(path))]
 }
 

@@ -200,7 +200,7 @@ var problems = [...]string{
 }
 
 // stayLocal begins a warning.
-const stayLocal = "web fonts and what has a crossorigin attribute stay local on pages of the site, "
+const stayLocal = "web fonts, what has a crossorigin attribute, and what scripts and JSON name stay local on pages of the site, "
 
 // problem is what is wrong by an answer, wanted saying that a page needs CORS.
 func (said verdict) problem(wanted bool) problem {

@@ -47,8 +47,10 @@ func (h *Handler) moves(place media.Place, m rewrite.Match, public []byte, isola
 	if place.AtHome() || !h.config.Public.NamesReadable(m.Page, place, public) {
 		return false
 	}
-	if m.Place == rewrite.WithCORS {
-		return h.config.Public.Readable(m.Page, m.Raw, public)
+	// What is allowed by CORS must be allowed without as well, as a script that takes up a
+	// URL may fetch it or give it to an element.
+	if m.Place == rewrite.WithCORS && !h.config.Public.Readable(m.Page, m.Raw, public) {
+		return false
 	}
 	return h.config.Public.Embeddable(m.Page, public, isolated)
 }
