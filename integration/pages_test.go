@@ -247,7 +247,7 @@ func (c *pageComparison) noneLeft(ctx context.Context, page string, through []pl
 func TestPages(t *testing.T) {
 	t.Parallel()
 	ctx := within(t, 3*time.Minute)
-	w := newWorld(t, worldOptions{store: onVersitygw, straight: true})
+	w := newWorld(t, worldOptions{store: onVersitygw, straight: true, options: []string{"cors_check allowed"}})
 	client := w.login(ctx)
 	var images []*wp.Attachment
 	for i := range 2 {
@@ -274,6 +274,7 @@ func TestPages(t *testing.T) {
 	comparison := &pageComparison{world: w, roots: map[string]string{"/wp-content/uploads/": ""}, left: []string{
 		"img[alt]", "a[title]", // texts that people read
 		"input[value]", // goes back to the app
+		"object[data]", // embedded
 	}}
 	link := strings.TrimPrefix(post.Link, w.site.URL)
 	comparison.compare(ctx, "/", link, "/feed/", "/feed/atom/", "/wp-json/wp/v2/posts", link+"embed/",
