@@ -261,6 +261,16 @@ func TestServeRedirect(t *testing.T) {
 	if a := s.get("/wp-content/uploads/none.jpg"); a.StatusCode != http.StatusNotFound {
 		t.Errorf("missing: %d", a.StatusCode)
 	}
+	// Where another host would not do, the file itself comes.
+	for how, status := range map[[2]string]int{
+		{"no-cors", "image"}: 302, {"navigate", "document"}: 302,
+		{"cors", "empty"}: 200, {"cors", "font"}: 200, {"same-origin", "track"}: 200, {"same-origin", "worker"}: 200,
+		{"navigate", "iframe"}: 200, {"navigate", "object"}: 200, {"navigate", "empty"}: 200,
+	} {
+		if a := s.get(readPath, "Sec-Fetch-Mode", how[0], "Sec-Fetch-Dest", how[1]); a.StatusCode != status {
+			t.Errorf("%q: %d, want %d", how, a.StatusCode, status)
+		}
+	}
 }
 
 // TestCacheControl: the configured value is stored and sent; the admin's header

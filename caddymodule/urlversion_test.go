@@ -63,6 +63,25 @@ func TestURLVersion(t *testing.T) {
 	}
 }
 
+// TestFontsHaveOneURL: a sheet in the bucket names its fonts as it always did, so that a
+// font which a page names as well, to preload it, has no version there.
+//
+// Promise 4: "A page works as it did before."
+func TestFontsHaveOneURL(t *testing.T) {
+	const text = `<link rel="preload" as="font" crossorigin href="U/a.woff2"><link rel="stylesheet" href="U/a.css"><style>@font-face{src:url(U/a.EOT)}</style>`
+	var s *testSite
+	s = newTestSite(t, uploadApp(&s, html(strings.ReplaceAll(text, "U/", uploadsPath))))
+	s.handler["public_url"] = publicTestURL
+	s.handler["url_version"] = true
+	s.handler["cors_check"] = "allowed"
+	s.start()
+	s.upload(map[string]string{"a.woff2": "font", "a.EOT": "font", "a.css": "@font-face{src:url(a.woff2)}"})
+	got := regexp.MustCompile(`v=mo[0-9a-f]{10}`).ReplaceAllString(s.get("/").body, "v=1")
+	if want := strings.Replace(strings.ReplaceAll(text, "U/", publicTestURL), "a.css", "a.css?v=1", 1); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // TestRememberedTagsFollowTheFile: a tag that stands in pages which are each
 // another is not read again, until what it refers to changes.
 //

@@ -39,3 +39,8 @@ func IsDocument(contentType string) bool {
 
 // IsScript reports whether a file of a media type is a script.
 func IsScript(contentType string) bool { return contentType == "text/javascript" }
+
+// IsFont reports whether a file of a media type is a web font.
+func IsFont(contentType string) bool {
+	return strings.HasPrefix(contentType, "font/") || contentType == "application/vnd.ms-fontobject"
+}

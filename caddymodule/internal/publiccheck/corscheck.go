@@ -300,7 +300,7 @@ func sortOf(ending string) string {
 		return t
 	case sort == "audio":
 		return "video"
-	case ending == "eot":
+	case media.IsFont(t):
 		return "font"
 	}
 	return sort

@@ -47,7 +47,7 @@ func (h *Handler) serveFile(w http.ResponseWriter, r *http.Request, next Next, e
 		return next.ServeHTTP(w, r)
 	}
 	var err error
-	switch h.wayOf(key, place) {
+	switch h.wayOf(r, key, place) {
 	case ServeRedirect:
 		err = h.redirect(w, r, engine, key)
 	case ServePresign:
@@ -93,6 +93,10 @@ func (h *Handler) presign(w http.ResponseWriter, r *http.Request, engine *offloa
 	if err != nil {
 		return fmt.Errorf("presigning %s: %w", key, err)
 	}
+	if h.isSecure(r) && IsPlainPublic(location) {
+		return proxy(w, r, engine, key, h.describe)
+	}
+	w.Header().Add("Vary", secFetchMode+", "+secFetchDest) // see isFetchedAnywhere
 	// Half of the time, so that a cached redirect leads to a URL that still
 	// works for a while.
 	maxAge := strconv.Itoa(int(h.config.PresignTTL / 2 / time.Second))

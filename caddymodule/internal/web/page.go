@@ -215,14 +215,14 @@ func (p *page) rewriteField(hdr http.Header, name string, rewritten func(string,
 	}
 }
 
-// secFetchDest tells what a browser fetches something for (Fetch Metadata Request
-// Headers), on a site with HTTPS.
-const secFetchDest = "Sec-Fetch-Dest"
+// What a browser fetches something for, and how, is told by these on a site with HTTPS
+// (Fetch Metadata Request Headers).
+const secFetchDest, secFetchMode = "Sec-Fetch-Dest", "Sec-Fetch-Mode"
 
 // isVisit reports whether a request is that of a visitor who goes to a page. One for a
 // download, by a click on a link with that attribute, is not: its name would be lost.
 func isVisit(r *http.Request) bool {
-	return r.Header.Get(secFetchDest) == "document" && r.Header.Get("Sec-Fetch-Mode") == "navigate"
+	return r.Header.Get(secFetchDest) == "document" && r.Header.Get(secFetchMode) == "navigate"
 }
 
 // finishHeader makes the header fit the body. size is the body's length, -1 if

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // What a page that came by https names by http is blocked by browsers, but for what is
@@ -25,9 +27,16 @@ func TestMixedContent(t *testing.T) {
 		if h.newPage(r, &q) == nil {
 			t.Errorf("%s: a page by http stays as it is", publicURL)
 		}
+		h.config.Serve = ServeRedirect
+		if way := h.wayOf(r, "a.jpg", media.PlaceAnywhere); way != ServeRedirect {
+			t.Errorf("%s: a file by http: %s", publicURL, way)
+		}
 		r.TLS = &tls.ConnectionState{}
 		if stays := h.newPage(r, &q) == nil; stays != blocked {
 			t.Errorf("%s: a page by https stays as it is: %t", publicURL, stays)
+		}
+		if way := h.wayOf(r, "a.jpg", media.PlaceAnywhere); (way == ServeProxy) != blocked {
+			t.Errorf("%s: a file by https: %s", publicURL, way)
 		}
 	}
 }

@@ -72,10 +72,24 @@ func withoutRange(r *http.Request) *http.Request {
 
 // wayOf returns how a file is served that is not on disk. What names others by
 // where it is, and is to be used at home, or would be read from an address where
-// nothing lies beside it, is streamed.
-func (h *Handler) wayOf(key string, place media.Place) Serve {
-	if place != media.PlaceAnywhere || h.config.Serve == ServePresign && media.NamingType(key) != "" {
+// nothing lies beside it, is streamed; so is what the browser fetches in a way in which
+// another host would not do.
+func (h *Handler) wayOf(r *http.Request, key string, place media.Place) Serve {
+	switch {
+	case place != media.PlaceAnywhere, !isFetchedAnywhere(r),
+		h.config.Serve == ServePresign && media.NamingType(key) != "",
+		h.config.Serve == ServeRedirect && h.plainPublic && h.isSecure(r):
 		return ServeProxy
 	}
 	return h.config.Serve
+}
+
+// isFetchedAnywhere reports whether what asks takes a file from any host. Who does not say
+// is taken to.
+func isFetchedAnywhere(r *http.Request) bool {
+	switch r.Header.Get(secFetchMode) {
+	case "", "no-cors":
+		return true
+	}
+	return isVisit(r)
 }

@@ -73,7 +73,7 @@ func (h *Handler) lookUp(dst []byte, m rewrite.Match) ([]byte, media.Place, bool
 		return dst, 0, false
 	}
 	dst = appendPublicURL(dst, h.config.PublicURL, key)
-	if h.config.URLVersion {
+	if h.config.URLVersion && hasVersion(key) {
 		dst = appendVersion(dst, etag)
 	}
 	return dst, place, true

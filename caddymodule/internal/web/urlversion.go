@@ -1,6 +1,10 @@
 package web
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+)
 
 // A public URL may carry a version, as ?v=mo0123456789: an app may overwrite a
 // file under its name (Joomla's image editor does), and a cache that has been
@@ -15,6 +19,11 @@ const versionDigits = 10
 
 // versionParameter is what a query has of a version, for rewrite.ReverseConfig.
 var versionParameter = "v=" + versionMark + strings.Repeat("#", versionDigits)
+
+// hasVersion reports whether public URLs of a file carry one. Those of fonts do not: sheets
+// in the bucket name most of them, without, and one that is preloaded by another URL is
+// fetched twice.
+func hasVersion(key []byte) bool { return !media.IsFont(media.ContentType(string(key), nil)) }
 
 // appendVersion appends the version that an object with this ETag has. In a page
 // it comes behind a query that is there.
