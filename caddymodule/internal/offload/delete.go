@@ -72,7 +72,11 @@ func (e *Engine) deleteDeparted(all []*departed) {
 	if len(all) == 0 {
 		return
 	}
-	err := e.trashDeparted(all)
+	going := make([]departing, len(all))
+	for i, d := range all {
+		going[i] = departing{d.s, []string{d.s.key}, d.names}
+	}
+	err := e.trashFirst(going...)
 	if err == nil {
 		err = e.deleteAndTell(all)
 	}
@@ -94,42 +98,19 @@ func (e *Engine) countDeleted(key string) {
 	}
 }
 
-// trashDeparted copies the objects to the trash whose files went outside requests, or
-// with many others.
-func (e *Engine) trashDeparted(all []*departed) error {
-	var outside, inRequests, keys []string
-	for _, d := range all {
-		switch {
-		case e.disposal(d.s) == trashIt:
-			outside = append(outside, d.names...)
-		case !d.s.moved:
-			inRequests, keys = append(inRequests, d.names...), append(keys, d.s.key)
-		}
-	}
-	err := e.toTrash(outside, trashOutside)
-	if err != nil || !e.manyByRequests(keys) {
-		return err
-	}
-	return e.toTrash(inRequests, trashRequests)
-}
-
 // withholdTooMany withholds the deletes outside requests if they are too many.
 func (e *Engine) withholdTooMany(all []*departed) {
 	var outside []*departed
-	var keys []string
 	dirs := make(map[scope][]string)
 	for _, d := range all {
 		if d.pass && !d.s.meant() {
-			outside, keys = append(outside, d), append(keys, d.s.key)
+			outside = append(outside, d)
 			dir := scope{d.s.root, path.Dir(d.s.rel)}
 			dirs[dir] = append(dirs[dir], d.s.key)
 		}
 	}
-	if len(outside) == 0 || e.admitsDeletes(keys) {
+	if !e.withholds(dirs) {
 		return
-	}
-	for dir, keys := range dirs {
-		e.withhold(dir.root, dir.dir, keys)
 	}
 	for _, d := range outside {
 		d.pass, d.outcome = false, e.keepObject(d.s, d.known)

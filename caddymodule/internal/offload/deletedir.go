@@ -55,11 +55,7 @@ func (e *Engine) withholdsBelow(s *task) (bool, error) {
 			}
 		}
 	}
-	if len(keys) == 0 || e.admitsDeletes(keys) {
-		return false, nil
-	}
-	e.withhold(s.root, path.Dir(s.rel), keys)
-	return true, nil
+	return e.withholds(map[scope][]string{{s.root, path.Dir(s.rel)}: keys}), nil
 }
 
 // deleteAllBelow deletes what the bucket holds below a directory that is gone and was
@@ -131,17 +127,8 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 	if len(names) == 0 {
 		return 0, nil
 	}
-	reason := ""
-	switch {
-	case e.disposal(s) == trashIt:
-		reason = trashOutside
-	case !s.moved && e.manyByRequests(keys):
-		reason = trashRequests
-	}
-	if reason != "" {
-		if err := e.toTrash(names, reason); err != nil {
-			return 0, err
-		}
+	if err := e.trashFirst(departing{s, keys, names}); err != nil {
+		return 0, err
 	}
 	e.markUnannounced(s) // a second try would not find what the first one deleted
 	e.queue.beginDelete(keys)

@@ -67,6 +67,7 @@ type seen struct {
 	presence  presence
 	in        watch.DirID // the media root in which a delete was seen
 	inRequest bool        // something of it while a request ran that may write
+	afterKill bool        // something of it while requests of a killed process may have gone on
 
 	// Of content: wrote, it may have changed (else only times, mode or marks);
 	// written, an event told of new content, not only of a new name; rewritten, an event
@@ -76,6 +77,22 @@ type seen struct {
 
 	fresh       bool // no object of it can exist
 	unannounced bool // the bucket may have the change, the change log not yet
+}
+
+// doer is who may have done what an event tells of.
+type doer uint8
+
+const (
+	anybody doer = iota
+	// killedRequest: the app may go on with the requests of a process that was killed.
+	killedRequest
+	aRequest
+)
+
+// by notes who may have done something of it.
+func (s *seen) by(who doer) {
+	s.inRequest = s.inRequest || who == aRequest
+	s.afterKill = s.afterKill || who == killedRequest
 }
 
 // gone reports whether there is no file, by an event or a look.

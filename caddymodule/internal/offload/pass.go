@@ -381,15 +381,16 @@ func (p *pass) passOnDeletes() {
 		return
 	}
 	e.log().Info("passing on deletes that an earlier run could not", keyDeletes, len(p.deletes))
-	now := time.Now()
+	now, roots := time.Now(), e.rootsNow()
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	for _, m := range p.deletes {
-		if e.queue.items[m.key] != nil {
+		if e.queue.items[m.key] != nil || roots[m.root] == nil {
 			continue
 		}
 		it, _ := e.queue.change(aFile, m.key, m.root, m.rel, now)
-		it.presence, it.inRequest = deleted, true
+		it.presence, it.in = deleted, *roots[m.root]
+		it.by(killedRequest)
 		if p.shared {
 			e.index.evict(m.key) // it tells what the bucket has
 		}

@@ -54,9 +54,15 @@ type requests struct {
 
 func (r *requests) running() bool { return r.n.Load() > 0 }
 
-// mayDelete reports whether a delete seen now may be a request's.
-func (r *requests) mayDelete(now time.Time) bool {
-	return r.running() || now.UnixNano() < r.linger.Load()
+// doer tells who may have done what is seen now.
+func (r *requests) doer(now time.Time) doer {
+	switch {
+	case r.running():
+		return aRequest
+	case now.UnixNano() < r.linger.Load():
+		return killedRequest
+	}
+	return anybody
 }
 
 // Begin notes that a request that may write is about to be passed to the app; AppRuns

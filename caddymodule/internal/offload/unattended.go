@@ -44,7 +44,7 @@ func (e *Engine) disposal(s *task) disposal {
 		return keepIt
 	case s.meant():
 		return deleteIt
-	case e.cfg.Deletes == DeletesDuringRequests || (s.kind == aFile && s.presence != deleted):
+	case e.cfg.Deletes == DeletesDuringRequests && !s.afterKill || (s.kind == aFile && s.presence != deleted):
 		return keepIt
 	case e.cfg.Trash < 0:
 		return deleteIt
@@ -116,6 +116,47 @@ func (u *unattended) reset() {
 func (e *Engine) admitsDeletes(keys []string) bool {
 	waiting := func(counted map[string]time.Time) int { return e.queue.deletesBesides(counted, false) }
 	return e.unattended.admits(keys, waiting, e.deleteLimit(), time.Now())
+}
+
+// departing are files that are gone, of one item, whose objects are about to be deleted.
+type departing struct {
+	s           *task
+	keys, names []string // names are of the objects
+}
+
+// trashFirst copies to the trash, before they are deleted, the objects of files that went
+// outside requests, or in requests with many others.
+func (e *Engine) trashFirst(all ...departing) error {
+	var outside, inRequests, keys []string
+	for _, d := range all {
+		switch {
+		case e.disposal(d.s) == trashIt:
+			outside = append(outside, d.names...)
+		case !d.s.moved:
+			inRequests, keys = append(inRequests, d.names...), append(keys, d.keys...)
+		}
+	}
+	err := e.toTrash(outside, trashOutside)
+	if err != nil || !e.manyByRequests(keys) {
+		return err
+	}
+	return e.toTrash(inRequests, trashRequests)
+}
+
+// withholds withholds deletes outside requests, by the directory of the files, if they
+// are too many, and reports whether it did.
+func (e *Engine) withholds(gone map[scope][]string) bool {
+	var keys []string
+	for _, below := range gone {
+		keys = append(keys, below...)
+	}
+	if len(keys) == 0 || e.admitsDeletes(keys) {
+		return false
+	}
+	for dir, below := range gone {
+		e.withhold(dir.root, dir.dir, below)
+	}
+	return true
 }
 
 // manyByRequests reports whether so many files went at once while requests ran that

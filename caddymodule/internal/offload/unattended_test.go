@@ -79,3 +79,39 @@ func TestCountOfDeletes(t *testing.T) {
 		t.Error("one is admitted within the burst of many")
 	}
 }
+
+// After a kill the app may go on with its requests; or somebody at the shell deletes.
+// Nobody waits for the answers, so what goes then goes by way of the trash, also where
+// only requests' deletes are passed on; and much at once waits for the admin's word.
+//
+// Promise 8: "much at once outside requests waits for the admin's word".
+func TestDeletesAfterAKill(t *testing.T) {
+	for _, deletes := range []DeletePolicy{DeletesAlways, DeletesDuringRequests} {
+		t.Run(string(deletes), func(t *testing.T) {
+			onBothModes(t, func(t *testing.T, s *site, others nodes) {
+				s.stop()
+				s.cfg.Deletes = deletes
+				s.ready()
+				keys := names(40)
+				s.mustUpload(func() { s.writeAll(keys) })
+				append(nodes{s}, others...).agree()
+				s.kill()
+				s.remove(keys[0]) // before the next start
+				s.setNote(window{from: time.Now().Add(-time.Second), to: time.Now()}.String())
+				s.ready()
+				s.gone(others, keys[0])
+				s.remove(keys[1])
+				s.gone(others, keys[1])
+				if got := s.inTrash(); !slices.Equal(got, []string{keys[0] + " " + trashOutside, keys[1] + " " + trashOutside}) {
+					t.Errorf("the trash has %q", got)
+				}
+				s.removeAtOnce(keys[2:22])
+				s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
+				s.idle()
+				if got := len(s.everything()); got != 38 {
+					t.Errorf("%d objects are left of 38", got)
+				}
+			})
+		})
+	}
+}

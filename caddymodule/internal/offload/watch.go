@@ -65,8 +65,8 @@ func (e *Engine) barrier(ctx context.Context) error {
 // the queue.
 func (e *Engine) handle(events []watch.Event) {
 	now := time.Now()
-	during := e.requests.mayDelete(now)
-	e.noteIgnored(events, during)
+	who := e.requests.doer(now)
+	e.noteIgnored(events, who != anybody)
 	if e.membership.vouching.Load() > 0 {
 		e.noteUploads(events)
 	}
@@ -78,9 +78,9 @@ func (e *Engine) handle(events []watch.Event) {
 		e.queue.forget(func(*item) bool { return true })
 	}
 	for _, ev := range events {
-		e.change(ev, during, now)
+		e.change(ev, who, now)
 		if guest {
-			e.keepDelete(ev, during)
+			e.keepDelete(ev, who == aRequest)
 		}
 	}
 	e.followMoves(events)
@@ -89,9 +89,8 @@ func (e *Engine) handle(events []watch.Event) {
 // htaccess is the file that makes what lies below it private.
 const htaccess = ".htaccess"
 
-// change puts one event into the queue, whose lock the caller holds. during
-// tells whether a request runs that may write.
-func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
+// change puts one event into the queue, whose lock the caller holds.
+func (e *Engine) change(ev watch.Event, who doer, now time.Time) {
 	key := e.site.Key(ev.Root, ev.Path)
 	dir, name := path.Split(ev.Path)
 	switch {
@@ -107,9 +106,9 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 		e.htaccess.reset()
 		it := e.spread(aDirGone, key, ev, now)
 		it.in = ev.In
-		it.inRequest = it.inRequest || during
+		it.by(who)
 		due := now.Add(unattendedRest)
-		if during {
+		if who == aRequest {
 			e.queue.changedBelow(key + "/")
 			due = now.Add(gather)
 		}
@@ -121,7 +120,7 @@ func (e *Engine) change(ev watch.Event, during bool, now time.Time) {
 	case name == "" || (media.CheckKey(key) == nil && e.site.Class(key, nil) == media.Ignored):
 		// What depends on the disk (an .htaccess) is judged when it is committed.
 	default:
-		e.changeFile(ev, key, during, now)
+		e.changeFile(ev, key, who, now)
 	}
 }
 
@@ -131,7 +130,7 @@ func (e *Engine) spread(k kind, key string, ev watch.Event, now time.Time) *item
 	return it
 }
 
-func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Time) {
+func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time) {
 	if err := media.CheckKey(key); err != nil {
 		e.refuseKey(key, err)
 		return
@@ -150,7 +149,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, during bool, now time.Ti
 		it.fresh = !known.object() && !e.index.holdsAny(key)
 	}
 	it.rewritten = it.rewritten || ev.Created || ev.Op == watch.Wrote || ev.Op == watch.Writing
-	it.inRequest = it.inRequest || during
+	it.by(who)
 	it.written = it.written || ev.Op == watch.Wrote || (ev.Op == watch.Writing && !ev.Created)
 	it.linked = it.linked && ev.Op == watch.Touched
 	it.quiet = time.Time{}
