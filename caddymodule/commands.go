@@ -50,7 +50,7 @@ func adminFlags(command *cobra.Command) {
 
 // siteFlag adds the flag that names one site.
 func siteFlag(command *cobra.Command) {
-	command.Flags().StringP("site", "", "", "Only this site, as `media-offload status` names it")
+	command.Flags().StringP("site", "", "", "Only this `site`, as \"media-offload status\" names it")
 }
 
 // siteQuery returns the query that names it.

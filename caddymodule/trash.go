@@ -51,22 +51,20 @@ type trashResult struct {
 
 // trashActions are what can be done with the trash of a site, by the last part of
 // the endpoint's path.
-var trashActions = map[string]func(ctx context.Context, e *sharedEngine, keys []string) (files int, err error){
+var trashActions = map[string]func(ctx context.Context, e *sharedEngine, names []string) (files int, err error){
 	"accept": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) {
 		return e.engine.AcceptDeletes(ctx)
 	},
 	"empty": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) {
 		return e.engine.EmptyTrash(ctx, time.Now().Add(time.Second))
 	},
-	"restore": func(ctx context.Context, e *sharedEngine, keys []string) (files int, err error) {
-		if len(keys) == 0 {
+	"restore": func(ctx context.Context, e *sharedEngine, names []string) (files int, err error) {
+		if len(names) == 0 {
 			return e.engine.RefuseDeletes(ctx)
 		}
-		for _, key := range keys {
-			failed := e.engine.TakeBack(ctx, key)
-			if failed == nil {
-				files++
-			}
+		for _, name := range names {
+			n, failed := e.engine.TakeBack(ctx, name)
+			files += n
 			err = errors.Join(err, failed)
 		}
 		return files, err
@@ -152,6 +150,9 @@ func (*adminAPI) doWithTrash(w http.ResponseWriter, r *http.Request, name string
 	if len(keys) > 0 && len(sites) > 1 {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New("there are several sites: say which one the files are of")}
 	}
+	if r.URL.Query().Has("all") {
+		keys = []string{""}
+	}
 	results := make([]trashResult, len(sites))
 	for i, e := range sites {
 		n, err := trashActions[name](r.Context(), e, keys)
@@ -176,19 +177,23 @@ func trashCommand() *cobra.Command {
 Files that a person or a program deletes outside a request of the app, and many
 that go at once in requests, go to the trash in the bucket. If many go at once
 outside requests, nothing is deleted until you say whether that was meant: "trash
-accept", or "trash restore".
+accept", or "trash restore". The trash is all servers'; what is withheld, only the
+server knows on which it went.
 `,
 	}
-	sub := func(use, short string, args cobra.PositionalArgs, run caddycmd.CommandFunc) {
+	sub := func(use, short string, args cobra.PositionalArgs, run caddycmd.CommandFunc) *cobra.Command {
 		c := &cobra.Command{Use: use, Short: short, Args: args, RunE: caddycmd.WrapCommandFuncForCobra(run)}
-		c.Flags().StringP("site", "", "", "Only this site, as `media-offload status` names it")
+		c.Flags().Bool("json", false, "Print what the admin API says")
+		siteFlag(c)
 		adminFlags(c)
 		command.AddCommand(c)
+		return c
 	}
 	sub("list", "Lists what is withheld and what is in the trash", cobra.NoArgs, cmdTrashList)
 	sub("accept", "Deletes what went from the disk in numbers: it was meant", cobra.NoArgs, cmdTrashDo("accept", "%s: %d files deleted\n"))
-	sub("restore [file...]", "Brings files back: those named, withheld or out of the trash, or all that are withheld",
+	restore := sub("restore [file or directory...]", "Brings files back: those named, withheld or out of the trash, or all that are withheld",
 		cobra.ArbitraryArgs, cmdTrashDo("restore", "%s: %d files brought back\n"))
+	restore.Flags().Bool("all", false, "Bring back all that is withheld or in the trash")
 	sub("empty", "Deletes for good what is in the trash", cobra.NoArgs, cmdTrashDo("empty", "%s: %d files deleted for good\n"))
 	return command
 }
@@ -207,31 +212,51 @@ func cmdTrashList(flags caddycmd.Flags) (int, error) {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	defer response.Body.Close()
-	if err := printTrash(os.Stdout, response.Body); err != nil {
+	show := printTrash
+	if flags.Bool("json") {
+		show = copyTrash
+	}
+	if err := show(os.Stdout, response.Body); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	return caddy.ExitCodeSuccess, nil
 }
 
+// trashLines yields the entries of a list that the admin API sent. A non-nil error ends
+// the sequence.
+func trashLines(list io.Reader) iter.Seq2[trashEntry, error] {
+	return func(yield func(trashEntry, error) bool) {
+		lines := json.NewDecoder(list)
+		for {
+			var line struct {
+				trashEntry
+				Error string `json:"error"`
+			}
+			err := lines.Decode(&line)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err == nil && line.Error != "" {
+				err = errors.New(line.Error)
+			}
+			if err != nil {
+				yield(trashEntry{}, fmt.Errorf("listing the trash: %w", err))
+				return
+			}
+			if !yield(line.trashEntry, nil) {
+				return
+			}
+		}
+	}
+}
+
 func printTrash(w io.Writer, list io.Reader) error {
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "SITE\tDELETED\tREASON\tCLASS\tSIZE\tFILE")
-	lines := json.NewDecoder(list)
 	withheld := 0
-	for {
-		var line struct {
-			trashEntry
-			Error string `json:"error"`
-		}
-		err := lines.Decode(&line)
-		if errors.Is(err, io.EOF) {
-			return errors.Join(table.Flush(), printWithheld(w, withheld))
-		}
-		if err == nil && line.Error != "" {
-			err = errors.New(line.Error)
-		}
+	for line, err := range trashLines(list) {
 		if err != nil {
-			return errors.Join(table.Flush(), fmt.Errorf("listing the trash: %w", err))
+			return errors.Join(table.Flush(), err)
 		}
 		if line.Reason == reasonWithheld {
 			withheld++
@@ -239,6 +264,21 @@ func printTrash(w io.Writer, list io.Reader) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.Site, line.Deleted.Format(time.DateTime), printable(line.Reason), line.Class,
 			humanize.Bytes(uint64(max(0, line.Size))), printable(line.Key))
 	}
+	return errors.Join(table.Flush(), printWithheld(w, withheld))
+}
+
+// copyTrash prints the list as the admin API sends it, a JSON value a line.
+func copyTrash(w io.Writer, list io.Reader) error {
+	out := json.NewEncoder(w)
+	for line, err := range trashLines(list) {
+		if err == nil {
+			err = out.Encode(line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printWithheld says what is to be done about deletes that are withheld.
@@ -247,7 +287,7 @@ func printWithheld(w io.Writer, n int) error {
 		return nil
 	}
 	_, err := fmt.Fprintf(w, "\n%d withheld: `media-offload trash accept` deletes them, `media-offload trash restore` brings them back,\n"+
-		"`media-offload trash restore FILE` one of them\n", n)
+		"`media-offload trash restore FILE` one of them. Other servers do not know of them\n", n)
 	return err
 }
 
@@ -266,6 +306,9 @@ func cmdTrashDo(name, done string) caddycmd.CommandFunc {
 	return func(flags caddycmd.Flags) (int, error) {
 		query := trashQuery(flags)
 		query["key"] = flags.Args()
+		if name == "restore" && flags.Bool("all") {
+			query.Set("all", "1")
+		}
 		response, err := askAdmin(flags, http.MethodPost, trashPath+"/"+name+"?"+query.Encode())
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
@@ -275,11 +318,16 @@ func cmdTrashDo(name, done string) caddycmd.CommandFunc {
 		if err := json.NewDecoder(response.Body).Decode(&results); err != nil {
 			return caddy.ExitCodeFailedStartup, fmt.Errorf("reading the answer of the admin API: %w", err)
 		}
+		if flags.Bool("json") {
+			out := json.NewEncoder(os.Stdout)
+			out.SetIndent("", "\t")
+			err = out.Encode(results)
+		}
 		for _, r := range results {
 			if r.Error != "" {
 				err = errors.Join(err, fmt.Errorf("%s: %s", r.Site, r.Error))
 			}
-			if r.Error == "" || r.Files > 0 {
+			if !flags.Bool("json") && (r.Error == "" || r.Files > 0) {
 				fmt.Printf(done, r.Site, r.Files)
 			}
 		}

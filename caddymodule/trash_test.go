@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
 )
 
 // runTrash runs `media-offload trash` with arguments.
@@ -53,6 +55,16 @@ func TestTrashCommand(t *testing.T) {
 		got, _ := os.ReadFile(filepath.Join(s.uploads, "2026", "a b.jpg"))
 		return string(got) == "content"
 	})
+	for _, args := range [][]string{{"restore", "2026"}, {"restore", "--all", "--json"}} {
+		if err := os.RemoveAll(filepath.Join(s.uploads, "2026")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the object to go", func() bool { return !has() })
+		if code, err := runTrash(t, s.admin, args...); code != caddy.ExitCodeSuccess || err != nil {
+			t.Errorf("%s: %d, %v", args, code, err)
+		}
+		eventually(t, "the object to be back", has)
+	}
 	// Caddy's exit code is that of an error, whatever else a command returns.
 	if _, err := runTrash(t, s.admin, "restore", "2026/a b.jpg"); err == nil || !strings.Contains(err.Error(), "trash list") {
 		t.Errorf("a file that is not in the trash was brought back: %v", err)
@@ -86,5 +98,27 @@ func TestPrintWithheld(t *testing.T) {
 	err := printTrash(&out, strings.NewReader(strings.Repeat(`{"site":"a","key":"x.jpg","class":"public","deleted":"2026-11-30T01:02:03Z","reason":"withheld","size":2000}`+"\n", 2)))
 	if err != nil || !strings.Contains(out.String(), "\n2 withheld: `media-offload trash accept`") {
 		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+func TestTrashAsJSON(t *testing.T) {
+	const line = `{"site":"a","key":"x.jpg","class":"public","deleted":"2026-11-30T01:02:03Z","reason":"outside","size":2000}` + "\n"
+	var out strings.Builder
+	if err := copyTrash(&out, strings.NewReader(line+line)); err != nil || out.String() != line+line {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if err := copyTrash(io.Discard, strings.NewReader(`{"site":"a","files":0,"error":"the bucket is away"}`)); err == nil || !strings.Contains(err.Error(), "the bucket is away") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What stands between backticks in a flag's help is taken for the name of its value.
+func TestFlagsNameTheirValues(t *testing.T) {
+	for _, parent := range []*cobra.Command{trashCommand(), siteCommand(), restoreCommand(), adoptCommand()} {
+		for _, c := range append(parent.Commands(), parent) {
+			if usage := c.Flags().FlagUsages(); strings.Contains(usage, "--site") && !strings.Contains(usage, "--site site ") {
+				t.Errorf("%s:\n%s", c.CommandPath(), usage)
+			}
+		}
 	}
 }

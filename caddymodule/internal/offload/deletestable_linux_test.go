@@ -252,7 +252,7 @@ func testOutsideRequests(t *testing.T, d *deleting) {
 			t.Errorf("%+v for %v, %v", item, d.e.cfg.Trash, err)
 		}
 	}
-	mustDo(t, d.e.TakeBack(t.Context(), d.keys[1]))
+	mustDo(t, d.takeBack(d.keys[1]))
 	for _, s := range d.all {
 		s.until("what was taken back", func() bool { return s.read(d.keys[1]) == "content of "+d.keys[1] })
 	}

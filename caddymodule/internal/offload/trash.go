@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,12 +138,108 @@ func (e *Engine) Trash(ctx context.Context) iter.Seq2[Trashed, error] {
 	}
 }
 
-// TakeBack brings the file of key back whose delete is withheld, or the newest version
-// that is in the trash to its place, in the bucket and on disk. ErrNotInTrash,
-// ErrReplaced.
+// TakeBack brings back the file of a name or, if there is none, all below that name; ""
+// stands for everything. Those come back whose deletes are withheld, and the newest
+// versions that are in the trash, in the bucket and on disk. ErrNotInTrash, ErrReplaced.
 //
 // (Promise 8: "by way of the trash, from which it can be taken back".)
-func (e *Engine) TakeBack(ctx context.Context, key string) error {
+func (e *Engine) TakeBack(ctx context.Context, name string) (files int, err error) {
+	dir := strings.Trim(name, "/")
+	if dir != "" {
+		err = e.takeFileBack(ctx, dir)
+		if err == nil {
+			return 1, nil
+		}
+		if !errors.Is(err, ErrNotInTrash) {
+			return 0, err
+		}
+	}
+	files, errBelow := e.takeBackBelow(ctx, dir)
+	if files == 0 && errBelow == nil {
+		return 0, err
+	}
+	return files, errBelow
+}
+
+// maxTakenBack bounds the files that are taken back at once, and maxUnreturned those that
+// an error names.
+const maxTakenBack, maxUnreturned = 100_000, 10
+
+// ErrMoreInTrash: not all was taken back.
+var ErrMoreInTrash = errors.New("there is more in the trash: run the command again")
+
+// takeBackBelow brings back what is below a directory, but for what has a newer file.
+func (e *Engine) takeBackBelow(ctx context.Context, dir string) (files int, err error) {
+	below := func(key string) bool { return dir == "" || strings.HasPrefix(key, dir+"/") }
+	back := unreturned{}
+	for w, err := range e.Withheld(ctx) {
+		if err != nil {
+			return files, err
+		}
+		if below(w.Key) {
+			_, err := e.refuseOne(ctx, w.Key)
+			files += back.note(w.Key, err)
+		}
+	}
+	newest := make(map[string]Trashed)
+	for t, err := range e.Trash(ctx) {
+		if err != nil {
+			return files, err
+		}
+		if _, known := newest[t.Key]; !below(t.Key) || !known && len(newest) >= maxTakenBack {
+			back.more = back.more || below(t.Key)
+			continue
+		}
+		newest[t.Key] = t
+	}
+	for _, key := range slices.Sorted(maps.Keys(newest)) {
+		if ctx.Err() != nil {
+			return files, ctx.Err()
+		}
+		files += back.note(key, e.takeBack(ctx, newest[key]))
+	}
+	if back.replaced && files == 0 && dir != "" && back.err() == nil {
+		return 0, fmt.Errorf("taking back %s: %w", dir, ErrReplaced)
+	}
+	return files, back.err()
+}
+
+// unreturned are files that could not be taken back.
+type unreturned struct {
+	errs     []error
+	others   int
+	more     bool
+	replaced bool // there are such as have a newer file
+}
+
+// note takes note of what became of a file, and returns how many came back.
+func (u *unreturned) note(key string, err error) int {
+	switch {
+	case err == nil:
+		return 1
+	case errors.Is(err, ErrReplaced):
+		u.replaced = true
+	case len(u.errs) < maxUnreturned:
+		u.errs = append(u.errs, fmt.Errorf("taking back %s: %w", key, err))
+	default:
+		u.others++
+	}
+	return 0
+}
+
+func (u *unreturned) err() error {
+	errs := u.errs
+	if u.others > 0 {
+		errs = append(errs, fmt.Errorf("and %d more were not taken back", u.others))
+	}
+	if u.more {
+		errs = append(errs, ErrMoreInTrash)
+	}
+	return errors.Join(errs...)
+}
+
+// takeFileBack brings one file back.
+func (e *Engine) takeFileBack(ctx context.Context, key string) error {
 	switch withheld, err := e.refuseOne(ctx, key); {
 	case err != nil:
 		return fmt.Errorf("taking back %s: %w", key, err)

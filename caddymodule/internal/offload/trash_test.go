@@ -42,6 +42,12 @@ func (s *site) inTrash() (keys []string) {
 	return keys
 }
 
+// takeBack is what `media-offload trash restore NAME` does.
+func (s *site) takeBack(name string) error {
+	_, err := s.e.TakeBack(s.t.Context(), name)
+	return err
+}
+
 // gone waits until disks and bucket have nothing of the keys.
 func (s *site) gone(others nodes, keys ...string) {
 	s.t.Helper()
@@ -73,18 +79,18 @@ func TestDeleteOutsideRequest(t *testing.T) {
 		s.ready()
 		s.gone(others, "a.jpg", "dir/b.jpg", "dir/c.jpg") // nothing comes back by itself
 
-		if err := s.e.TakeBack(t.Context(), "dir/b.jpg"); err != nil {
+		if err := s.takeBack("dir/b.jpg"); err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range append(nodes{s}, others...) {
 			n.until("the file that was taken back", func() bool { return n.read("dir/b.jpg") == "content of dir/b.jpg" })
 			n.until("it to be public", func() bool { _, _, ok := n.e.Public([]byte("dir/b.jpg")); return ok })
 		}
-		if err := s.e.TakeBack(t.Context(), "dir/b.jpg"); !errors.Is(err, ErrNotInTrash) {
+		if err := s.takeBack("dir/b.jpg"); !errors.Is(err, ErrNotInTrash) {
 			t.Errorf("taken back twice: %v", err)
 		}
 		s.mustUpload(func() { s.write("a.jpg", "newer") })
-		if err := s.e.TakeBack(t.Context(), "a.jpg"); !errors.Is(err, ErrReplaced) || s.read("a.jpg") != "newer" {
+		if err := s.takeBack("a.jpg"); !errors.Is(err, ErrReplaced) || s.read("a.jpg") != "newer" {
 			t.Errorf("taken back over a newer file: %v, %q", err, s.read("a.jpg"))
 		}
 	})
@@ -166,7 +172,7 @@ func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
 			t.Errorf("withheld are %q", got)
 		}
 		for _, key := range []string{keys[0], keys[30]} {
-			if err := s.e.TakeBack(t.Context(), key); err != nil {
+			if err := s.takeBack(key); err != nil {
 				t.Fatal(err)
 			}
 			if s.read(key) == "" {
@@ -177,7 +183,7 @@ func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
 		if n := s.e.Stats().Withheld; n != 19 || len(s.withheld()) != n {
 			t.Errorf("%d are withheld, listed are %q", n, s.withheld())
 		}
-		if err := s.e.TakeBack(t.Context(), "2026/11/nosuch.jpg"); !errors.Is(err, ErrNotInTrash) {
+		if err := s.takeBack("2026/11/nosuch.jpg"); !errors.Is(err, ErrNotInTrash) {
 			t.Errorf("taken back what never was: %v", err)
 		}
 		if n, err := s.e.AcceptDeletes(t.Context()); n != 19 || err != nil {
@@ -323,7 +329,7 @@ func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
 	s.remove("a.jpg")
 	s.gone(nil, "a.jpg")
 	back := make(chan error, 1)
-	go func() { back <- s.e.TakeBack(t.Context(), "a.jpg") }()
+	go func() { back <- s.takeBack("a.jpg") }()
 	s.until("it to wait for the delete", func() bool {
 		s.e.queue.mu.Lock()
 		defer s.e.queue.mu.Unlock()
@@ -339,4 +345,71 @@ func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
 	if s.read("a.jpg") != "content" || s.readObject("a.jpg") != "content" {
 		t.Errorf("it went again: file %q, object %q", s.read("a.jpg"), s.readObject("a.jpg"))
 	}
+}
+
+// A directory comes back with all that was below it, in its newest version, and what is
+// withheld with what is in the trash.
+//
+// Promise 8: "by way of the trash, from which it can be taken back".
+func TestTakeDirectoryBack(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, others nodes) {
+		all := append(nodes{s}, others...)
+		for _, content := range []string{"older", "newer"} {
+			s.mustUpload(func() {
+				s.write("dir/a.jpg", content)
+				s.write("dir/sub/b.jpg", content)
+				s.write("dir2/c.jpg", content)
+			})
+			all.agree()
+			s.remove("dir")
+			s.remove("dir2")
+			s.gone(others, "dir/a.jpg", "dir/sub/b.jpg", "dir2/c.jpg")
+			s.idle()
+			if content == "older" { // names in the trash have a second's precision
+				s.until("the next second", func() bool { return time.Now().After(s.newestInTrash().Add(time.Second)) })
+			}
+		}
+		s.mustUpload(func() { s.write("dir/a.jpg", "written again") })
+		n, err := s.e.TakeBack(t.Context(), "dir/")
+		if n != 1 || err != nil {
+			t.Errorf("%d came back, %v", n, err)
+		}
+		if n, err := s.e.TakeBack(t.Context(), "dir"); n != 0 || !errors.Is(err, ErrReplaced) {
+			t.Errorf("%d came back in place of newer files, %v", n, err)
+		}
+		for _, n := range all {
+			n.until("the directory", func() bool { return n.read("dir/sub/b.jpg") == "newer" && n.read("dir/a.jpg") == "written again" })
+			if got := n.read("dir2/c.jpg"); got != "" {
+				t.Errorf("%q came back, too", got)
+			}
+		}
+		if n, err := s.e.TakeBack(t.Context(), "nosuch"); n != 0 || !errors.Is(err, ErrNotInTrash) {
+			t.Errorf("%d of a directory that is not there, %v", n, err)
+		}
+		s.remove("dir/a.jpg")
+		s.gone(others, "dir/a.jpg")
+		s.idle()
+		keys := names(40)
+		s.mustUpload(func() { s.writeAll(keys) })
+		all.agree()
+		s.removeAtOnce(keys[:20])
+		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
+		s.idle()
+		if n, err := s.e.TakeBack(t.Context(), ""); n != 22 || err != nil {
+			t.Errorf("%d came back of 22, %v", n, err)
+		}
+		for _, n := range all {
+			n.until("everything", func() bool {
+				return len(n.disk()) == 43 && n.read("dir2/c.jpg") == "newer" && n.read("dir/a.jpg") == "written again"
+			})
+		}
+	})
+}
+
+func (s *site) newestInTrash() (newest time.Time) {
+	for t, err := range s.e.Trash(s.t.Context()) {
+		mustDo(s.t, err)
+		newest = t.Deleted
+	}
+	return newest
 }
