@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -64,7 +65,8 @@ type Store interface {
 	// List yields the objects whose keys begin with prefix and are greater
 	// than after, in ascending order of the bytes of their keys, without
 	// holding more than one page (about 1,000 entries) in memory. Only Key,
-	// Size, ETag and Stored are set. A non-nil error ends the sequence.
+	// Size, ETag and Stored are set. A non-nil error ends the sequence, but for an
+	// [UnlistedError]: the sequence goes on behind what that names.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
 	// ListNames is List without what may cost a look at the content: ETag may be
@@ -215,6 +217,29 @@ type Capabilities struct {
 
 // Coordinates reports whether several nodes may share the store.
 func (c Capabilities) Coordinates() bool { return c.CreateOnly && c.CompareAndSwap }
+
+// UnlistedError is what a listing yields in the place of objects that it cannot look at,
+// while it can others: a directory that may not be read, or that a broken disk does not
+// give back. Whether there are such objects, and which, is unknown.
+type UnlistedError struct {
+	// Key of the object; if it ends in a slash, all that is below it.
+	Key string
+	Err error
+}
+
+func (e *UnlistedError) Error() string { return e.Err.Error() }
+func (e *UnlistedError) Unwrap() error { return e.Err }
+
+// Covers reports whether the object of a key is one that is not listed.
+func (e *UnlistedError) Covers(key string) bool {
+	return key == e.Key || strings.HasSuffix(e.Key, "/") && strings.HasPrefix(key, e.Key)
+}
+
+// IsUnlisted reports whether an error of a listing tells of what is left out.
+func IsUnlisted(err error) bool {
+	_, ok := errors.AsType[*UnlistedError](err)
+	return ok
+}
 
 // Errors of a Store, found with errors.Is.
 var (

@@ -206,6 +206,31 @@ func TestSteppedOverNumberIsForgotten(t *testing.T) {
 	})
 }
 
+// What cannot be listed below the log is none of its entries, or one that is there.
+func TestUnlistedBelowTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := buckettest.NewMemory()
+		set(store, "offload/log/"+entryName(2)+"/x", "evil")
+		set(store, "offload/log/stray", "evil")
+		for _, left := range []string{"offload/log/" + entryName(2) + "/", "offload/log/stray"} {
+			part := &bucket.UnlistedError{Key: left, Err: errDeniedHere}
+			l, _ := join(t, buckettest.NewFaulty(linkTo(store, 0), buckettest.Always(buckettest.Fault{Unlisted: part}, buckettest.OpList)))
+			if err := l.Append(t.Context(), putOf("a")); err != nil {
+				t.Errorf("%s: %v", left, err)
+			}
+		}
+		all := &bucket.UnlistedError{Key: "offload/log/", Err: errDeniedHere}
+		l, err := New(Config{Store: buckettest.NewFaulty(linkTo(store, 0), buckettest.Always(buckettest.Fault{Unlisted: all}, buckettest.OpList)),
+			Prefix: "offload/", Apply: func([]Change) {}, Lost: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Join(t.Context(), 0); !errors.Is(err, bucket.ErrDenied) {
+			t.Errorf("the whole log: %v", err)
+		}
+	})
+}
+
 // A log of which nothing can be read or written is no matter of single entries: nothing
 // is passed over.
 func TestDeniedLogIsNotPassedOver(t *testing.T) {

@@ -2,10 +2,13 @@ package changelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
 // entryInfo is an entry as a listing names it.
@@ -19,7 +22,9 @@ type entryInfo struct {
 func (l *Log) entries(ctx context.Context, after string) iter.Seq2[entryInfo, error] {
 	return func(yield func(entryInfo, error) bool) {
 		for info, err := range l.cfg.Store.ListNames(ctx, l.prefix, after) {
-			if err != nil {
+			if left, ok := errors.AsType[*bucket.UnlistedError](err); ok && left.Key != l.prefix {
+				info = bucket.Info{Key: left.Key} // an entry, perhaps; what is below its name is none
+			} else if err != nil {
 				yield(entryInfo{}, err)
 				return
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
@@ -114,6 +115,9 @@ func (e *Engine) fetchFrom(ctx context.Context, dir string, resembles func(key s
 			below = dir + "/"
 		}
 		for o, err := range e.objects(ctx, class, below) {
+			if bucket.IsUnlisted(err) {
+				continue // nobody knows of it
+			}
 			if err != nil {
 				return err
 			}

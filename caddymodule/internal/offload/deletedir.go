@@ -88,7 +88,12 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 		deleted += n
 		return err
 	}
+	var leftOut error
 	for o, err := range e.objects(ctx, class, s.key+"/") {
+		if bucket.IsUnlisted(err) {
+			leftOut = err // the rest goes, and this is tried again
+			continue
+		}
 		if err != nil {
 			return deleted, err
 		}
@@ -104,7 +109,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 			}
 		}
 	}
-	return deleted, flush()
+	return deleted, errors.Join(flush(), leftOut)
 }
 
 // deleteListed deletes those of the objects that were on this disk, and has the

@@ -82,13 +82,16 @@ type object struct {
 	bucket.Info
 }
 
-// objects lists the objects of a class whose keys begin with below.
+// objects lists the objects of a class whose keys begin with below. Errors are those of
+// bucket.Store.List.
 func (e *Engine) objects(ctx context.Context, class media.Class, below string) iter.Seq2[object, error] {
 	return func(yield func(object, error) bool) {
 		prefix := e.objectName("", class)
 		for info, err := range e.store.List(ctx, prefix+below, "") {
 			if err != nil {
-				yield(object{}, err)
+				if yield(object{}, err) && bucket.IsUnlisted(err) {
+					continue
+				}
 				return
 			}
 			f, ok := e.letIn(info.Key[len(prefix):])

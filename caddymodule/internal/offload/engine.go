@@ -139,6 +139,7 @@ type Engine struct {
 	backlog     backlog
 	deletedKeys *lru.Cache[string, struct{}] // that were counted as deleted, and not seen since
 	lacking     lacking
+	unlisted    unlisted
 	goneDirs    *lru.Cache[string, struct{}] // keys of directories that other nodes removed
 	placed      *lru.Cache[string, placed]   // what was brought from other nodes last
 	watched     atomic.Uint64                // of the files that were fetched, those whose directories are watched

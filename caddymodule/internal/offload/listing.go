@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
@@ -10,15 +11,18 @@ import (
 
 // listing steps through the objects of one class in the order of their keys.
 type listing struct {
+	e     *Engine
 	class media.Class
 	pull  func() (object, error, bool)
 	stop  func()
 	head  *object
 	err   error
+	// leftOut is what could not be listed so far: see unlisted.
+	leftOut []*bucket.UnlistedError
 }
 
 func (e *Engine) list(ctx context.Context, class media.Class, below string) *listing {
-	l := &listing{class: class}
+	l := &listing{e: e, class: class}
 	l.pull, l.stop = iter.Pull2(e.objects(ctx, class, below))
 	l.advance()
 	return l
@@ -26,6 +30,10 @@ func (e *Engine) list(ctx context.Context, class media.Class, below string) *lis
 
 func (l *listing) advance() {
 	o, err, ok := l.pull()
+	for part, left := l.e.leavesOut(l.class, err); left; part, left = l.e.leavesOut(l.class, err) {
+		l.leftOut = append(l.leftOut, part)
+		o, err, ok = l.pull()
+	}
 	switch {
 	case !ok:
 		l.head = nil
@@ -34,6 +42,12 @@ func (l *listing) advance() {
 	default:
 		l.head = &o
 	}
+}
+
+// knows reports whether the listing, which has come to a key, tells of its object.
+func (l *listing) knows(key string) bool {
+	name := l.e.objectName(key, l.class)
+	return !slices.ContainsFunc(l.leftOut, func(part *bucket.UnlistedError) bool { return part.Covers(name) })
 }
 
 // next returns the next object with a key below limit ("" for no limit), or nil.

@@ -17,4 +17,5 @@ const (
 	keyBucket    = "bucket"
 	keyDuration  = "duration"
 	keyFilesOnly = "bucket_only"
+	keyObject    = "object_key"
 )

@@ -49,6 +49,8 @@ type pass struct {
 	removals []foreign
 	lacking  []foreign
 	touched  []string
+	// leftOut is what could not be listed: see unlisted.
+	leftOut []*bucket.UnlistedError
 }
 
 func (p *pass) run(s scope) error {
@@ -74,6 +76,7 @@ func (p *pass) run(s scope) error {
 	if err := p.objectsBelow(""); err != nil {
 		return err
 	}
+	p.leftOut = slices.Concat(p.leftOut, p.public.leftOut, p.private.leftOut)
 	if s == everything {
 		for reason, n := range p.ignored {
 			p.e.count.ignored.found[reason].Store(n)
@@ -202,6 +205,10 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		return nil // mostly
 	}
 	st := e.standing(key)
+	unknown := public == nil && !p.public.knows(key) || private == nil && !p.private.knows(key)
+	if unknown && !p.older && p.isClean(root, rel, key, st, info) {
+		return nil // its mark tells
+	}
 	if st.class == media.Public && public == nil && private != nil && p.settlesPrivate(root, rel, key, private) {
 		st = standing{media.Private, true}
 	}
@@ -213,7 +220,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		p.queued++
 		return e.enqueueMissing(p.ctx, foreign{key, root, rel, rule})
 	}
-	if p.older && (p.isClean(root, rel, key, st, info) || own == nil && p.mayBeStored(key)) {
+	if p.older && !unknown && (p.isClean(root, rel, key, st, info) || own == nil && p.mayBeStored(key)) {
 		p.lost++
 	}
 	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, st, info) {

@@ -223,7 +223,10 @@ func (p *pass) finish() error {
 		}
 	}
 	p.passOnDeletes()
-	if p.older && p.whole {
+	if p.whole {
+		e.foundUnlisted(p.leftOut)
+	}
+	if p.older && p.whole && len(p.leftOut) == 0 {
 		if err := e.compared(p.ctx, p.lost); err != nil {
 			return err
 		}
@@ -237,7 +240,7 @@ func (p *pass) finish() error {
 	if err := p.tellTouched(); err != nil {
 		return err
 	}
-	if settled {
+	if settled && len(p.leftOut) == 0 {
 		e.recon.settle(p.what, p.unclear)
 		if p.whole {
 			e.identity.sawWrites(p.writes)

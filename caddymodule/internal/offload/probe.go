@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
 // staleAfter is the age at which something unfinished in the bucket is no work
@@ -51,6 +53,9 @@ func (e *Engine) probeStore(ctx context.Context) error {
 func (e *Engine) removeProbes(ctx context.Context) error {
 	var left []string
 	for info, err := range (controlStore{e.store, &e.reach, e.cfg.ControlPrefix}).List(ctx, e.cfg.ControlPrefix+"probe-", "") {
+		if bucket.IsUnlisted(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -73,6 +78,9 @@ func (e *Engine) removeProbes(ctx context.Context) error {
 func (e *Engine) HiddenObjects(ctx context.Context) (names []string, public string, err error) {
 	for _, prefix := range []string{e.cfg.PrivatePrefix, e.cfg.ControlPrefix} {
 		for info, err := range (controlStore{e.store, &e.reach, e.cfg.ControlPrefix}).List(ctx, prefix, "") {
+			if bucket.IsUnlisted(err) {
+				continue
+			}
 			if err != nil {
 				return nil, "", fmt.Errorf("looking for an object below %s: %w", prefix, err)
 			}

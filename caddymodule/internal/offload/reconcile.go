@@ -162,6 +162,9 @@ func (e *Engine) reconcileLoop() {
 		case <-cleaning.C:
 			e.abortUploads(e.life)
 			e.dropOldTrash(e.life)
+			if e.unlisted.status() != nil {
+				e.recon.want(everything, window{}) // perhaps it can be listed now
+			}
 			cleaning.Reset(cleanEvery)
 		case <-e.lacking.timer.C:
 			e.storeLacking()

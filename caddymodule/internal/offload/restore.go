@@ -97,11 +97,25 @@ func (r *restoring) count(f func(*Restored)) {
 	f(&r.done)
 }
 
+// failed counts what could not be brought back.
+func (r *restoring) failed(err error) {
+	r.count(func(s *Restored) {
+		s.Failed++
+		if s.Error == "" {
+			s.Error = err.Error()
+		}
+	})
+}
+
 func (e *Engine) restoreClass(ctx context.Context, class media.Class, r *restoring) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	free := make(chan struct{}, restoreWorkers)
 	for o, err := range e.objects(ctx, class, "") {
+		if _, ok := e.leavesOut(class, err); ok {
+			r.failed(err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -129,13 +143,7 @@ func (e *Engine) restoreObject(ctx context.Context, o object, class media.Class,
 	case errors.Is(err, fs.ErrExist):
 		r.count(func(s *Restored) { s.Present++ })
 	case err != nil:
-		err = fmt.Errorf("restoring %s: %w", o.key, err)
-		r.count(func(s *Restored) {
-			s.Failed++
-			if s.Error == "" {
-				s.Error = err.Error()
-			}
-		})
+		r.failed(fmt.Errorf("restoring %s: %w", o.key, err))
 	default:
 		r.count(func(s *Restored) { s.Files++; s.Bytes += o.Size })
 	}

@@ -13,7 +13,8 @@ import (
 type Stats struct {
 	// State is "starting", "running", "degraded" (the bucket does not answer),
 	// "guest" (see membership) or "stopped"; Reason says why in a sentence. While it
-	// runs, Reason says what one of the Failing files meets.
+	// runs, Reason says what one of the Failing files meets, or what part of the bucket
+	// cannot be listed.
 	State, Reason string
 	// Guest: this node changes nothing in the bucket, and what its app writes stays on
 	// disk; Reason says what to do.
@@ -100,6 +101,9 @@ func (e *Engine) Stats() Stats {
 		s.State, s.Reason = "degraded", err.Error()
 	} else {
 		s.Failing, s.Reason = e.queue.failing()
+		if err := e.unlisted.status(); err != nil && s.Failing == 0 {
+			s.Reason = err.Error()
+		}
 	}
 	switch {
 	case e.stopped():

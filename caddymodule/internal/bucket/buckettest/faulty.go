@@ -53,6 +53,8 @@ type Fault struct {
 	// sent) or entries of a List through, then it fails.
 	Cut      bool
 	CutAfter int64
+	// Unlisted is what a List leaves out, and yields in its place if anything is there.
+	Unlisted *bucket.UnlistedError
 	// After is returned although the inner store did the work: the answer was
 	// lost.
 	After error
@@ -311,12 +313,19 @@ func (f *Faulty) list(ctx context.Context, inner func(context.Context, string, s
 			return
 		}
 		var n int64
+		left := false
 		for info, err := range inner(ctx, prefix, after) {
 			if err == nil && fault.Cut && n == fault.CutAfter {
 				info, err = bucket.Info{}, ErrInjected
 			}
 			n++
-			if !yield(info, err) || err != nil {
+			if fault.Unlisted != nil && err == nil && fault.Unlisted.Covers(info.Key) {
+				if left {
+					continue
+				}
+				left, info, err = true, bucket.Info{}, fault.Unlisted
+			}
+			if !yield(info, err) || err != nil && !bucket.IsUnlisted(err) {
 				return
 			}
 		}

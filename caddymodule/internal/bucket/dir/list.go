@@ -52,7 +52,11 @@ type lister struct {
 	prefix, after string
 	names         bool // no file is hashed
 	yield         func(bucket.Info, error) bool
+	unlisted      int // how often something was left out
 }
+
+// maxUnlisted is how much a listing leaves out; more is a disk that gives nothing back.
+const maxUnlisted = 1000
 
 // walk yields the objects below dir ("" is the top) in the order of their
 // keys. Names are sorted with a slash after those of directories, because that
@@ -63,7 +67,7 @@ func (l *lister) walk(dir string) error {
 	}
 	names, err := readNames(l.root, orDot(dir))
 	if err != nil {
-		return err
+		return l.leaveOut(dir+"/", err)
 	}
 	slices.Sort(names)
 	here := &openPair{root: l.root, dir: dir}
@@ -81,6 +85,9 @@ func (l *lister) walk(dir string) error {
 			here.close() // a deep tree must not hold descriptors on each level
 			err = l.walk(key)
 		} else if l.wants(key) {
+			if err := here.open(); err != nil {
+				return l.leaveOut(dir+"/", err)
+			}
 			err = l.object(here, key, name)
 		}
 		if err != nil {
@@ -128,9 +135,25 @@ func (l *lister) object(here *openPair, key, name string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return l.leaveOut(key, err)
 	}
 	if !l.yield(bucket.Info{Key: key, Size: rec.Size, ETag: rec.MD5, Stored: rec.Stored}, nil) {
+		return errStop
+	}
+	return nil
+}
+
+// leaveOut tells of an object, or a directory, that cannot be looked at. What concerns all
+// of the bucket, or goes for its top, ends the listing.
+func (l *lister) leaveOut(key string, err error) error {
+	if isAbsent(err) {
+		return nil // it went meanwhile
+	}
+	l.unlisted++
+	if l.ctx.Err() != nil || key == "/" || l.unlisted > maxUnlisted {
+		return err
+	}
+	if !l.yield(bucket.Info{}, &bucket.UnlistedError{Key: key, Err: dirError("listing", key, err)}) {
 		return errStop
 	}
 	return nil
@@ -183,11 +206,8 @@ func (p *openPair) close() {
 	p.data, p.meta = nil, nil
 }
 
-// look returns the record of an object, or nil if none describes its file.
+// look returns the record of an object in the open pair, or nil if none describes its file.
 func (p *openPair) look(key, name string) (*record, error) {
-	if err := p.open(); err != nil {
-		return nil, err
-	}
 	info, err := p.data.Lstat(name)
 	if err != nil {
 		return nil, err
