@@ -88,7 +88,7 @@ func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t *tag)
 	}
 	k := attributeKind(name)
 	switch {
-	case k == styleText && w.rw.skip&ContextStyle != 0,
+	case (k == styleText || k == styleValue) && w.rw.skip&ContextStyle != 0,
 		k == scriptText && w.rw.skip&ContextScript != 0:
 		return noValue
 	case k != noValue:
@@ -116,8 +116,10 @@ func attributeKind(name []byte) kind {
 		return oneURL
 	case "srcset", "imagesrcset":
 		return srcset
-	case "style", "fill", "stroke", "filter", "mask", "clip-path", "cursor", "marker-start", "marker-mid", "marker-end":
+	case "style":
 		return styleText
+	case "fill", "stroke", "filter", "mask", "clip-path", "cursor", "marker-start", "marker-mid", "marker-end":
+		return styleValue
 	case "srcdoc":
 		return htmlText
 	case "ping", "archive":

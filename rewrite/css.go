@@ -38,10 +38,10 @@ const (
 	cssLongURL
 )
 
-// scanStyle reads a whole style sheet, list of declarations, or value of one: then
-// u is how what the value names is fetched.
-func (w *Writer) scanStyle(text []byte, u use, depth int) {
-	s := cssScanner{w: w, depth: depth, use: u, named: isStyleValue(text)}
+// scanStyle reads a whole style sheet or list of declarations, or only the value of one:
+// then u is how what it names is fetched.
+func (w *Writer) scanStyle(text []byte, u use, value bool, depth int) {
+	s := cssScanner{w: w, depth: depth, use: u, named: value}
 	f := finder{ns: w.rw.needles}
 	s.scan(text, 0, &f, true, false)
 }
@@ -49,8 +49,23 @@ func (w *Writer) scanStyle(text []byte, u use, depth int) {
 // isStyleValue reports whether a text of CSS with a URL in it is nothing but a value, so
 // that no word of it is a property.
 func isStyleValue(text []byte) bool {
-	i := bytes.IndexAny(text, "({:;@")
-	return i >= 0 && text[i] == '('
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '(':
+			return true
+		case '{', ':', ';', '@':
+			return false
+		case '/':
+			if bytes.HasPrefix(text[i:], []byte("/*")) {
+				end := bytes.Index(text[i+2:], []byte("*/"))
+				if end < 0 {
+					return false
+				}
+				i += 2 + end + 1
+			}
+		}
+	}
+	return false
 }
 
 // scan reads src from pos on and adds edits. It returns the position up to

@@ -331,8 +331,8 @@ func (t *placeTable) attribute(element, name []byte) (c *placeCell, lazy bool) {
 // attributeUse is how what the attribute called name of the tag in hand, which is
 // read as k, is fetched.
 func (w *Writer) attributeUse(src []byte, l attributeList, name []byte, k kind, t *tag) use {
-	if k == styleText {
-		return propertyUse(name) // but for style, which names properties itself
+	if k == styleText || k == styleValue {
+		return propertyUse(name) // style names properties itself
 	}
 	c, lazy := placeTables[t.in].attribute(t.name, name)
 	u := c.plain

@@ -156,7 +156,9 @@ const placeRows = `
 <svg><linearGradient href="{U}a.svg#g"/><textPath href="{U}a.svg#g"/><mpath xlink:href="{U}a.svg#g"/><feImage href="{U}a.png"/><feImage href="{U}a.svg#e"/></svg> ==> hhhah
 <svg><a href="{U}a.pdf"/><a download href="{U}a.pdf"/><script href="{U}a.js"></script></svg> ==> aha
 <rect fill="url({U}a.svg#x)" filter="url({U}a.svg#f)" clip-path="url({U}a.svg#c)" mask="url({U}a.svg#m)" cursor="url({U}a.cur)"/> ==> hhhha
+<rect mask="alpha url({U}a.png)" fill="none, url({U}a.svg#g)" cursor="pointer, url({U}a.cur)"/> ==> cha
 // CSS
+<div style="/* ( */mask-image:url({U}a.png)"><div data-x="center/* : */ no-repeat url({U}a.png)"><div data-x="background/* ( */:url({U}a.png)"> ==> cca
 <div style="filter:url({U}sprite.svg#f)"><div style="background:url({U}a.jpg);mask-image:url({U}a.png);--x:url({U}a.png)"> ==> hacc
 <style>@font-face{src:url({U}a.woff2)}a{background:url({U}a.png)}</style> ==> ca
 // meta

@@ -136,6 +136,10 @@ var reverseCases = []struct{ ct, in, out string }{
 	{"text/xml", "<string>https&amp;#x3A;&amp;#x2F;&amp;#x2F;cdn.test&amp;#x2F;site1&amp;#x2F;media&amp;#x2F;a</string>", "<string>https&amp;#x3A;&amp;#x2F;&amp;#x2F;www.example.com&amp;#x2F;wp-content&amp;#x2F;uploads&amp;#x2F;a</string>"},
 	{"text/xml", "<string>&lt;a href=&quot;https&colon;&sol;&sol;cdn.test&sol;site1&sol;media&sol;a&quot;&gt;</string>", "<string>&lt;a href=&quot;https&colon;&sol;&sol;www.example.com&sol;wp-content&sol;uploads&sol;a&quot;&gt;</string>"},
 	{"text/xml", "<string><![CDATA[<img src=\"https:&#047;&#047;cdn.test&#047;site1&#047;media&#047;a\">]]></string>", "<string><![CDATA[<img src=\"https:&#047;&#047;www.example.com&#047;wp-content&#047;uploads&#047;a\">]]></string>"},
+	// HTML in a form, and in JSON.
+	{typeForm, "a=https%26colon%3B%26sol%3B%26sol%3Bcdn.test%26sol%3Bsite1%26sol%3bmedia%26sol%3Ba", "a=https%26colon%3B%26sol%3B%26sol%3Bwww.example.com%26sol%3Bwp-content%26sol%3Buploads%26sol%3Ba"},
+	{typeForm, "a=https%26%23058%3B%26%23047%3B%26%23047%3Bcdn.test%26%23047%3Bsite1%26%23047%3Bmedia%26%23047%3Ba", "a=https%26%23058%3B%26%23047%3B%26%23047%3Bwww.example.com%26%23047%3Bwp-content%26%23047%3Buploads%26%23047%3Ba"},
+	{typeJSON, `{"a":"https&colon;&sol;&sol;cdn.test&sol;site1&sol;media&sol;a"}`, `{"a":"https&colon;&sol;&sol;www.example.com&sol;wp-content&sol;uploads&sol;a"}`},
 	// A parameter of a URL that is a parameter itself.
 	{typeForm, "a=%2Fgo%3Fu%253Dhttps%253A%252F%252Fcdn.test%252Fsite1%252Fmedia%252Fa", "a=%2Fgo%3Fu%253Dhttps%253A%252F%252Fwww.example.com%252Fwp-content%252Fuploads%252Fa"},
 	{typeForm, "a=x%2561https%253A%252F%252Fcdn.test%252Fsite1%252Fmedia%252Fa", ""},

@@ -6,11 +6,11 @@ import "bytes"
 // the slash and the colon that begin with a letter stand after backslashes.
 var (
 	slashSpellings = []string{
-		"/", "%2f", "%252f", "u002f", "x2f", "&#x2f;", "&#47;", "&#047;", "&sol;", "%26%23x2f%3b", "%26%2347%3b",
+		"/", "%2f", "%252f", "u002f", "x2f", "&#x2f;", "&#47;", "&#047;", "&sol;", "%26%23x2f%3b", "%26%2347%3b", "%26%23047%3b", "%26sol%3b",
 		"&amp;#x2f;", "&amp;#47;", "&amp;#047;", "&amp;sol;", // HTML in XML
 	}
 	colonSpellings = []string{
-		":", "%3a", "%253a", "u003a", "x3a", "&#x3a;", "&#58;", "&#058;", "&colon;", "%26%23x3a%3b", "%26%2358%3b",
+		":", "%3a", "%253a", "u003a", "x3a", "&#x3a;", "&#58;", "&#058;", "&colon;", "%26%23x3a%3b", "%26%2358%3b", "%26%23058%3b", "%26colon%3b",
 		"&amp;#x3a;", "&amp;#58;", "&amp;#058;", "&amp;colon;",
 	}
 	backslashSpellings = []string{"\\", "%5c", "%255c"}

@@ -12,6 +12,7 @@ const (
 	urlList                // URLs between spaces
 	srcset                 // image candidates
 	styleText              // CSS
+	styleValue             // the value of a property
 	scriptText             // JavaScript
 	jsonText               // JSON
 	htmlText               // an HTML document or fragment
@@ -64,8 +65,8 @@ func (w *Writer) read(text []byte, k kind, depth int) {
 		w.urlList(text)
 	case srcset:
 		w.srcset(text, false)
-	case styleText:
-		w.scanStyle(text, w.use, depth)
+	case styleText, styleValue:
+		w.scanStyle(text, w.use, k == styleValue, depth)
 	case scriptText:
 		w.scanScript(text, false, w.use, depth)
 	case jsonText:
@@ -103,7 +104,7 @@ func (w *Writer) guess(text []byte, rel relative, depth int) {
 			w.trimmedURL(text, rel)
 		}
 	case bytes.Contains(text, []byte("url(")):
-		w.scanStyle(text, w.use, depth)
+		w.scanStyle(text, w.use, isStyleValue(text), depth)
 	case rel == anyRelative && !hasInnerSpace(text[start:]):
 		w.trimmedURL(text, rel)
 	}
