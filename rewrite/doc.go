@@ -54,9 +54,10 @@
 // anywhere, only with CORS, or only from home. It comes from a table, which Places
 // returns: by the element, the attribute or property, what else the element says
 // (rel, as, type, crossorigin, integrity, download), the video or audio element
-// that a source or track is in and the img element that a source is for, and,
-// where only a script knows, the extension of the file's name. In doubt it is the
-// place that asks for more.
+// that a source or track is in and the img element that a source is for, and the
+// extension of the file's name. In doubt it is the place that asks for more: what only a
+// script takes up needs CORS, whatever it is, but for the attributes of lazy loaders in
+// wide use.
 //
 // References finds the URLs of a body by the same code, all of them.
 //
