@@ -365,7 +365,7 @@ func (l *Log) resolve(b *batch) error {
 		return nil
 	}
 	if err != nil {
-		if b.unresolved++; b.unresolved >= entryTries {
+		if b.unresolved++; b.unresolved >= triesUntilDoubt(err) {
 			return nil // it may be there twice then, which harms nobody
 		}
 		return err

@@ -20,8 +20,10 @@ import (
 // nodes that do not know of the entries above it. Those learn of them by a listing: when
 // they cannot write there either, or at the next audit.
 const (
-	// entryTries in vain are what it takes to doubt an entry, and not the store.
+	// entryTries in vain are what it takes to doubt an entry, and not the store; after
+	// an error that tells of neither (a lost answer, a disk's), lostTries.
 	entryTries = 3
+	lostTries  = 8
 	// maxUnread is how many entries in a row may be unreadable; more are the store's
 	// fault.
 	maxUnread = 16
@@ -44,6 +46,14 @@ type watched struct {
 	tries int // in vain
 }
 
+// triesUntilDoubt returns how many in vain are what it takes to doubt an entry.
+func triesUntilDoubt(err error) int {
+	if isOfEntry(err) {
+		return entryTries
+	}
+	return lostTries
+}
+
 // isOfEntry reports errors that may be about one entry, and say nothing of others.
 func isOfEntry(err error) bool {
 	return errors.Is(err, bucket.ErrOfObject) || errors.Is(err, bucket.ErrRefused)
@@ -52,7 +62,7 @@ func isOfEntry(err error) bool {
 // cannotRead deals with an entry that could not be read. ends: there is none, and none
 // above it. Otherwise reading goes on if err is nil.
 func (l *Log) cannotRead(number uint64, cause error) (ends bool, err error) {
-	if !l.triedEnough(number) {
+	if !l.triedEnough(number, cause) {
 		return false, cause
 	}
 	ctx, cancel := context.WithTimeout(l.tasks.Context(), callTimeout)
@@ -75,7 +85,7 @@ func (l *Log) cannotRead(number uint64, cause error) (ends bool, err error) {
 
 // triedEnough counts a try to read an entry, and reports whether it may be this entry's
 // fault.
-func (l *Log) triedEnough(number uint64) bool {
+func (l *Log) triedEnough(number uint64, cause error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := &l.unread
@@ -83,7 +93,7 @@ func (l *Log) triedEnough(number uint64) bool {
 		u.number, u.tries = number, 0
 	}
 	u.tries++
-	return u.tries >= entryTries && u.row < maxUnread
+	return u.tries >= triesUntilDoubt(cause) && u.row < maxUnread
 }
 
 // answersOthers reports whether the store answers when an entry is asked for that no
@@ -216,5 +226,5 @@ func (l *Log) failedToWatch(number uint64) bool {
 	defer l.mu.Unlock()
 	w := l.watched[number]
 	w.tries++
-	return w.tries >= entryTries
+	return w.tries >= lostTries
 }

@@ -106,6 +106,24 @@ func TestUnreadableEntryIsPassedOver(t *testing.T) {
 	}
 }
 
+// Answers that are lost, be it a few in a row, are no reason to pass an entry over.
+func TestLostAnswersPassNothingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDuo(t)
+		d.append(d.a, "a1")
+		d.wayB.SetHook(func(c buckettest.Call) buckettest.Fault {
+			if entryIs(2)(c.Key) && c.Op == buckettest.OpGet && c.ForKey <= lostTries-1 {
+				return buckettest.Fault{After: errIO}
+			}
+			return buckettest.Fault{}
+		})
+		d.catchUp(d.b)
+		if got := d.sawB.keys(); d.sawB.lost != 0 || !slices.Equal(got, []string{"first", "a1"}) {
+			t.Errorf("given %q, told %d times that entries were missed", got, d.sawB.lost)
+		}
+	})
+}
+
 // A node that is about to write where an entry stands that it can neither read nor write
 // passes over it, too.
 func TestUnreadableEntryIsWrittenBehind(t *testing.T) {

@@ -29,8 +29,6 @@ var (
 
 // Bounds of waiting for the store.
 const (
-	// callTimeout ends a call that is not bounded by the lease's time to live.
-	callTimeout = 10 * time.Second
 	// A failed call is repeated after a random time up to retryMin, doubled
 	// with each failure up to retryMax.
 	retryMin = 50 * time.Millisecond

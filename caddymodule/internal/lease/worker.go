@@ -238,12 +238,13 @@ func (s *slot) calm() { s.err, s.tries, s.tryAt = nil, 0, clock.Instant{} }
 func (s *slot) read() {
 	l := s.leaser
 	data, info, err := control.Get(l.tasks.Context(), l.cfg.Store, s.key(), maxRecord, l.cfg.TTL)
-	if errors.Is(err, bucket.ErrTooLarge) {
-		err = l.removeHuge(s.key())
-	}
 	var found record
 	var bad error
-	if err == nil {
+	switch {
+	case errors.Is(err, bucket.ErrTooLarge):
+		info, err = s.describe()
+		bad = control.ErrTooLarge
+	case err == nil:
 		found, bad = decodeRecord(data)
 	}
 	l.mu.Lock()
@@ -275,17 +276,22 @@ func (s *slot) read() {
 	s.grant()
 }
 
-// removeHuge removes what is larger than any lease: to take it over, its version would
-// have to be known, and so all of it read. It returns ErrNotFound if that went well.
-func (l *Leaser) removeHuge(key string) error {
-	l.count.skipped.Add(1)
-	l.cfg.Logger().Warn("a name lease is larger than any that a node writes, and is removed", keyObject, key)
-	ctx, cancel := context.WithTimeout(l.tasks.Context(), callTimeout)
+// describe returns what a listing tells of the object: that it is larger than any lease
+// is no reason to read it.
+func (s *slot) describe() (bucket.Info, error) {
+	l := s.leaser
+	ctx, cancel := context.WithTimeout(l.tasks.Context(), l.cfg.TTL)
 	defer cancel()
-	if err := l.cfg.Store.Delete(ctx, key); err != nil {
-		return err
+	for info, err := range l.cfg.Store.List(ctx, s.key(), "") {
+		if err != nil {
+			return bucket.Info{}, err
+		}
+		if info.Key != s.key() {
+			break
+		}
+		return info, nil
 	}
-	return bucket.ErrNotFound
+	return bucket.Info{}, bucket.ErrNotFound
 }
 
 // foundOwn notes that the object is a write of this node's whose answer was

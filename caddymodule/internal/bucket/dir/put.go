@@ -103,6 +103,12 @@ func (d *store) checkCondition(ctx context.Context, root *os.Root, key string, o
 	if opts.IfMatch == "" {
 		return nil
 	}
+	if isUnread(opts.IfMatch) {
+		if now, err := root.Lstat(key); err != nil || unreadETag(now) != opts.IfMatch {
+			return bucket.ErrChanged
+		}
+		return nil
+	}
 	v, err := d.openVersion(ctx, root, key, 0)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):

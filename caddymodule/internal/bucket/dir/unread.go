@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -24,11 +25,16 @@ type reading struct {
 	readers sync.WaitGroup
 }
 
+const unreadPrefix = "unread-"
+
+// isUnread reports whether an ETag is that of a file that had not been hashed.
+func isUnread(etag string) bool { return strings.HasPrefix(etag, unreadPrefix) }
+
 // unreadETag stands for the ETag of a file that has not been hashed, and is that of
 // no content.
 func unreadETag(info fs.FileInfo) string {
 	id := identify(info)
-	return fmt.Sprintf("unread-%d-%d-%s", info.Size(), id.Inode, id.ModTime)
+	return fmt.Sprintf(unreadPrefix+"%d-%d-%s", info.Size(), id.Inode, id.ModTime)
 }
 
 // hashOrLater is hashVersion for as long as the caller waits; then a large file is

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
 )
 
@@ -89,6 +90,33 @@ func TestReadsOn(t *testing.T) {
 	for info, err := range s.List(t.Context(), "", "") {
 		if err != nil || info.ContentMD5() == "" {
 			t.Errorf("listed %+v, %v", info, err)
+		}
+	}
+}
+
+// A file that nobody has read has a version all the same, which a listing names and a Put
+// goes by: it can be replaced by who knows what is there, and by nobody else.
+func TestReplaceUnread(t *testing.T) {
+	t.Parallel()
+	s, dir := newDir(t)
+	for range 2 {
+		name := filepath.Join(dir, "huge")
+		plantSparse(t, name, 1<<42)
+		etag := ""
+		for info, err := range s.List(t.Context(), "huge", "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			etag = info.ETag
+		}
+		if _, err := buckettest.PutText(t.Context(), s, "huge", "mine", bucket.PutOptions{IfMatch: etag + "0"}); !errors.Is(err, bucket.ErrChanged) {
+			t.Errorf("over another version: %v", err)
+		}
+		if _, err := buckettest.PutText(t.Context(), s, "huge", "mine", bucket.PutOptions{IfMatch: etag}); err != nil {
+			t.Errorf("over this version: %v", err)
+		}
+		if _, err := buckettest.PutText(t.Context(), s, "huge", "twice", bucket.PutOptions{IfMatch: etag}); !errors.Is(err, bucket.ErrChanged) {
+			t.Errorf("again: %v", err)
 		}
 	}
 }
