@@ -67,6 +67,10 @@ func absences() []absence {
 			}
 		}},
 		{name: "read-only", leave: func(s *site) func() { return s.failPuts(bucket.ErrDenied) }},
+		{name: "rights to read only", leave: func(s *site) func() { return s.failPuts(errOneDenied) }},
+		{name: "no rights", leave: func(s *site) func() {
+			return s.fail(func(buckettest.Call) buckettest.Fault { return buckettest.Fault{Before: errOneDenied} })
+		}},
 		{name: "full", leave: func(s *site) func() { return s.failPuts(syscall.ENOSPC) }},
 		{name: "unmounted", mounted: true, leave: func(s *site) func() {
 			s.sh(`umount -l "$1"`, s.mount.point)
@@ -86,21 +90,27 @@ func absences() []absence {
 				while dd if=/dev/zero bs=4k count=1 >>"$1/filler" 2>/dev/null; do :; done`, s.mount.disk)
 			return func() { mustDo(s.t, os.Remove(s.mount.disk+"/filler")) }
 		}},
-		{name: "older", works: true, leave: func(s *site) func() {
-			// As it was before the last of the files that are there now.
-			newest := s.path("2026/11/photo-2.jpg")
-			mustDo(s.t, os.Remove(newest))
-			snapshot := s.t.TempDir()
-			s.sh(`until cp -a "$1/." "$2"; do :; done`, s.bucket, snapshot)
-			s.mustUpload(func() { s.write("2026/11/photo-2.jpg", "content of 2026/11/photo-2.jpg") })
-			s.mustUpload(func() { s.write("2026/11/photo-1.jpg", "content of 2026/11/photo-1.jpg") })
-			s.idle()
-			aside := s.setAside()
-			mustDo(s.t, os.Rename(snapshot, s.bucket))
-			_ = aside
-			return func() {}
+		{name: "older", works: true, leave: older},
+		{name: "older and read-only", leave: func(s *site) func() {
+			older(s)
+			return s.failPuts(bucket.ErrDenied)
 		}},
 	}
+}
+
+// older puts the bucket back to an older state, for good.
+func older(s *site) (comeBack func()) {
+	// As it was before the last of the files that are there now.
+	newest := s.path("2026/11/photo-2.jpg")
+	mustDo(s.t, os.Remove(newest))
+	snapshot := s.t.TempDir()
+	s.sh(`until cp -a "$1/." "$2"; do :; done`, s.bucket, snapshot)
+	s.mustUpload(func() { s.write("2026/11/photo-2.jpg", "content of 2026/11/photo-2.jpg") })
+	s.mustUpload(func() { s.write("2026/11/photo-1.jpg", "content of 2026/11/photo-1.jpg") })
+	s.idle()
+	s.setAside()
+	mustDo(s.t, os.Rename(snapshot, s.bucket))
+	return func() {}
 }
 
 func mustDo(t *testing.T, err error) {
@@ -134,12 +144,12 @@ func (s *site) putBack(aside string) {
 
 // failPuts makes the bucket refuse what would change it, also after a restart.
 func (s *site) failPuts(err error) (stop func()) {
-	s.hook = func(c buckettest.Call) buckettest.Fault {
-		if c.Op == buckettest.OpPut || c.Op == buckettest.OpDelete {
-			return buckettest.Fault{Before: err}
-		}
-		return buckettest.Fault{}
-	}
+	return s.fail(buckettest.Always(buckettest.Fault{Before: err}, buckettest.OpPut, buckettest.OpDelete))
+}
+
+// fail has the bucket fail, also after a restart.
+func (s *site) fail(hook buckettest.Hook) (stop func()) {
+	s.hook = hook
 	s.faults.SetHook(s.hook)
 	return func() {
 		s.hook = nil
@@ -202,7 +212,7 @@ func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart strin
 	s.until("to be running", func() bool { return s.e.Stats().State == "running" })
 	comeBack := how.leave(s)
 	again("during")
-	meanwhile := []string{"new-1.jpg", "new-2.jpg", "new-3.jpg"}
+	meanwhile := []string{"sun.jpg", "moon.jpg", "stars.jpg"}
 	err := s.uploadAnyway(func() { s.writeAll(meanwhile) }, func() bool { return !how.works && s.e.Stats().State != "running" })
 	pending, held := errors.AsType[*PendingError](err)
 	if how.works && err != nil || !how.works && !how.unseen && (!held || pending.Count != 3) {
@@ -236,7 +246,7 @@ func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart strin
 	if n := s.logs.count("the bucket is away: nothing is stored"); n > 2 {
 		t.Errorf("%d log lines about it", n)
 	}
-	if how.name != "older" {
+	if !strings.HasPrefix(how.name, "older") {
 		return
 	}
 	// All is as before: what another server deletes goes.
