@@ -27,7 +27,7 @@ import (
 const (
 	// maxOrigins is for how many origins something is kept, and maxKinds for how
 	// many pairs of an origin and an ending. A client can make up more of both.
-	maxOrigins, maxKinds = 32, 64
+	maxOrigins, maxKinds = 32, 32 * 16
 	// idleOrigin is how long no page of an origin was served when another one may
 	// take its place.
 	idleOrigin = 10 * time.Minute

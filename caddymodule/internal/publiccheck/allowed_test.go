@@ -427,6 +427,24 @@ func TestCheckIsBounded(t *testing.T) {
 	}
 }
 
+// TestCheckKnowsManyHosts: scripts of each host of a multisite name files of many endings,
+// and all are asked for.
+func TestCheckKnowsManyHosts(t *testing.T) {
+	server := publictest.NewRules(t, AllowOrigin, "*")
+	c := newTestCheck(t, server.URL+"/", Ask)
+	endings := strings.Fields("woff woff2 jpg jpeg png webp gif svg mp4 mp3 json js css pdf")
+	for host := range maxOrigins {
+		var files []string
+		for _, ending := range endings {
+			files = append(files, "a."+ending)
+		}
+		origin := fmt.Sprintf("https://x%d.test", host)
+		if c.page(origin, files...); !c.page(origin, files...) {
+			t.Fatalf("host %d: what scripts name stays", host)
+		}
+	}
+}
+
 // TestCheckEnds: closing it does not wait for a server that does not answer.
 func TestCheckEnds(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
