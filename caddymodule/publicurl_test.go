@@ -86,15 +86,16 @@ func TestIsolatedPages(t *testing.T) {
 	}
 }
 
-// TestPageFollowsCORS: a page's font and script with crossorigin are local at first, and public
-// as soon as the public URL was seen to allow it, also in pages that are remembered;
-// where it does not, they stay, and the rest of the page moves.
+// TestPageFollowsCORS: a page's font, what has crossorigin, and what a script takes up
+// are local at first, and public as soon as the public URL was seen to allow it, also in
+// pages that are remembered; where it does not, they stay, and the rest of the page moves.
 //
 // Promise 4: "with CORS only once the public host was seen to allow it". Promise 3:
 // "Pages never wait".
 func TestPageFollowsCORS(t *testing.T) {
 	const text = `<img src="U/a.jpg"><img crossorigin src="U/a.jpg"><script crossorigin src="U/a.js"></script>` +
-		`<style>@font-face{src:url(U/a.woff2)}</style><a download href="U/a.jpg"></a>`
+		`<style>@font-face{src:url(U/a.woff2)}</style><a download href="U/a.jpg"></a>` +
+		`<script>fetch("U/a.png")</script><p data-mask="url(U/a.png)">`
 	for _, allows := range []bool{true, false} {
 		t.Run(fmt.Sprint(allows), func(t *testing.T) {
 			server := publictest.NewRules(t)
@@ -106,14 +107,14 @@ func TestPageFollowsCORS(t *testing.T) {
 			s.handler["public_url"] = server.URL + "/m"
 			s.handler["cors_check"] = "on"
 			s.start()
-			s.upload(map[string]string{"a.jpg": "picture", "a.js": "script", "a.woff2": "font"})
+			s.upload(map[string]string{"a.jpg": "picture", "a.js": "script", "a.woff2": "font", "a.png": "picture"})
 			page := func() int { return strings.Count(s.get("/").body, server.URL+"/m/a.") }
 			if n := page(); n != 1 {
 				t.Fatalf("%d public URLs before anything was seen", n)
 			}
-			eventually(t, "the check", func() bool { return len(server.Questions()) == 3 })
+			eventually(t, "the check", func() bool { return len(server.Questions()) == 4 })
 			if allows {
-				eventually(t, "what needs CORS moves", func() bool { return page() == 4 })
+				eventually(t, "what needs CORS moves", func() bool { return page() == 6 })
 				return
 			}
 			for range 5 {
