@@ -29,7 +29,8 @@ Speaks to a running Caddy through its admin API.
 				Short: "Shows the state of each site",
 				Long: `
 Tells whether the bucket answers, how many files wait for it, and what was done
-since the start, for each site. The exit code is 1 if a bucket does not answer.
+since the start, for each site. The exit code is 1 if a bucket does not answer, or a
+media root is missing.
 `,
 				Args: cobra.NoArgs,
 				RunE: caddycmd.WrapCommandFuncForCobra(cmdStatus),
@@ -96,7 +97,7 @@ func cmdStatus(flags caddycmd.Flags) (int, error) {
 	}
 	for _, s := range list {
 		if s.State == "degraded" { // without an error the exit code would be 0
-			return caddy.ExitCodeFailedStartup, fmt.Errorf("%s: the bucket %s cannot be used: %s", s.Site, s.Bucket, s.Reason)
+			return caddy.ExitCodeFailedStartup, fmt.Errorf("%s, with the bucket %s: %s", s.Site, s.Bucket, s.Reason)
 		}
 	}
 	return caddy.ExitCodeSuccess, nil

@@ -130,6 +130,9 @@ func (e *Engine) carryOut(v verdict, s *task, x *sight) outcome {
 	case putKeeping:
 		return e.putKeeping(s, x)
 	case fetch:
+		if e.rootsSeen.isGone(s.root) {
+			return e.leaveInBucket(s, x) // it is fetched when the root is back
+		}
 		if s.version == "" && x.file == noFile && e.isWithheld(s.root, s.rel, x.stored.Stored) {
 			return e.leaveInBucket(s, x)
 		}

@@ -320,6 +320,9 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 	}
 	m := missing{foreign: o.foreign, under: class, object: o.Info}
 	switch {
+	case e.rootsSeen.isGone(o.root):
+		p.only++
+		p.learn(&m)
 	case e.isWithheld(o.root, o.rel, o.Stored):
 		p.only++
 		e.unattended.withheld.add(e.site.Key(o.root, e.existing(o.root, path.Dir(o.rel))), []string{o.key}, time.Now())

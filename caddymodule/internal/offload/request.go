@@ -267,6 +267,7 @@ func (e *Engine) requestsLoop() {
 	for {
 		select {
 		case now := <-tick.C:
+			e.lookAtRoots()
 			e.noteDeletes()
 			e.noteGuestDeletes()
 			e.renewNote(now)

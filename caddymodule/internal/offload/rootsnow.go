@@ -1,6 +1,8 @@
 package offload
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,21 +31,69 @@ type rootsSeen struct {
 	mu    sync.Mutex
 	roots rootsNow
 	since []time.Time // each has been there, as far as is known; zero: from the start on
+	gone  []bool      // nothing is there now
 }
 
-// look takes note of directories that are new at their roots.
-func (r *rootsSeen) look(now rootsNow) {
+// look takes note of what is at the roots, and returns those at which something else is
+// than before, or nothing.
+func (r *rootsSeen) look(now rootsNow) (changed []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.roots == nil {
-		r.roots, r.since = now, make([]time.Time, len(now))
-		return
+		r.roots, r.since, r.gone = now, make([]time.Time, len(now)), make([]bool, len(now))
+		return nil
 	}
 	for root, id := range now {
-		if id != nil && !r.roots.isRoot(root, *id) {
+		isNew := id != nil && !r.roots.isRoot(root, *id)
+		wasGone := r.gone[root]
+		r.gone[root] = id == nil && r.roots[root] != nil
+		if isNew {
 			r.roots[root], r.since[root] = id, time.Now()
 		}
+		if isNew || r.gone[root] != wasGone {
+			changed = append(changed, root)
+		}
 	}
+	return changed
+}
+
+// isGone reports whether nothing is at a root that was there.
+func (r *rootsSeen) isGone(root int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone != nil && r.gone[root]
+}
+
+// missing returns a root that was there and is not, or -1.
+func (r *rootsSeen) missing() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Index(r.gone, true)
+}
+
+// lookAtRoots takes note of media roots that went, came or were moved: nothing of what was
+// there before is at their URLs.
+func (e *Engine) lookAtRoots() {
+	for _, root := range e.rootsSeen.look(e.rootsNow()) {
+		e.trees[root].Reopen()
+		e.htaccess.reset()
+		e.unattended.withheld.forget(func(key string) bool {
+			in, _, ok := e.site.Locate(key)
+			return ok && in == root
+		})
+		if !e.rootsSeen.isGone(root) {
+			e.recon.want(scope{root, ""}, window{}) // what is withheld there, say
+		}
+	}
+}
+
+// rootTrouble returns why a media root cannot be used, or nil.
+func (e *Engine) rootTrouble() error {
+	root := e.rootsSeen.missing()
+	if root < 0 {
+		return nil
+	}
+	return fmt.Errorf("the media root %s is not there: its files are served from the bucket, and uploads cannot be written", e.trees[root].Dir())
 }
 
 // wasThere reports whether a root has been the directory that it is since a time.

@@ -99,6 +99,8 @@ func (e *Engine) Stats() Stats {
 	}
 	if err := e.trouble(); err != nil {
 		s.State, s.Reason = "degraded", err.Error()
+	} else if err := e.rootTrouble(); err != nil {
+		s.State, s.Reason = "degraded", err.Error()
 	} else {
 		s.Failing, s.Reason = e.queue.failing()
 		if err := e.unlisted.status(); err != nil && s.Failing == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -62,6 +63,13 @@ func (w *withheldKeys) remove(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.keys, key)
+}
+
+// forget drops keys of which nothing is known any more.
+func (w *withheldKeys) forget(drop func(key string) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.keys, func(key string, _ struct{}) bool { return drop(key) })
 }
 
 func (w *withheldKeys) clear() {

@@ -1,0 +1,49 @@
+package offload
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+)
+
+// A media root that is moved away or removed has no files: they are served from the
+// bucket, the status names the root, and what is withheld there is what `trash list`
+// shows. When it is back, all is as before.
+func TestAMissingRootIsNamed(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, others nodes) {
+		keys := names(40)
+		s.mustUpload(func() { s.writeAll(keys) })
+		append(nodes{s}, others...).agree()
+		s.removeAtOnce(keys[:20])
+		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
+		s.idle()
+		withheld := func() (n int) {
+			for _, err := range s.e.Withheld(t.Context()) {
+				if err == nil {
+					n++
+				}
+			}
+			return n
+		}
+		key := keys[30]
+		for range 2 {
+			mustDo(t, os.Rename(s.dir, s.dir+".old"))
+			s.until("the status to say so", func() bool {
+				st := s.e.Stats()
+				return st.State == "degraded" && strings.Contains(st.Reason, s.dir)
+			})
+			if _, err := s.e.Local(key); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a file of what was moved away counts as one at its URL: %v", err)
+			}
+			s.until("the count to be that of the list", func() bool { return s.e.Stats().Withheld == withheld() })
+			mustDo(t, os.Rename(s.dir+".old", s.dir))
+			s.until("the root to be back", func() bool { _, err := s.e.Local(key); return s.e.Stats().State == "running" && err == nil })
+			s.until("the withheld deletes to be known", func() bool { return s.e.Stats().Withheld == 20 && withheld() == 20 })
+		}
+		if got := len(s.everything()); got != 40 {
+			t.Errorf("%d objects are left of 40", got)
+		}
+	})
+}
