@@ -243,7 +243,8 @@ func (e *Engine) forgetDeleted(key string, err error) {
 // whatever is known of it. The caller holds mu and schedules the item.
 func (q *queue) storeAgain(key string, root int, rel string, now time.Time) *item {
 	it, _ := q.change(aFile, key, root, rel, now)
-	it.complete, it.presence, it.wrote = true, present, true
+	q.found(it, present)
+	it.complete, it.wrote = true, true
 	it.heard, it.why, it.version = it.gen, ownChange, ""
 	q.heard[it] = struct{}{}
 	return it

@@ -44,13 +44,10 @@ type notedDelete struct {
 
 // deleteNotes are the notes of all roots.
 type deleteNotes struct {
-	mu sync.Mutex
-	// recalled says of which roots the notes of an earlier process were read, written
-	// what stands on them now.
-	recalled []bool
-	written  [][]byte
-	broken   bool      // there are deletes that could not be noted
-	full     sync.Once // the log line
+	mu     sync.Mutex
+	files  []noteFile // by root
+	broken bool       // there are deletes that could not be noted
+	full   sync.Once  // the log line
 
 	// heldBack are recalled deletes that wait for the first comparison, which is over
 	// once compared: it tells their share of all, and stores what has a new name.
@@ -59,9 +56,12 @@ type deleteNotes struct {
 	compared bool
 }
 
-// noteText is the file of some deletes; parseNoted reads it. Notes of another disk
-// or bucket say nothing.
+// noteText is the file of some deletes, nil of none; parseNoted reads it. Notes of another
+// disk or bucket say nothing.
 func noteText(whose string, all []notedDelete) []byte {
+	if len(all) == 0 {
+		return nil
+	}
 	var text bytes.Buffer
 	lines := json.NewEncoder(&text)
 	_ = lines.Encode(whose) // neither can fail
@@ -96,6 +96,9 @@ func (e *Engine) noteDeletes() {
 	n := &e.deleteNotes
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.files == nil {
+		n.files = make([]noteFile, len(e.trees))
+	}
 	for root := range e.trees {
 		e.recallDeletes(root)
 	}
@@ -103,25 +106,26 @@ func (e *Engine) noteDeletes() {
 	had := n.broken
 	n.broken = false
 	for root, t := range e.trees {
-		var text []byte
-		if len(waiting[root]) > 0 {
-			text = noteText(e.whoseNotes(), waiting[root])
-		}
-		if !n.recalled[root] {
+		text := noteText(e.whoseNotes(), waiting[root])
+		if !n.files[root].recalled {
 			n.broken = n.broken || text != nil
 			continue
 		}
-		if bytes.Equal(text, n.written[root]) {
-			continue
-		}
-		if err := t.SetNotedDeletes(text); err != nil {
+		if err := n.files[root].write(text, t.SetNotedDeletes); err != nil {
 			n.broken = true
 			if !had {
 				e.log().Warn("deletes that wait for the bucket cannot be noted on disk: a restart may forget them", keyDir, t.Dir(), keyError, err)
 			}
-			continue
 		}
-		n.written[root] = text
+	}
+}
+
+// rootIsNew notes that another directory is at a root: what waits is to be noted there.
+func (n *deleteNotes) rootIsNew(root int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.files != nil {
+		n.files[root].moved = true
 	}
 }
 
@@ -137,12 +141,9 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	all = make([][]notedDelete, len(e.trees))
 	var dirs []string
 	e.queue.mu.Lock()
-	for _, it := range e.queue.items {
-		if !it.gone() && it.kind != aDirGone { // most, in an outage: no look at more of it
-			continue
-		}
+	for it := range e.queue.going {
 		s := it.task()
-		if !s.isDelete() || it.fresh || !e.passOn(s) || !roots.holds(s) {
+		if it.fresh || !e.passOn(s) || !roots.holds(s) {
 			continue
 		}
 		d := notedDelete{Key: it.key, Dir: it.kind == aDirGone, Meant: it.inRequest, MovedTo: it.movedTo}
@@ -198,22 +199,18 @@ func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
 
 // recallDeletes puts into the queue what an earlier process noted of a root.
 func (e *Engine) recallDeletes(root int) {
-	n := &e.deleteNotes
-	if n.recalled == nil {
-		n.recalled, n.written = make([]bool, len(e.trees)), make([][]byte, len(e.trees))
-	}
-	if n.recalled[root] {
+	file := &e.deleteNotes.files[root]
+	if file.recalled {
 		return
-	}
-	data, err := e.trees[root].NotedDeletes(maxNoteFile)
-	if err != nil {
-		return // no such directory yet
 	}
 	in, err := watch.RootAt(e.trees[root].Dir())
 	if err != nil {
 		return
 	}
-	n.recalled[root], n.written[root] = true, data
+	data, ok := file.recall(e.trees[root].NotedDeletes)
+	if !ok {
+		return
+	}
 	for _, d := range parseNoted(e.whoseNotes(), data) {
 		e.recallDelete(root, in, d)
 	}
@@ -246,7 +243,8 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 		return
 	}
 	it, _ := e.queue.change(k, d.Key, root, f.rel, now)
-	it.presence, it.in, it.inRequest = deleted, in, d.Meant
+	e.queue.found(it, deleted)
+	it.in, it.inRequest = in, d.Meant
 	if d.MovedTo != "" {
 		it.movedTo, it.movedAt = d.MovedTo, it.gen
 	}

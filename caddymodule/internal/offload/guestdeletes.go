@@ -28,17 +28,16 @@ type guestDelete struct {
 	meant bool        // by a request, or looked at since: see rootsNow
 }
 
-// guestDeletes are those of a guest. All but saving, recalled and noted are guarded by
-// the queue's lock.
+// guestDeletes are those of a guest. All but saving and files, which that guards, are
+// guarded by the queue's lock.
 type guestDeletes struct {
 	gone    map[string]guestDelete // by key; that of a directory ends with a slash
 	changed bool                   // since they were noted
 	forgot  int                    // files that were written, and that the queue forgot
 	full    sync.Once              // the log line
 
-	saving   sync.Mutex
-	recalled []bool // by root
-	noted    []bool // whether there is a file
+	saving sync.Mutex
+	files  []noteFile // by root
 }
 
 // add keeps a delete, unless there are too many.
@@ -135,8 +134,8 @@ func (e *Engine) noteGuestDeletes() {
 	g := &e.guest
 	g.saving.Lock()
 	defer g.saving.Unlock()
-	if g.recalled == nil {
-		g.recalled, g.noted = make([]bool, len(e.trees)), make([]bool, len(e.trees))
+	if g.files == nil {
+		g.files = make([]noteFile, len(e.trees))
 	}
 	roots := e.rootsNow()
 	for root := range e.trees {
@@ -147,18 +146,12 @@ func (e *Engine) noteGuestDeletes() {
 		return
 	}
 	for root, t := range e.trees {
-		var text []byte
-		if len(all[root]) > 0 {
-			text = noteText(e.whoseNotes(), all[root])
-		}
-		if !g.recalled[root] || text == nil && !g.noted[root] {
+		if !g.files[root].recalled {
 			continue
 		}
-		if err := t.SetGuestDeletes(text); err != nil {
+		if err := g.files[root].write(noteText(e.whoseNotes(), all[root]), t.SetGuestDeletes); err != nil {
 			e.log().Warn("what was deleted on this server, a guest, cannot be noted on disk: after a restart the bucket's files are served again", keyDir, t.Dir(), keyError, err)
-			continue
 		}
-		g.noted[root] = text != nil
 	}
 }
 
@@ -197,14 +190,10 @@ func (e *Engine) takeGuestDeletes(roots rootsNow) (all [][]notedDelete, changed 
 // recallGuestDeletes reads what an earlier process noted of a root.
 func (e *Engine) recallGuestDeletes(root int) {
 	g := &e.guest
-	if g.recalled[root] {
+	data, ok := g.files[root].recall(e.trees[root].GuestDeletes)
+	if !ok {
 		return
 	}
-	data, err := e.trees[root].GuestDeletes(maxNoteFile)
-	if err != nil {
-		return // no such directory yet
-	}
-	g.recalled[root], g.noted[root] = true, data != nil
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	g.changed = g.changed || data != nil

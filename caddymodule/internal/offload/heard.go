@@ -154,7 +154,7 @@ func (q *queue) lookAgain(s *task, due time.Time) {
 	}
 	it.heard = it.gen
 	if it.gen == s.gen {
-		it.presence = present
+		q.found(it, present)
 	}
 	q.heard[it] = struct{}{}
 	q.schedule(it, due)

@@ -225,8 +225,14 @@ func (it *item) task() *task {
 func (s *task) meant() bool { return s.inRequest || s.moved }
 
 // isDelete reports whether it is about a delete that was seen.
-func (s *task) isDelete() bool {
-	return s.kind == aDirGone || s.kind == aFile && s.presence == deleted
+func (s *task) isDelete() bool { return s.deletes(s.presence) }
+
+// isDelete is that of its task.
+func (it *item) isDelete() bool { return it.deletes(it.presence) }
+
+// deletes reports whether what was seen of a target is a delete.
+func (t target) deletes(p presence) bool {
+	return t.kind == aDirGone || t.kind == aFile && p == deleted
 }
 
 // untold reports whether what a look finds under a key may be told of by no

@@ -123,7 +123,8 @@ func (e *Engine) lookAtLink(s *task, name linkName) {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	it, isNew := e.queue.change(aFile, name.key, name.root, name.rel, now)
-	it.complete, it.presence, it.wrote = true, present, true
+	e.queue.found(it, present)
+	it.complete, it.wrote = true, true
 	it.linked = it.linked || isNew
 	it.inRequest = it.inRequest || s.inRequest
 	s.item.spread = true

@@ -30,6 +30,12 @@ type pass struct {
 	deletes                      []missing
 	began, reported              time.Time
 	lastNoted                    string
+	lastWithheld                 struct {
+		asked bool
+		root  int
+		dir   string
+		found withheldDir
+	}
 
 	// Where several nodes write: waits is false for the first comparison, which
 	// only takes note of the names that the queue has no room for (skipped).
@@ -319,13 +325,14 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 		e.recon.pass(o.key)
 	}
 	m := missing{foreign: o.foreign, under: class, object: o.Info}
+	withheld := p.withheldIn(o.root, path.Dir(o.rel))
 	switch {
 	case e.rootsSeen.isGone(o.root):
 		p.only++
 		p.learn(&m)
-	case e.isWithheld(o.root, o.rel, o.Stored):
+	case withheld.covers(o.Stored):
 		p.only++
-		e.unattended.withheld.add(e.site.Key(o.root, e.existing(o.root, path.Dir(o.rel))), []string{o.key}, time.Now())
+		e.unattended.withheld.add(e.site.Key(o.root, withheld.dir), []string{o.key}, time.Now())
 		p.learn(&m)
 	case p.goesWithDir(o.key):
 		p.only++
@@ -399,7 +406,8 @@ func (p *pass) passOnDeletes() {
 			continue
 		}
 		it, _ := e.queue.change(aFile, m.key, m.root, m.rel, now)
-		it.presence, it.in = deleted, *roots[m.root]
+		e.queue.found(it, deleted)
+		it.in = *roots[m.root]
 		it.by(killedRequest)
 		if p.shared {
 			e.index.evict(m.key) // it tells what the bucket has

@@ -45,6 +45,7 @@ type queue struct {
 	idle    itemHeap           // background items
 	heard   map[*item]struct{} // items of others' changes
 	clients map[string]map[*item]struct{}
+	going   map[*item]struct{} // items of deletes that were seen
 	// deleting are keys whose objects go with their directory just now, although
 	// a file may be there again.
 	deleting map[string]int
@@ -60,6 +61,7 @@ func newQueue() *queue {
 		order:    list.New(),
 		clients:  make(map[string]map[*item]struct{}),
 		heard:    make(map[*item]struct{}),
+		going:    make(map[*item]struct{}),
 		deleting: make(map[string]int),
 		room:     make(chan struct{}, 1),
 		wake:     make(chan struct{}, 1),
@@ -76,6 +78,7 @@ func (q *queue) change(k kind, key string, root int, rel string, now time.Time) 
 		it = &item{target: target{k, key, root, rel}, since: now, heapIndex: -1}
 		it.elem = q.order.PushBack(it)
 		q.items[id] = it
+		q.found(it, it.presence)
 		isNew = true
 	} else {
 		q.order.MoveToBack(it.elem)
@@ -86,6 +89,16 @@ func (q *queue) change(k kind, key string, root int, rel string, now time.Time) 
 		q.toUrgent(it)
 	}
 	return it, isNew
+}
+
+// found notes whether an item's file is there. The caller holds mu.
+func (q *queue) found(it *item, p presence) {
+	it.presence = p
+	if it.isDelete() {
+		q.going[it] = struct{}{}
+	} else {
+		delete(q.going, it)
+	}
 }
 
 // changedBelow notes on the items below a directory that it went while a request
@@ -215,9 +228,10 @@ func (q *queue) again(s *task, gone bool, due time.Time) {
 	if it.gen == s.gen {
 		switch {
 		case !gone:
-			it.presence, it.wrote = present, true
+			q.found(it, present)
+			it.wrote = true
 		case it.presence == present:
-			it.presence = missed
+			q.found(it, missed)
 		}
 	}
 	q.schedule(it, due)
@@ -303,6 +317,7 @@ func (q *queue) giveUp(err error) {
 func (q *queue) remove(it *item) {
 	delete(q.items, it.kind.itemKey(it.key))
 	delete(q.heard, it)
+	delete(q.going, it)
 	q.order.Remove(it.elem)
 	for _, c := range it.clients {
 		delete(q.clients[c], it)

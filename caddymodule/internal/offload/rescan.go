@@ -18,7 +18,7 @@ func (e *Engine) rescan(s *task) outcome {
 	if err != nil {
 		return outcome{how: unreadable, err: err}
 	}
-	e.rootsSeen.look(e.rootsNow())
+	e.lookAtRoots()
 	e.recon.want(scope{s.root, s.rel}, e.requests.window())
 	return outcome{}
 }

@@ -82,6 +82,7 @@ func (e *Engine) lookAtRoots() {
 			return ok && in == root
 		})
 		if !e.rootsSeen.isGone(root) {
+			e.deleteNotes.rootIsNew(root)
 			e.recon.want(scope{root, ""}, window{}) // what is withheld there, say
 		}
 	}
@@ -124,7 +125,8 @@ func (e *Engine) seenInRoots(gone []*task) []*task {
 		}
 		s.presence, s.moved, s.otherRoot = missed, false, roots[s.root] != nil
 		if s.item.gen == s.gen {
-			s.item.presence, s.item.movedTo, s.item.movedAt = missed, "", 0
+			e.queue.found(s.item, missed)
+			s.item.movedTo, s.item.movedAt = "", 0
 		}
 	}
 	return gone

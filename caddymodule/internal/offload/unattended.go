@@ -184,8 +184,8 @@ func (e *Engine) deleteLimit() int {
 func (q *queue) deletesBesides(counted map[string]time.Time, inRequest bool) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, it := range q.items {
-		if it.kind != aFile || it.presence != deleted || it.inRequest != inRequest || it.movedAt != 0 || it.move != nil {
+	for it := range q.going {
+		if it.kind != aFile || it.inRequest != inRequest || it.movedAt != 0 || it.move != nil {
 			continue
 		}
 		if _, ok := counted[it.key]; !ok {

@@ -156,9 +156,11 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 	due := now.Add(rest)
 	switch ev.Op {
 	case watch.Wrote:
-		it.complete, it.presence, it.wrote, it.move = true, present, true, nil
+		e.queue.found(it, present)
+		it.complete, it.wrote, it.move = true, true, nil
 	case watch.Writing:
-		it.presence, it.wrote, it.move = present, true, nil
+		e.queue.found(it, present)
+		it.wrote, it.move = true, nil
 		due = now.Add(writingFor)
 		if !isNew && it.scheduled() {
 			// A large file comes in thousands of writes: none of them is worth
@@ -168,7 +170,8 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 			return
 		}
 	case watch.Gone:
-		it.presence, it.in = deleted, ev.In
+		e.queue.found(it, deleted)
+		it.in = ev.In
 		due = now.Add(gather)
 		if !it.inRequest {
 			due = now.Add(unattendedRest)

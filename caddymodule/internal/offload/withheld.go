@@ -125,8 +125,22 @@ func (e *Engine) sayWithheld(now time.Time) {
 // isWithheld reports whether a missing file's object, stored at some time, is one
 // whose delete is withheld.
 func (e *Engine) isWithheld(root int, rel string, stored time.Time) bool {
-	until := e.withheldUntil(root, e.existing(root, path.Dir(rel)))
-	return !until.IsZero() && stored.Before(until)
+	return e.withheldNear(root, path.Dir(rel)).covers(stored)
+}
+
+// withheldNear is what is withheld in a directory or, if that is gone, the nearest one
+// above it.
+func (e *Engine) withheldNear(root int, dir string) withheldDir {
+	dir = e.existing(root, dir)
+	return withheldDir{root, dir, e.withheldUntil(root, dir)}
+}
+
+// withheldIn is withheldNear, which is asked once for the objects of one directory.
+func (p *pass) withheldIn(root int, dir string) withheldDir {
+	if l := &p.lastWithheld; !l.asked || l.root != root || l.dir != dir {
+		l.asked, l.root, l.dir, l.found = true, root, dir, p.e.withheldNear(root, dir)
+	}
+	return p.lastWithheld.found
 }
 
 // withheldUntil is up to when objects of missing files must have been stored in a
@@ -149,6 +163,10 @@ type withheldDir struct {
 	dir   string
 	until time.Time
 }
+
+// covers reports whether the delete of a missing file's object is withheld that was stored
+// at some time.
+func (d withheldDir) covers(stored time.Time) bool { return stored.Before(d.until) }
 
 // withheldDirs looks for all of them.
 func (e *Engine) withheldDirs(ctx context.Context) (dirs []withheldDir, err error) {
@@ -211,7 +229,7 @@ func (e *Engine) Withheld(ctx context.Context) iter.Seq2[Withheld, error] {
 
 // has reports whether an object without a file is one whose delete is withheld here.
 func (d withheldDir) has(o object) bool {
-	return o.root == d.root && (d.dir == "" || strings.HasPrefix(o.rel, d.dir+"/")) && o.Stored.Before(d.until)
+	return o.root == d.root && (d.dir == "" || strings.HasPrefix(o.rel, d.dir+"/")) && d.covers(o.Stored)
 }
 
 // refuseOne brings back the file of a key whose delete is withheld, and reports whether
