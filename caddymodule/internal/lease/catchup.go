@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
@@ -51,10 +52,28 @@ func (c *Claim) CatchUp(ctx context.Context) error {
 		look.Cancel()
 		return err
 	}
-	if err := look.Wait(ctx); err != nil || c.covered() {
+	if err := look.Wait(ctx); err != nil {
 		return err
 	}
+	if !c.covered() {
+		if err := l.cfg.Log.CatchUp(ctx); err != nil {
+			return err
+		}
+	}
+	if !c.logGoesOn() {
+		return nil
+	}
+	l.cfg.Log.Recheck()
 	return l.cfg.Log.CatchUp(ctx)
+}
+
+// logGoesOn reports whether those who had the names before were further in the log than
+// its end seems to be: at a number at which no entry can be written it goes on behind.
+func (c *Claim) logGoesOn() bool {
+	place := c.leaser.cfg.Log.Place()
+	c.leaser.mu.Lock()
+	defer c.leaser.mu.Unlock()
+	return slices.ContainsFunc(c.wants, func(s *slot) bool { return s.after > place.Next })
 }
 
 // beginLook returns the look that CatchUp goes by; nil if it need not wait for one.
