@@ -291,6 +291,7 @@ func (e *Engine) Stop(ctx context.Context) (err error) {
 		e.kill()
 		<-idle
 		if !e.began.IsZero() {
+			e.noteBases()
 			e.noteDeletes()
 			e.noteGuestDeletes()
 			e.renewNote(time.Now())

@@ -150,8 +150,9 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 		}
 		if err := r.waitFor(ctx, w, items); err != nil {
 			e.count.timeouts.Add(1)
+			e.noteBases() // the client will take them for done
 			if e.queue.anyDelete(items) {
-				e.noteDeletes() // the client will take them for done
+				e.noteDeletes()
 			}
 			return err
 		}
@@ -268,6 +269,7 @@ func (e *Engine) requestsLoop() {
 		select {
 		case now := <-tick.C:
 			e.lookAtRoots()
+			e.noteBases()
 			e.noteDeletes()
 			e.noteGuestDeletes()
 			e.renewNote(now)

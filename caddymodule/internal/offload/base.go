@@ -1,0 +1,66 @@
+package offload
+
+import "github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+
+// A file that takes the place of another under its name (a rename, move_uploaded_file,
+// rsync) bears no mark, so after a restart nothing would tell that it was made of the
+// version that the bucket has: it would look like one of two that two nodes wrote, and
+// lose its name. So where such a file waits for the bucket, it is marked with the version
+// that was there before it.
+//
+// (Promise 2: "Nothing is lost.")
+
+// basis is a file that waits, and the version that it was made of.
+type basis struct {
+	target
+	version entry
+}
+
+// noteBases marks the files that wait for the bucket and have not been marked so.
+func (e *Engine) noteBases() {
+	if !e.shared() || e.isGuest() || !e.joining.isOver() {
+		return
+	}
+	for _, b := range e.basesToNote() {
+		e.noteBase(b)
+	}
+}
+
+// basesToNote returns the files that have changed since their versions were noted.
+func (e *Engine) basesToNote() (all []basis) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	for _, it := range e.queue.items {
+		if it.kind != aFile || it.gone() || !it.wrote || it.baseNoted == it.gen || len(all) == maxNoted {
+			continue
+		}
+		it.baseNoted = it.gen
+		if known, ok := e.index.cache.Peek(it.key); ok && known.based() {
+			all = append(all, basis{it.target, known})
+		}
+	}
+	return all
+}
+
+// noteBase marks a file with the version that it was made of. A mark that it bears
+// already tells the same.
+func (e *Engine) noteBase(b basis) {
+	f, err := e.trees[b.root].Open(b.rel)
+	if err != nil {
+		return // it went, which has its own event
+	}
+	defer f.Close() // only read
+	if mark, ok := local.ReadMark(f); ok && mark.Binding == e.binding(b.key) {
+		return
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return
+	}
+	now := b.version
+	now.size, now.modTime, now.found = info.Size()+1, noTime, finding{} // no mark of this content
+	e.mark(b.key, now, f)
+}
+
+// noTime is the modification time, in Unix nanoseconds, of no file.
+const noTime = -1
