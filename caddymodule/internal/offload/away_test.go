@@ -221,8 +221,8 @@ func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart strin
 	if how.unseen {
 		s.until("it to be noticed", s.seesAway)
 	}
-	if state := s.e.Stats().State; !how.works && state == "running" {
-		t.Errorf("the state is %s while the bucket is away", state)
+	if !how.works {
+		s.until("the status to say so", func() bool { return s.e.Stats().State != "running" })
 	}
 	if restart == "after" {
 		s.stop()

@@ -14,25 +14,29 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
-// ownsName reports whether a file that meets a stranger under its name is the
-// one that the name belongs to: a request of this node brought it, holds the
-// name's lease, and had caught up with the change log before its app chose the
-// name. What is there then is of an upload that was never finished: its node was
-// killed or stood still between storing and writing to the log, and lost the
-// lease. Nobody was told of it.
+// ownsName reports whether a file that meets another under its name is the one that the
+// name belongs to: a request of this node brought it, holds the name's lease, and had
+// caught up with the change log before its app chose the name. What is there then is a
+// file whose delete is withheld on this disk, or of an upload that was never finished.
 func (e *Engine) ownsName(s *task, x *sight) bool {
 	known, ok := e.index.get(s.key)
 	return s.inRequest && !s.elsewhere && !x.asGuest && x.file == strangeFile && x.object == otherObject && x.under == x.class &&
-		!(ok && known.object()) && !e.isOwn(x.stored) &&
-		// What has been there for long is no such remainder.
-		x.stored.Stored.After(time.Now().Add(-clockSlack)) &&
+		!(ok && known.object()) && (e.isUnfinished(x) || e.isWithheld(s.root, s.rel, x.stored.Stored)) &&
 		e.admitted.own(s.key)
 }
 
-// takeName stores the file in place of what an unfinished upload left under its
-// name, whose content is kept aside.
+// isUnfinished reports whether an object that nobody was told of is that of an upload
+// that was never finished: its node was killed or stood still between storing and writing
+// to the log, and lost the lease.
+func (e *Engine) isUnfinished(x *sight) bool {
+	// What has been there for long is no such remainder.
+	return !e.isOwn(x.stored) && x.stored.Stored.After(time.Now().Add(-clockSlack))
+}
+
+// takeName stores the file in place of what is under its name, whose content is kept
+// aside.
 //
-// Its node may yet go on. So the change log decides between the two: this node
+// The node of an unfinished upload may yet go on. So the change log decides between the two: this node
 // writes first that the other version goes. Either the other node's entry stands
 // before that, and has been read then; or that node reads this entry before its
 // own is written, and tells its client a collision.
@@ -50,8 +54,14 @@ func (e *Engine) takeName(s *task, x *sight) outcome {
 	case err != nil:
 		return failed(fmt.Errorf("keeping what was under the name of %s: %w", s.key, err))
 	}
+	withheld := e.isWithheld(s.root, s.rel, x.stored.Stored)
 	o := e.put(s, x, condition{over: x.stored.ETag})
-	if o.how == done {
+	switch {
+	case o.how != done:
+	case withheld:
+		e.log().Info("an upload took the name of a file whose delete is withheld; that one's content is kept aside",
+			keyKey, s.key, "kept_as", aside)
+	default:
 		e.count.conflicts.Add(1)
 		e.log().Warn("an upload that was never finished had left a file under the name of another; its content is kept aside",
 			keyKey, s.key, "kept_as", aside)

@@ -125,20 +125,31 @@ func (e *Engine) sayWithheld(now time.Time) {
 // isWithheld reports whether a missing file's object, stored at some time, is one
 // whose delete is withheld.
 func (e *Engine) isWithheld(root int, rel string, stored time.Time) bool {
-	return e.withheldNear(root, path.Dir(rel)).covers(stored)
+	return e.withheldOver(root, path.Dir(rel)).covers(stored)
 }
 
-// withheldNear is what is withheld in a directory or, if that is gone, the nearest one
-// above it.
-func (e *Engine) withheldNear(root int, dir string) withheldDir {
-	dir = e.existing(root, dir)
-	return withheldDir{root, dir, e.withheldUntil(root, dir)}
+// withheldOver is what is withheld in a directory: of it and all above it, there or not,
+// the one whose deletes were withheld last. A directory takes its note along when it
+// goes; then the nearest one above has it, also for the directories that are made anew
+// below that one.
+func (e *Engine) withheldOver(root int, dir string) (last withheldDir) {
+	for ; ; dir = path.Dir(dir) {
+		if dir == "." {
+			dir = ""
+		}
+		if until := e.withheldUntil(root, dir); until.After(last.until) {
+			last = withheldDir{root, dir, until}
+		}
+		if dir == "" {
+			return last
+		}
+	}
 }
 
-// withheldIn is withheldNear, which is asked once for the objects of one directory.
+// withheldIn is withheldOver, which is asked once for the objects of one directory.
 func (p *pass) withheldIn(root int, dir string) withheldDir {
 	if l := &p.lastWithheld; !l.asked || l.root != root || l.dir != dir {
-		l.asked, l.root, l.dir, l.found = true, root, dir, p.e.withheldNear(root, dir)
+		l.asked, l.root, l.dir, l.found = true, root, dir, p.e.withheldOver(root, dir)
 	}
 	return p.lastWithheld.found
 }
@@ -249,23 +260,10 @@ func (e *Engine) refuseOne(ctx context.Context, key string) (withheld bool, err 
 	case err != nil:
 		return false, err
 	}
-	o := object{f, info}
-	if !slices.ContainsFunc(e.withheldAbove(f), func(d withheldDir) bool { return d.has(o) }) {
+	if !e.isWithheld(f.root, f.rel, info.Stored) {
 		return false, nil
 	}
-	return true, e.bringNow(ctx, o, class)
-}
-
-// withheldAbove are the directories above a file with withheld deletes.
-func (e *Engine) withheldAbove(f foreign) (dirs []withheldDir) {
-	for dir := e.existing(f.root, path.Dir(f.rel)); ; dir, _ = splitLast(dir) {
-		if until := e.withheldUntil(f.root, dir); !until.IsZero() {
-			dirs = append(dirs, withheldDir{f.root, dir, until})
-		}
-		if dir == "" {
-			return dirs
-		}
-	}
+	return true, e.bringNow(ctx, object{f, info}, class)
 }
 
 // settler deals with objects of one class whose deletes are withheld.
