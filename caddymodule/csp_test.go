@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -54,6 +56,58 @@ func TestPolicyOfPages(t *testing.T) {
 		got := append(hdr["Content-Security-Policy"], hdr["Content-Security-Policy-Report-Only"]...)
 		if strings.Join(got, "|") != strings.Join(want, "|") {
 			t.Errorf("%s %s: %q, want %q", test.method, test.path, got, want)
+		}
+	}
+}
+
+// TestHashesInPolicies: inline text that a policy names by its hash keeps its bytes,
+// whichever way the policy comes, and however often the page does.
+//
+// Promise 4: "A page works as it did before."
+func TestHashesInPolicies(t *testing.T) {
+	const (
+		local   = "/wp-content/uploads/p3.jpg"
+		style   = `<style>p{background:url(` + local + `)}</style><p style="background:url(` + local + `)">`
+		script  = `<script>show("` + local + `")</script><p onclick="show('` + local + `')">`
+		image   = `<img src="` + local + `">`
+		meta    = `<meta http-equiv="Content-Security-Policy" content="%s">`
+		styles  = "style-src 'sha256-AAAA='"
+		scripts = "script-src 'unsafe-hashes' 'sha512-AAAA='"
+		both    = "default-src 'sha384-AAAA='"
+		none    = "style-src 'unsafe-inline'; img-src 'sha256-AAAA='; script-src 'unsafe-hashes' 'unsafe-inline'"
+	)
+	var s *testSite
+	s = newTestSite(t, uploadApp(&s, func(w http.ResponseWriter, r *http.Request) error {
+		body := style + script + image
+		policy := r.Header.Get("X-Policy")
+		if field := r.Header.Get("X-Field"); field != "" {
+			w.Header().Set(field, policy)
+		} else {
+			body = fmt.Sprintf(meta, policy) + body
+		}
+		return html(body)(w, r)
+	}))
+	s.handler["public_url"] = publicTestURL
+	s.handler["cors_check"] = "allowed"
+	s.start()
+	s.upload(map[string]string{"p3.jpg": "picture"})
+	moved := strings.NewReplacer(local, publicTestURL+"p3.jpg")
+	for range 3 { // tags and pages are remembered by then
+		for _, test := range []struct{ policy, want string }{
+			{styles, style + moved.Replace(script+image)},
+			{scripts, moved.Replace(style) + script + moved.Replace(image)},
+			{both, style + script + moved.Replace(image)},
+			{none, moved.Replace(style + script + image)},
+		} {
+			for _, field := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only", ""} {
+				want := test.want
+				if field == "" {
+					want = fmt.Sprintf(meta, test.policy) + want
+				}
+				if a := s.get("/", "X-Field", field, "X-Policy", test.policy); a.body != want {
+					t.Errorf("%s: %s\ngot  %s\nwant %s", cmp.Or(field, "meta"), test.policy, a.body, want)
+				}
+			}
 		}
 	}
 }

@@ -41,6 +41,35 @@ func knownIsolatedPage() placePage {
 	}
 }
 
+// hashedPage has text that its policy names by hashes. The policy is in the header
+// field given, or in the page.
+func hashedPage(name, field string) placePage {
+	const (
+		style   = `body { margin: 0 } #drawn { width: 40px; height: 20px; background: url({m}/a.png) }`
+		attr    = `width: 30px; height: 20px; background: url({m}/b.png)`
+		script  = `document.documentElement.dataset.mark = 'ran'; new Image().src = '{m}/c.png'`
+		handler = `this.title = 'called'; new Image().src = '{m}/d.png'`
+	)
+	p := placePage{
+		name: name, rows: []string{"text with a hash in a content policy"},
+		files: []placeFile{{"a.png", red, atHome}, {"b.png", red, atHome}, {"c.png", red, atHome}, {"d.png", red, atHome}, {"e.png", blue, anywhere}},
+		effect: js(`const [i, p] = [$('i'), $('p')]; i.click(); await pictures();
+			return [document.documentElement.dataset.mark, i.title, p.offsetWidth, $('img').naturalWidth].join()`),
+		want: "ran,called,30,40", drawn: "red",
+	}
+	hash := func(text string) string { return " '" + integrity([]byte(p.fill(text))) + "'" }
+	policy := "style-src 'unsafe-hashes'" + hash(style) + hash(attr) + "; script-src 'unsafe-hashes'" + hash(script) + hash(handler)
+	meta := ""
+	if field == "" {
+		meta = `<meta http-equiv="Content-Security-Policy" content="` + policy + `">`
+	} else {
+		p.headers = field + ": " + policy
+	}
+	p.document = `<!doctype html><meta charset="utf-8"><title>` + name + `</title>` + meta + `<link rel="icon" href="data:,"><style>` + style + `</style>` +
+		`<body><div id="drawn"></div><p style="` + attr + `"></p><img src="{m}/e.png"><i onclick="` + handler + `"></i><script>` + script + `</script>`
+	return p
+}
+
 const isolation = "Cross-Origin-Embedder-Policy: require-corp"
 
 // Effects that several pages have.
@@ -387,6 +416,9 @@ func placePages() []placePage {
 			},
 			head: `<link rel="stylesheet" href="{m}/post.css">`, body: `<div id="drawn"></div>`, effect: loaded, want: "complete", drawn: "red",
 		},
+		hashedPage("hashes", "Content-Security-Policy"),
+		hashedPage("hashes-reported", "Content-Security-Policy-Report-Only"),
+		hashedPage("hashes-in-page", ""),
 	}
 }
 

@@ -88,8 +88,8 @@ func (w *Writer) attributeKind(src []byte, l attributeList, name []byte, t *tag)
 	}
 	k := attributeKind(name)
 	switch {
-	case (k == styleText || k == styleValue) && w.rw.skip&ContextStyle != 0,
-		k == scriptText && w.rw.skip&ContextScript != 0:
+	case k == styleText && w.keeps(ContextStyle), k == styleValue && w.rw.skip&ContextStyle != 0,
+		k == scriptText && w.keeps(ContextScript):
 		return noValue
 	case k != noValue:
 		return k

@@ -42,7 +42,9 @@
 // Content-Type and its first bytes.
 //
 // Config.Policy, if set, is asked what is to become of a Content-Security-Policy
-// in a meta element, which might not let the page load the new URLs.
+// in a meta element, which might not let the page load the new URLs. Text that a
+// policy names by its hash keeps its bytes: what policies are in the header Page.Hashed
+// says, those in meta elements count from there on.
 //
 // A data attribute or a string in a script says nothing of what it is for. It
 // is taken for a URL if all of it is one, and for HTML if there is a tag in it.

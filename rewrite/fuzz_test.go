@@ -91,7 +91,9 @@ func checkBounds(t *testing.T, r *Rewriter, p Page, data []byte) {
 	}
 }
 
-func FuzzHTML(f *testing.F) { fuzzFormat(f, "text/html", rows(htmlRows+policyRows+placeRows)) }
+func FuzzHTML(f *testing.F) {
+	fuzzFormat(f, "text/html", rows(htmlRows+policyRows+hashedMetaRows+placeRows))
+}
 func FuzzCSS(f *testing.F)  { fuzzFormat(f, "text/css", rows(cssRows+cssPlaceRows)) }
 func FuzzJSON(f *testing.F) { fuzzFormat(f, "application/json", rows(jsonRows+jsonPlaceRows)) }
 func FuzzXML(f *testing.F) {

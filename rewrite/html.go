@@ -375,7 +375,7 @@ func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attribut
 		h.svgStyle = false
 		closed := attrs.closesItself(src, end)
 		if h.foreign.open(name, el, closed) {
-			h.svgStyle = el == elStyle && !closed && h.w.rw.skip&ContextStyle == 0
+			h.svgStyle = el == elStyle && !closed && !h.w.keeps(ContextStyle)
 			h.style = cssScanner{w: h.w, depth: h.depth}
 			return
 		}

@@ -7,11 +7,10 @@ func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 	switch el {
 	case elScript:
 		p := h.w.place(src, attrs, around{}, h.depth)
-		k, rel := scriptType(p.typeOf())
-		h.enterScript(k, rel, placeTables[inMarkup].use(scriptElement, textAttribute, p))
+		h.enterScript(p.typeOf(), placeTables[inMarkup].use(scriptElement, textAttribute, p))
 	case elStyle:
 		h.state, h.end, h.ahead = htmlRaw, "style", 0
-		if h.w.rw.skip&ContextStyle == 0 {
+		if !h.w.keeps(ContextStyle) {
 			h.state = htmlStyle
 			h.style = cssScanner{w: h.w, depth: h.depth}
 		}

@@ -2,17 +2,19 @@ package rewrite
 
 import "bytes"
 
-// scriptType is as what the script element of type t is read.
-func scriptType(t []byte) (k kind, rel relative) {
+// scriptType is as what the script element of type t is read. runs says that a browser,
+// or what a script makes of it, may run it, for which a policy may want its hash (HTML
+// standard, "prepare the script element").
+func scriptType(t []byte) (k kind, rel relative, runs bool) {
 	switch string(t) { // most are these
 	case "", "text/javascript", "module":
-		return scriptText, rootRelative
+		return scriptText, rootRelative, true
 	case "application/json":
-		return jsonText, rootRelative
+		return jsonText, rootRelative, false
 	}
 	var buf [48]byte
 	if len(t) > len(buf) {
-		return scriptText, rootRelative
+		return scriptText, rootRelative, true
 	}
 	for i, c := range t {
 		buf[i] = lower(c)
@@ -20,13 +22,15 @@ func scriptType(t []byte) (k kind, rel relative) {
 	t = buf[:len(t)]
 	switch {
 	case bytes.Equal(t, []byte("application/ld+json")):
-		return jsonText, anyRelative
-	case containsAny(t, "json", "importmap", "speculationrules"):
-		return jsonText, rootRelative
+		return jsonText, anyRelative, false
+	case containsAny(t, "importmap", "speculationrules"):
+		return jsonText, rootRelative, true
+	case containsAny(t, "json"):
+		return jsonText, rootRelative, false
 	case containsAny(t, "html", "template", "tmpl", "handlebars", "mustache"):
-		return htmlText, rootRelative
+		return htmlText, rootRelative, false
 	}
-	return scriptText, rootRelative
+	return scriptText, rootRelative, true
 }
 
 func containsAny(s []byte, words ...string) bool {
@@ -38,11 +42,12 @@ func containsAny(s []byte, words ...string) bool {
 	return false
 }
 
-// enterScript begins the content of a script element.
-func (h *htmlScanner) enterScript(k kind, rel relative, u use) {
+// enterScript begins the content of a script element of type t.
+func (h *htmlScanner) enterScript(t []byte, u use) {
+	k, rel, runs := scriptType(t)
 	h.state, h.escape, h.ahead = htmlScript, 0, 0
 	h.content = k
-	if h.w.rw.skip&ContextScript != 0 {
+	if h.w.rw.skip&ContextScript != 0 || runs && h.w.hashed&ContextScript != 0 {
 		h.content = noValue
 	}
 	h.script = scriptScanner{w: h.w, depth: h.depth, json: k == jsonText, rel: rel, use: u, fresh: true}

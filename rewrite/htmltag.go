@@ -278,14 +278,24 @@ func (h *htmlScanner) longTag(src []byte, pos int, final bool) (int, bool) {
 				return i + 1, true
 			}
 			h.enter(src, nil, h.after)
-			if h.after == elVideo || h.after == elAudio {
-				h.media = useCredentials // it may have been
-			}
+			h.supposeMost()
 			return i + 1, true
 		}
 		h.long = next
 	}
 	return len(src), true
+}
+
+// supposeMost supposes of a tag over the limit, which was not read, what asks for most.
+func (h *htmlScanner) supposeMost() {
+	switch h.after {
+	case elVideo, elAudio:
+		h.media = useCredentials
+	case elMeta:
+		if h.w.rw.policy != nil && h.depth == 0 {
+			h.w.addHashed(ContextStyle | ContextScript)
+		}
+	}
 }
 
 // after is the state that c leads to; inTagName stands for the tag's end when

@@ -57,10 +57,11 @@ type reading struct {
 	places uint16
 }
 
-// site is what a piece depends on of the page that it stands in.
+// site is what a piece depends on of the page that it stands in, and of where there.
 type site struct {
 	scheme, host string
 	asciiOnly    bool
+	hashed       Context
 }
 
 // pieceInHand is a piece that was not found in the memory.
@@ -81,15 +82,20 @@ func (w *Writer) beginMemory() {
 		return
 	}
 	w.changes = w.rw.changes()
-	if s := (site{w.page.Scheme, w.pageHost, w.asciiOnly}); s != w.site {
-		w.site = site{strings.Clone(s.scheme), strings.Clone(s.host), s.asciiOnly} // no part of something larger
+	w.setSite()
+}
+
+// setSite takes note of what pieces depend on from here on.
+func (w *Writer) setSite() {
+	if s := (site{w.page.Scheme, w.pageHost, w.asciiOnly, w.hashed}); w.rw.memory != nil && s != w.site {
+		w.site = site{strings.Clone(s.scheme), strings.Clone(s.host), s.asciiOnly, s.hashed} // no part of something larger
 		w.siteHash = maphash.Comparable(w.rw.memory.seed, s)
 	}
 }
 
 // remembers reports whether what becomes of a piece at depth depends on nothing
-// but its text, the page's scheme, host and encoding, and what Resolve knows. (A
-// URL that depends on the page's path is noted in Writer.relative.)
+// but its text, Writer.site, and what Resolve knows. (A URL that depends on the
+// page's path is noted in Writer.relative.)
 func (w *Writer) remembers(depth int) bool {
 	return w.rw.memory != nil && depth == 0 && w.base.own
 }

@@ -55,7 +55,7 @@ func TestMemory(t *testing.T) {
 		{in: "<img src=\"{U}caf\xe9.jpg\"><img src=\"{U}café.jpg\">"},
 		{in: `<svg><style><img src="{U}a.jpg"></style></svg><style><img src="{U}a.jpg"></style>`},
 	}
-	for _, c := range append(rows(htmlRows+policyRows+jsonRows), more...) {
+	for _, c := range append(rows(htmlRows+policyRows+hashedMetaRows+jsonRows), more...) {
 		in := expand.Replace(c.in)
 		for range 3 {
 			for _, p := range memoryPages {

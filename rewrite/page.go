@@ -19,6 +19,12 @@ type Page struct {
 	// may follow. Document-relative URLs are resolved against it. Empty means
 	// that it is not known: such URLs are left alone.
 	Path string
+	// Hashed is ContextStyle, ContextScript or both, if a Content-Security-Policy in
+	// the page's header may name inline styles or scripts by their hashes. Such text
+	// stays byte for byte: style elements and attributes, scripts that a browser runs
+	// and event handlers, and what scripts may make one of these of. Attributes that
+	// are URLs, and JSON and HTML in script elements, are rewritten as ever.
+	Hashed Context
 }
 
 // base is what relative URLs of a document are resolved against.

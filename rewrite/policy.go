@@ -7,24 +7,20 @@ var policyNeedles = []string{"ecurity-Policy", "ecurity-policy", "ECURITY-POLICY
 // quoteRefs are the character references of quotes.
 var quoteRefs = map[byte]string{'"': "&quot;", '\'': "&#39;"}
 
-// policy extends the Content-Security-Policy of the meta element with the
+// policy reads the Content-Security-Policy of the meta element with the
 // attributes l, of which number i holds a needle (HTML standard, "content
-// security policy state"). The content must come after the name of the policy,
-// in quotes: what comes before may have been written already when the name
-// turns up.
+// security policy state"), and extends it. For that the content must come after
+// the name of the policy, in quotes: what comes before may have been written
+// already when the name turns up.
 func (w *Writer) policy(src []byte, l attributeList, i int) {
-	if w.rw.policy == nil || w.rw.skip&ContextMeta != 0 {
+	if w.rw.policy == nil {
 		return
 	}
 	equiv, content := l.index(src, "http-equiv"), l.index(src, "content")
-	if equiv != i || content < i || !equalFold(src[l[i].start:l[i].end], "content-security-policy") {
+	if equiv != i || content < 0 || !equalFold(src[l[i].start:l[i].end], "content-security-policy") {
 		return
 	}
 	a := l[content]
-	quote := src[a.start-1]
-	if quote != '"' && quote != '\'' {
-		return
-	}
 	text := src[a.start:a.end]
 	if markup.needed(text) {
 		d := &w.levels[0].decoded
@@ -32,10 +28,17 @@ func (w *Writer) policy(src []byte, l attributeList, i int) {
 		text = d.text
 	}
 	was := string(text)
-	is := w.rw.policy(was, w.page)
-	if is == was {
+	is, hashed := w.rw.policy(was, w.page)
+	w.addHashed(hashed)
+	quote := src[a.start-1]
+	if is == was || content < i || quote != '"' && quote != '\'' || w.rw.skip&ContextMeta != 0 {
 		return
 	}
+	w.replacePolicy(a, is, quote)
+}
+
+// replacePolicy puts a policy in the place of the attribute a, which is in quotes.
+func (w *Writer) replacePolicy(a attribute, is string, quote byte) {
 	from := len(w.repl)
 	for _, c := range []byte(is) {
 		switch c {
@@ -51,3 +54,14 @@ func (w *Writer) policy(src []byte, l attributeList, i int) {
 	}
 	w.edits = append(w.edits, edit{start: a.start, end: a.end, from: from, to: len(w.repl), literal: true})
 }
+
+// addHashed takes note that a policy names text of these contexts by hashes: from here
+// on it keeps its bytes.
+func (w *Writer) addHashed(hashed Context) {
+	w.hashed |= hashed
+	w.setSite()
+}
+
+// keeps reports whether text of a context stays as it is because it has a hash, or is
+// to be skipped.
+func (w *Writer) keeps(c Context) bool { return (w.rw.skip|w.hashed)&c != 0 }

@@ -5,12 +5,21 @@ import (
 	"testing"
 )
 
-// extendTest lets a policy load from the test's public host too.
-func extendTest(policy string, p Page) string {
-	if p.Host != sitePage.Host || !strings.Contains(policy, "'self'") || strings.Contains(policy, "cdn.test") {
-		return policy
+// extendTest lets a policy load from the test's public host too. One with a hash has
+// it for styles and scripts, but where it names one of them.
+func extendTest(policy string, p Page) (is string, hashed Context) {
+	if strings.Contains(policy, "'sha256-") {
+		hashed = ContextStyle | ContextScript
+		if strings.HasPrefix(policy, "style-src") {
+			hashed = ContextStyle
+		} else if strings.HasPrefix(policy, "script-src") {
+			hashed = ContextScript
+		}
 	}
-	return strings.ReplaceAll(policy, "'self'", "'self' https://cdn.test/?<&\"'")
+	if p.Host != sitePage.Host || !strings.Contains(policy, "'self'") || strings.Contains(policy, "cdn.test") {
+		return policy, hashed
+	}
+	return strings.ReplaceAll(policy, "'self'", "'self' https://cdn.test/?<&\"'"), hashed
 }
 
 func withPolicy(c *Config) { c.Policy = extendTest }

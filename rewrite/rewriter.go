@@ -26,7 +26,7 @@ const maxPrefix = 512
 // included.
 type Context uint
 
-// Contexts that Config.Skip can name.
+// Contexts that Config.Skip can name, and of which Page.Hashed names the first two.
 const (
 	// ContextStyle is CSS within HTML: style elements and attributes.
 	ContextStyle Context = 1 << iota
@@ -90,9 +90,10 @@ type Config struct {
 	// Policy, if not nil, is given each Content-Security-Policy that stands in
 	// a meta element of a page and returns what is to stand there instead: the
 	// same, or one that lets the page load what Resolve returns. A policy whose
-	// content attribute comes before http-equiv is left alone. Policy is called
-	// by several goroutines at once.
-	Policy func(policy string, p Page) string
+	// content attribute comes before http-equiv is left alone. It returns as well
+	// what Page.Hashed is from this element on, besides what it was. Policy is
+	// called by several goroutines at once.
+	Policy func(policy string, p Page) (is string, hashed Context)
 
 	// Skip names contexts to leave alone. Default: none.
 	Skip Context
@@ -111,7 +112,7 @@ type Rewriter struct {
 	// nested says that one prefix lies within another.
 	nested   bool
 	resolve  func(dst []byte, m Match) ([]byte, bool)
-	policy   func(policy string, p Page) string
+	policy   func(policy string, p Page) (is string, hashed Context)
 	changes  func() uint64
 	memory   *memory // nil without changes
 	skip     Context

@@ -24,7 +24,7 @@ func TestSplits(t *testing.T) {
 		rows        []row
 	}{
 		{"text/html", rows(htmlRows)},
-		{"text/html", rows(policyRows)},
+		{"text/html", rows(policyRows + hashedMetaRows)},
 		{"text/html", rows(placeRows)},
 		{"text/html", append(rows(htmlRows), append(rows(jsonRows), rows(cssRows)...)...)},
 		{"text/css", rows(cssRows)},

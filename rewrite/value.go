@@ -104,7 +104,10 @@ func (w *Writer) guess(text []byte, rel relative, depth int) {
 			w.trimmedURL(text, rel)
 		}
 	case bytes.Contains(text, []byte("url(")):
-		w.scanStyle(text, w.use, isStyleValue(text), depth)
+		// A value is no text that has a hash: a script gives it to a property.
+		if value := isStyleValue(text); value || w.hashed&ContextStyle == 0 {
+			w.scanStyle(text, w.use, value, depth)
+		}
 	case rel == anyRelative && !hasInnerSpace(text[start:]):
 		w.trimmedURL(text, rel)
 	}

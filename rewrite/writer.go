@@ -25,6 +25,7 @@ type Writer struct {
 	page     Page
 	scheme   []byte // of the page, with its colon
 	pageHost string
+	hashed   Context // Page.Hashed, and what policies in the page so far add to it
 	// head is how the last absolute URL of the site's media began, and
 	// headPrefix which prefix that was.
 	head       []byte
@@ -88,6 +89,7 @@ func (w *Writer) Reset(dst io.Writer, p Page) {
 		w.scheme = append(append(w.scheme, p.Scheme...), ':')
 	}
 	w.pageHost = lowerHost(p.Host)
+	w.hashed = p.Hashed
 	w.head = w.head[:0]
 	w.base.reset(p)
 	var utf8 bool

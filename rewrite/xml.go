@@ -263,11 +263,11 @@ func (x *xmlScanner) contentOf(src, name []byte, attrs attributeList) (kind, use
 	}
 	switch string(name) {
 	case "style":
-		if x.w.rw.skip&ContextStyle == 0 {
+		if !x.w.keeps(ContextStyle) {
 			return styleText, use{}
 		}
 	case "script":
-		if x.w.rw.skip&ContextScript == 0 {
+		if !x.w.keeps(ContextScript) {
 			return scriptText, placeTables[inMarkup].use(scriptElement, textAttribute, x.w.place(src, attrs, around{}, 0))
 		}
 	}

@@ -73,14 +73,7 @@ func (s *Source) extend(value, self string) string {
 // ExtendPolicy makes one policy wider, as a meta element has it (HTML standard,
 // "content security policy state").
 func (s *Source) ExtendPolicy(policy, self string) string {
-	directives := strings.Split(policy, ";")
-	byName := make(map[string]int, len(directives))
-	for i, directive := range directives {
-		name, _ := words(directive)
-		if _, twice := byName[name]; name != "" && !twice { // a second one does not count (section 2.2.1)
-			byName[name] = i
-		}
-	}
+	directives, byName := parse(policy)
 	var added []string
 	for _, kind := range kinds {
 		name, i := governing(kind, byName)
@@ -98,6 +91,19 @@ func (s *Source) ExtendPolicy(policy, self string) string {
 		directives[i] = strings.TrimRight(directives[i], space) + " " + s.text
 	}
 	return joinDirectives(directives, added)
+}
+
+// parse returns the directives of a policy, and where those that count stand.
+func parse(policy string) (directives []string, byName map[string]int) {
+	directives = strings.Split(policy, ";")
+	byName = make(map[string]int, len(directives))
+	for i, directive := range directives {
+		name, _ := words(directive)
+		if _, twice := byName[name]; name != "" && !twice { // a second one does not count (section 2.2.1)
+			byName[name] = i
+		}
+	}
+	return directives, byName
 }
 
 // governing returns the directive of a policy that decides about a kind, and

@@ -155,7 +155,7 @@ func (h *Handler) prepareRewriting() (err error) {
 		Prefixes: h.site.Prefixes(),
 		Resolve:  h.resolve,
 		Changes:  h.changes,
-		Policy:   func(policy string, p rewrite.Page) string { return h.csp.ExtendPolicy(policy, p.Host) },
+		Policy:   h.policy,
 	}
 	if h.rewriter, err = rewrite.New(config); err != nil {
 		return err

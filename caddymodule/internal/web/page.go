@@ -141,6 +141,7 @@ func (p *page) rewritable(status int, hdr http.Header, first []byte) bool {
 		return false
 	}
 	p.info.ContentType = contentType
+	p.info.Hashed = hashedContexts(csp.HashedHeader(hdr))
 	p.active = true
 	p.csp.ExtendHeader(hdr, p.info.Host)
 	if p.head {
@@ -150,6 +151,22 @@ func (p *page) rewritable(status int, hdr http.Header, first []byte) bool {
 		return false // nothing to rewrite: there is no body
 	}
 	return true
+}
+
+// policy is what becomes of a policy in a page, and what inline text it names by hashes.
+func (h *Handler) policy(policy string, p rewrite.Page) (is string, hashed rewrite.Context) {
+	return h.csp.ExtendPolicy(policy, p.Host), hashedContexts(csp.Hashed(policy))
+}
+
+// hashedContexts are the contexts whose text has to keep its bytes.
+func hashedContexts(styles, scripts bool) (hashed rewrite.Context) {
+	if styles {
+		hashed |= rewrite.ContextStyle
+	}
+	if scripts {
+		hashed |= rewrite.ContextScript
+	}
+	return hashed
 }
 
 // isolate sees to it that a page which requires Cross-Origin-Resource-Policy, or may

@@ -110,9 +110,9 @@ func (m *pageMemory) note(key uint64, info *rewrite.Page, in, out []byte, change
 	if out != nil {
 		p.sum = xxhash.Sum64(out)
 	}
-	p.info = rewrite.Page{ // none of it part of something larger
-		ContentType: strings.Clone(info.ContentType), Scheme: strings.Clone(info.Scheme),
-		Host: strings.Clone(info.Host), Path: strings.Clone(info.Path),
+	p.info = *info
+	for _, s := range []*string{&p.info.ContentType, &p.info.Scheme, &p.info.Host, &p.info.Path} {
+		*s = strings.Clone(*s) // no part of something larger
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

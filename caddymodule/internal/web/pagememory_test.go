@@ -105,10 +105,20 @@ func TestPageMemory(t *testing.T) {
 		{ContentType: "text/html", Scheme: "http", Host: "site.test", Path: "/"},
 		{ContentType: "text/html", Scheme: "https", Host: "other.test", Path: "/"},
 		{ContentType: "text/html", Scheme: "https", Host: "site.test", Path: "/a/"},
+		{ContentType: "text/html", Scheme: "https", Host: "site.test", Path: "/", Hashed: rewrite.ContextStyle},
 	} {
 		if m.key(&other, in) == key || m.find(key, &other, in, 0) != nil {
 			t.Errorf("found for %+v", other)
 		}
+	}
+	hashed := *info
+	hashed.Hashed = rewrite.ContextScript
+	other := m.key(&hashed, in)
+	for range 2 {
+		m.note(other, &hashed, in, in, 0)
+	}
+	if p := m.find(other, &hashed, in, 0); p == nil || string(p.out) != mediaImage {
+		t.Errorf("of a page with hashes: %v", p)
 	}
 	m.note(key, info, in, []byte("new"), 1) // at once
 	if p := m.find(key, info, in, 1); p == nil || string(p.out) != "new" {
