@@ -46,6 +46,8 @@ type batch struct {
 	// numbers are stepped over, and the refusals in a row.
 	base, over uint64
 	denials    int
+	// begins: a listing told whether the log begins with the first entry.
+	begins bool
 	// unresolved counts tries in vain to find out what came of the last write.
 	unresolved int
 }
@@ -261,6 +263,14 @@ func (l *Log) commit(b *batch) error {
 			}
 			continue
 		}
+		if a.next == 1 && !b.begins {
+			if err := l.lookAtBegin(b); isFinal(err) {
+				return err
+			} else if err != nil {
+				l.failed(b, err)
+			}
+			continue
+		}
 		if b.unknown && a.jumps != b.jumps {
 			if err := l.resolve(b); err != nil {
 				l.failed(b, err)
@@ -306,6 +316,22 @@ type attempt struct {
 	proved clock.Instant
 	stale  bool
 	done   bool // the entry was found in the log
+}
+
+// lookAtBegin looks whether the log begins with the first entry: who has read none does
+// not know yet where it is.
+func (l *Log) lookAtBegin(b *batch) error {
+	ctx, cancel := context.WithTimeout(l.tasks.Context(), callTimeout)
+	defer cancel()
+	at, err := l.around(ctx, 1)
+	if err != nil {
+		return err
+	}
+	b.begins = true
+	if !at.follows() {
+		l.doubt()
+	}
+	return nil
 }
 
 // over is how many numbers are stepped over.

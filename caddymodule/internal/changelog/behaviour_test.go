@@ -273,7 +273,7 @@ func TestTrimmedLog(t *testing.T) {
 
 // The end of a long log is found in few requests, wherever it begins.
 func TestFindEnd(t *testing.T) {
-	for _, c := range []struct{ first, last uint64 }{{1, 0}, {1, 1}, {1, 999}, {1, 1000}, {1, 1001}, {5, 9_000}, {100_000, 123_456}, {maxNumber - 3, maxNumber}} {
+	for _, c := range []struct{ first, last uint64 }{{1, 0}, {1, 1}, {1, 999}, {1, 1000}, {1, 1001}, {5, 9_000}, {100_000, 123_456}, {maxBegin - 3, maxBegin + 3}} {
 		store := buckettest.NewMemory()
 		for number := c.first; number <= c.last; number++ {
 			set(store, "offload/log/"+entryName(number), "")

@@ -134,12 +134,12 @@ func (l *Log) cannotWrite(b *batch, a attempt, cause error) error {
 	}
 	ctx, cancel := context.WithTimeout(l.tasks.Context(), callTimeout)
 	defer cancel()
-	at, err := l.around(ctx, a.number)
+	at, err := l.around(ctx, a.next)
 	switch {
 	case err != nil:
 		l.failed(b, err)
 		return nil
-	case at.there || at.beyond > 0:
+	case at.there || !at.follows():
 		return l.readOn(b, a.number)
 	case a.over() == maxOver:
 		b.over = 0

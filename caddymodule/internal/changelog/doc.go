@@ -14,7 +14,8 @@
 // carries a nonce, by which its writer knows it again. No clock is ever compared with
 // another machine's.
 //
-// One entry that cannot be read or written ends nothing: see blocked.go.
+// One entry that cannot be read or written ends nothing: see blocked.go. What is far from
+// the log by its number is no part of it: see run in listing.go.
 //
 // The safety of data never rests on the log: what an entry says is where to look, the
 // bucket's object is the truth, and applying an entry twice or late is harmless.

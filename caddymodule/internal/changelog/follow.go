@@ -214,7 +214,7 @@ func (l *Log) stale() bool { return clock.AtMost(l.proved, l.Now()) > l.cfg.Test
 type surroundings struct {
 	before bool   // the entry before it, or it begins the log
 	there  bool   // an entry of this number
-	beyond uint64 // if there is none, the next above it; 0: there is none either
+	beyond uint64 // if there is none, the next above it; 0: there is none of the log either
 }
 
 // follows reports whether an entry of this number continues, or would continue, the log
@@ -222,60 +222,105 @@ type surroundings struct {
 // while the log was trimmed.
 func (s surroundings) follows() bool { return s.before && s.beyond == 0 }
 
+// goesOnBeyond reports whether the log goes on behind numbers that were stepped over.
+func (s surroundings) goesOnBeyond(number uint64) bool {
+	return s.before && s.beyond > 0 && joins(number-1, s.beyond)
+}
+
 // around looks what is around a number. That no entry is before the first says nothing;
 // but what comes after it is number 2, and not older, by the store's clock.
+//
+// What comes after a gap wider than nodes leave is no part of the log, if the log is
+// before it. Where nothing or a single entry is before the gap, the log may have been
+// trimmed there: then it is the longest run.
 func (l *Log) around(ctx context.Context, number uint64) (surroundings, error) {
-	at, after := surroundings{before: number == 1}, ""
-	if number > 2 {
-		after = l.entryKey(number - 2)
+	at, begin := surroundings{before: number == 1}, uint64(0)
+	if number > maxOver+3 {
+		begin = number - maxOver - 3 // what joins the one before is after that
 	}
+	inRun := begin == 0 && number > 1
 	var first time.Time
-	for found, err := range l.entries(ctx, after) {
+	for found, err := range l.entries(ctx, l.keyAfter(begin)) {
 		switch {
 		case err != nil:
 			return surroundings{}, err
+		case found.number < number-1:
+			inRun = true
 		case found.number < number:
 			at.before = true
-		case found.number > number && at.there:
-			at.before = found.number == 2 && !found.stored.Before(first)
-			return at, nil
-		case found.number > number:
-			at.beyond = found.number
-			return at, nil
-		case number > 1:
+		case found.number == number && number > 1:
 			at.there = true
 			return at, nil
-		default:
+		case found.number == number:
 			at.there, first = true, found.stored
+		case at.there && joins(number, found.number):
+			at.before = found.number == 2 && !found.stored.Before(first)
+			return at, nil
+		case at.there:
+			at.before, err = l.isEnd(ctx, number)
+			return at, err
+		default:
+			return l.beforeGap(ctx, at, inRun, number, found.number)
 		}
 	}
 	return at, nil
 }
 
-// jump sets the cursor to the end of the log, because it does not go on at
-// next.
+// beforeGap completes the surroundings of a number at which there is nothing, though
+// there is something beyond. inRun: there is more than one entry before it.
+func (l *Log) beforeGap(ctx context.Context, at surroundings, inRun bool, number, beyond uint64) (surroundings, error) {
+	far := at.before && !joins(number-1, beyond)
+	ends := far && inRun
+	if far && !inRun {
+		var err error
+		if ends, err = l.isEnd(ctx, number-1); err != nil {
+			return surroundings{}, err
+		}
+	}
+	if !ends {
+		at.beyond = beyond
+	}
+	return at, nil
+}
+
+// isEnd reports whether the longest run ends with an entry of this number, or, if that
+// is 0, there is none.
+func (l *Log) isEnd(ctx context.Context, number uint64) (bool, error) {
+	log, err := l.longest(ctx)
+	return err == nil && log.last == number, err
+}
+
+// jump moves the cursor to where the log goes on, because that is not next: behind
+// numbers at which there is nothing or, where the log was trimmed beyond, to its end.
 func (l *Log) jump(ctx context.Context, next uint64, at surroundings) error {
-	began := l.Now()
-	end, err := l.findEnd(ctx)
-	if err != nil {
-		return err
+	began, to := l.Now(), at.beyond
+	steps := at.goesOnBeyond(next)
+	if !steps {
+		log, err := l.longest(ctx)
+		if err != nil {
+			return err
+		}
+		to = log.last + 1
 	}
 	if l.Place().Next != next {
 		return nil
 	}
 	l.count.lost.Add(1)
 	l.cfg.Logger().Warn("entries of the change log are gone that this node has not read; disk and bucket are compared as a whole",
-		keyObject, l.entryKey(next), keyEnd, end)
+		keyObject, l.entryKey(next), keyNext, to)
 	// Before the cursor says that they were read: a claim may go by that at once.
 	l.cfg.Lost()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.next == next {
-		l.next, l.synced, l.proved = end+1, began, began
-		l.jumps++
-		if at.before {
-			l.steppedOver(next, at.beyond)
-		}
+	if l.next != next {
+		return nil
+	}
+	l.next = to
+	l.jumps++
+	if steps {
+		l.steppedOver(next, to)
+	} else {
+		l.synced, l.proved = began, began
 	}
 	return nil
 }

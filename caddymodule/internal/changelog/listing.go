@@ -1,6 +1,7 @@
 package changelog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func (l *Log) entries(ctx context.Context, after string) iter.Seq2[entryInfo, er
 
 // listed returns how many entries follow each other from number on, as far as
 // about one page of a listing tells, at least 1 though there may be none. whole
-// is whether it named all there are.
+// is whether it named all there are of the log.
 func (l *Log) listed(number uint64) (count uint64, whole bool, err error) {
 	ctx, cancel := context.WithTimeout(l.tasks.Context(), callTimeout)
 	defer cancel()
@@ -54,7 +55,7 @@ func (l *Log) listed(number uint64) (count uint64, whole bool, err error) {
 			return 0, false, err
 		}
 		if found.number != number+count || count == page {
-			whole = false
+			whole = count < page && !joins(number+count-1, found.number)
 			break
 		}
 		count++
@@ -65,79 +66,132 @@ func (l *Log) listed(number uint64) (count uint64, whole bool, err error) {
 	return count, whole, nil
 }
 
-// findEnd returns the number of the last entry, 0 if there is none. A long log
-// is not listed as a whole, but the end sought in few requests.
-func (l *Log) findEnd(ctx context.Context) (uint64, error) {
-	last, full, err := l.lastOfPage(ctx, 0)
-	if err != nil || !full {
-		return last, err
-	}
-	for step := uint64(page); ; step *= 2 {
-		// Nothing or something follows last+step: halve or go on.
-		beyond, full, err := l.lastOfPage(ctx, min(last+step, maxNumber))
+// joins reports whether an entry of this number is of the same run as the last one below
+// it: nodes step over maxOver numbers at most.
+func joins(last, number uint64) bool { return number <= last+maxOver+1 }
+
+// run is a part of what is listed in which no gap is wider than nodes leave. The log is
+// one run. Any other was put there by somebody else, or is what a node wrote that stood
+// still while the log was trimmed.
+type run struct {
+	first, last uint64 // 0 if there is none
+}
+
+func (r run) longer(than run) bool {
+	return r.first > 0 && (than.first == 0 || r.last-r.first > than.last-than.first)
+}
+
+// longest returns the log's run as it looks to a node that does not know where in it
+// it is: the longest, and of those the lowest.
+func (l *Log) longest(ctx context.Context) (best run, err error) {
+	for r, err := range l.runs(ctx, 0) {
 		if err != nil {
-			return 0, err
+			return run{}, err
 		}
-		if beyond == 0 {
-			return l.bisect(ctx, last, last+step)
+		if r.first <= maxBegin && r.longer(best) {
+			best = r
 		}
-		last = beyond
-		if !full {
-			return last, nil
+	}
+	return best, nil
+}
+
+// maxBegin is beyond where any log begins: one from there would soon come to its end.
+const maxBegin = maxNumber / 2
+
+// endOfRun returns the last number of the run that begins with the first entry after a
+// number, 0 if there is none.
+func (l *Log) endOfRun(ctx context.Context, number uint64) (uint64, error) {
+	for r, err := range l.runs(ctx, number) {
+		return r.last, err
+	}
+	return 0, nil
+}
+
+// runs yields the runs after a number, ascending. One that is long is not listed as a
+// whole, but its end sought in few requests.
+func (l *Log) runs(ctx context.Context, number uint64) iter.Seq2[run, error] {
+	return func(yield func(run, error) bool) {
+		var r run
+		for more := true; more; {
+			more = false
+			inRow := 0
+			for found, err := range l.entries(ctx, l.keyAfter(max(number, r.last))) {
+				if err != nil {
+					yield(run{}, err)
+					return
+				}
+				if r.first > 0 && !joins(r.last, found.number) {
+					if !yield(r, nil) {
+						return
+					}
+					r, inRow = run{}, 0
+				}
+				r = run{first: cmp.Or(r.first, found.number), last: found.number}
+				if inRow++; inRow == page {
+					more = true
+					break
+				}
+			}
+			if !more {
+				break
+			}
+			var err error
+			if r.last, err = l.leap(ctx, r.last); err != nil {
+				yield(run{}, err)
+				return
+			}
+		}
+		if r.first > 0 {
+			yield(r, nil)
 		}
 	}
 }
 
-// bisect finds the end between low, which exists or is followed by one that
-// does, and high, which nothing follows.
-func (l *Log) bisect(ctx context.Context, low, high uint64) (uint64, error) {
-	last := low
-	for low+page < high {
-		middle := low + (high-low)/2
-		beyond, full, err := l.lastOfPage(ctx, middle)
+// leap returns a later entry of the run that has this last one, or that one. What it
+// leaps over counts as of the run where that is dense for a whole page.
+func (l *Log) leap(ctx context.Context, last uint64) (uint64, error) {
+	step, grows := uint64(page), true
+	for step >= page && last < maxNumber-step {
+		end, err := l.denseAfter(ctx, last+step)
 		switch {
 		case err != nil:
 			return 0, err
-		case beyond == 0:
-			high = middle
-			continue
-		case !full:
-			return beyond, nil
+		case end > 0:
+			last = end
+		default:
+			grows = false
 		}
-		low, last = beyond, beyond
-	}
-	for {
-		beyond, full, err := l.lastOfPage(ctx, last)
-		if err != nil {
-			return 0, err
-		}
-		if beyond != 0 {
-			last = beyond
-		}
-		if !full {
-			return last, nil
+		if grows {
+			step *= 2
+		} else {
+			step /= 2
 		}
 	}
+	return last, nil
 }
 
-// lastOfPage lists about one page of entries after number and returns the last
-// of them, 0 if there are none, and whether there may be more.
-func (l *Log) lastOfPage(ctx context.Context, number uint64) (last uint64, full bool, err error) {
-	after := ""
-	if number > 0 {
-		after = l.entryKey(number)
-	}
-	count := 0
-	for found, err := range l.entries(ctx, after) {
-		if err != nil {
-			return 0, false, err
+// denseAfter returns the last entry of the page of a listing that follows a number, if
+// that page is full and has no gap wider than nodes leave; else 0.
+func (l *Log) denseAfter(ctx context.Context, number uint64) (uint64, error) {
+	last, count := number, 0
+	for found, err := range l.entries(ctx, l.keyAfter(number)) {
+		if err != nil || !joins(last, found.number) {
+			return 0, err
 		}
 		last = found.number
 		if count++; count == page {
-			return last, true, nil
+			return last, nil
 		}
 	}
-	return last, false, nil
+	return 0, nil
+}
+
+// keyAfter returns after which key the entries after a number are listed.
+func (l *Log) keyAfter(number uint64) string {
+	if number == 0 {
+		return ""
+	}
+	return l.entryKey(number)
 }
 
 // Continues reports whether the log is still the one that had an entry of this
@@ -149,28 +203,18 @@ func (l *Log) Continues(ctx context.Context, number uint64) (bool, error) {
 	if number == 0 {
 		return true, ctx.Err()
 	}
-	first, err := l.firstAfter(ctx, number-1)
-	if err != nil || first == number {
-		return err == nil, err
-	}
-	if first == 0 {
-		return false, nil
-	}
-	begin, err := l.firstAfter(ctx, 0)
-	return begin > number, err
-}
-
-// firstAfter returns the number of the first entry above one; 0 if there is none.
-func (l *Log) firstAfter(ctx context.Context, number uint64) (uint64, error) {
-	after := ""
-	if number > 0 {
-		after = l.entryKey(number)
-	}
-	for found, err := range l.entries(ctx, after) {
+	for found, err := range l.entries(ctx, l.keyAfter(number-1)) {
 		if err != nil {
-			return 0, fmt.Errorf("looking at the change log: %w", err)
+			return false, fmt.Errorf("looking at the change log: %w", err)
 		}
-		return found.number, nil
+		if found.number == number {
+			return true, nil
+		}
+		break
 	}
-	return 0, nil
+	log, err := l.longest(ctx)
+	if err != nil {
+		return false, fmt.Errorf("looking at the change log: %w", err)
+	}
+	return log.first > number, nil
 }

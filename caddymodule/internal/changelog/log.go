@@ -42,7 +42,7 @@ const (
 const (
 	keyError  = "error"
 	keyObject = "object_key"
-	keyEnd    = "end"
+	keyNext   = "next"
 )
 
 // Config says where a site's change log is and who is told of changes.
@@ -178,26 +178,32 @@ func (l *Log) Join(ctx context.Context, after uint64) (goesOn bool, err error) {
 		return false, ErrClosed
 	}
 	began := l.Now()
-	head, err := l.findEnd(ctx)
-	if err != nil {
-		return false, fmt.Errorf("finding the end of the change log: %w", err)
-	}
-	goesOn = after > 0 && after == head
-	if 0 < after && after < head {
-		next, err := l.around(ctx, after+1)
-		if err != nil {
+	var at surroundings // of nothing, if it is not known
+	if after > 0 {
+		if at, err = l.around(ctx, after+1); err != nil {
 			return false, fmt.Errorf("looking where the change log goes on: %w", err)
 		}
-		goesOn = next.follows()
+		goesOn = at.follows()
+	}
+	end := after
+	if !goesOn && !at.goesOnBeyond(after+1) {
+		log, err := l.longest(ctx)
+		if err != nil {
+			return false, fmt.Errorf("finding the end of the change log: %w", err)
+		}
+		end = log.last
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.joined:
-	case goesOn && after < head:
+	case at.goesOnBeyond(after + 1):
+		l.joined, l.next = true, at.beyond
+		l.steppedOver(after+1, at.beyond)
+	case at.there && goesOn:
 		l.joined, l.next = true, after+1
 	default:
-		l.joined, l.next, l.synced, l.proved = true, head+1, began, began
+		l.joined, l.next, l.synced, l.proved = true, end+1, began, began
 	}
 	return goesOn, nil
 }

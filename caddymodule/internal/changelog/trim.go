@@ -83,6 +83,21 @@ func (l *Log) Trim(ctx context.Context) error {
 	if err != nil || newest.number <= l.cfg.Testing.KeepEntries {
 		return err
 	}
+	// What is below the log was put there by somebody else, or is a node's that stood still.
+	for after := uint64(0); ; {
+		kept, err := l.trimFrom(ctx, after, newest)
+		if err != nil || kept == 0 {
+			return err
+		}
+		if after, err = l.endOfRun(ctx, kept-1); err != nil || after >= newest.number {
+			return err
+		}
+	}
+}
+
+// trimFrom removes entries after a number up to the first that is to be kept, which it
+// returns; 0 if there is none.
+func (l *Log) trimFrom(ctx context.Context, after uint64, newest entryInfo) (kept uint64, err error) {
 	var names []string
 	remove := func() error {
 		if len(names) == 0 {
@@ -95,20 +110,21 @@ func (l *Log) Trim(ctx context.Context) error {
 		names = names[:0]
 		return nil
 	}
-	for found, err := range l.entries(ctx, "") {
+	for found, err := range l.entries(ctx, l.keyAfter(after)) {
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if found.number+l.cfg.Testing.KeepEntries > newest.number || newest.stored.Sub(found.stored) <= l.cfg.Testing.KeepAge {
+			kept = found.number
 			break
 		}
 		if names = append(names, l.entryKey(found.number)); len(names) == deleteBatch {
 			if err := remove(); err != nil {
-				return err
+				return 0, err
 			}
 		}
 	}
-	return remove()
+	return kept, remove()
 }
 
 // newest looks at the last entry that this node has read or written: what is
