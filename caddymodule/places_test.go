@@ -10,7 +10,7 @@ import (
 )
 
 // placeExamples are what the rows of the table in docs/pages.md are about, with the
-// same media path U in each. Those of a place that is not a matter of the URL alone
+// URL of the media, U, in each. Those of a place that is not a matter of the URL alone
 // have none.
 var placeExamples = map[string][]string{
 	"img":                     {`<img src="U/a.jpg">`},
@@ -21,8 +21,9 @@ var placeExamples = map[string][]string{
 	"style sheets":            {`<link rel="stylesheet" href="U/a.css">`, `<style>@import url(U/a.css);</style>`},
 	"classic scripts":         {`<script src="U/a.js"></script>`},
 	"video and audio":         {`<video src="U/a.mp4"></video>`, `<audio><source src="U/a.mp3"></audio>`, `<video poster="U/a.jpg"></video>`},
-	"links a visitor follows": {`<a href="U/a.jpg">`, `<a href="U/a.pdf">`},
-	"og:image":                {`<meta property="og:image" content="https://site.testU/a.jpg">`},
+	"links a visitor follows": {`<a href="U/a.jpg">`, `<a href="U/a.pdf">`, `<a href="U/a.zip">`, `<a href="U/a.html">`},
+	"links to other files":    {`<a href="U/a.gpx">`, `<a href="U/a.txt">`, `<a href="U/a.vtt">`, `<a class="pdfemb-viewer" href="U/a.pdf">`},
+	"og:image":                {`<meta property="og:image" content="U/a.jpg">`},
 	"icons":                   {`<link rel="icon" href="U/a.png">`},
 	"preloads":                {`<link rel="preload" as="image" href="U/a.jpg">`},
 	"SVG image":               {`<svg><image href="U/a.jpg"/></svg>`},
@@ -33,7 +34,14 @@ var placeExamples = map[string][]string{
 	"JSON-LD": {`<script type="application/ld+json">{"image":"U/a.jpg"}</script>`},
 	"scripts and JSON": {
 		`<script type="application/json">{"u":"U/a.jpg"}</script>`, `<script>fetch("U/a.jpg")</script>`, `<script>e.style.maskImage = "url(U/a.jpg)"</script>`,
+		`<script>x = ["U/a.mp4", "/wp-content/uploads/a.jpg"]</script>`,
 	},
+	"documents, SVG and text tracks in scripts, JSON and data attributes": {
+		`<script>use.href = "U/a.svg#i"</script>`, `<script>track.src = "U/a.vtt"</script>`, `<script>frame.src = "U/a.pdf"</script>`,
+		`<p data-x="U/a.txt">`, `<p data-x="{&quot;a&quot;:&quot;U/a.html&quot;}">`,
+	},
+	"paths in scripts, JSON and data attributes": nil,
+	"templates that are filled in":               nil,
 	"data attributes and custom elements": {
 		`<p data-x="U/a.jpg">`, `<p data-mask="url(U/a.jpg)">`, `<p data-x="{&quot;a&quot;:&quot;U/a.jpg&quot;}">`, `<my-part src="U/a.jpg">`, `<my-part src="U/a.css">`,
 	},
@@ -95,7 +103,7 @@ func TestTableOfPlaces(t *testing.T) {
 		for _, example := range examples {
 			found = nil
 			w := rewriter.NewWriter(io.Discard, rewrite.Page{ContentType: "text/html", Scheme: "https", Host: "site.test", Path: "/page/"})
-			if _, err := io.WriteString(w, strings.ReplaceAll(example, "U/", uploadsPath)); err != nil {
+			if _, err := io.WriteString(w, strings.ReplaceAll(example, "U/", "https://site.test"+uploadsPath)); err != nil {
 				t.Fatal(err)
 			}
 			if err := w.Close(); err != nil {

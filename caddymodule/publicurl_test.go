@@ -64,7 +64,7 @@ func TestIsolatedPages(t *testing.T) {
 				t.Error("another page has a local URL")
 			}
 			// What a script takes up it may fetch, or give to an element.
-			const data = `{"u":"/wp-content/uploads/a.jpg"}`
+			data := `{"u":"http://` + s.address() + `/wp-content/uploads/a.jpg"}`
 			server.Set(200, publiccheck.AllowOrigin, "echo")
 			if err := s.load(); err != nil { // asks anew
 				t.Fatal(err)
@@ -95,7 +95,7 @@ func TestIsolatedPages(t *testing.T) {
 func TestPageFollowsCORS(t *testing.T) {
 	const text = `<img src="U/a.jpg"><img crossorigin src="U/a.jpg"><script crossorigin src="U/a.js"></script>` +
 		`<style>@font-face{src:url(U/a.woff2)}</style><a download href="U/a.jpg"></a>` +
-		`<script>fetch("U/a.png")</script><p data-mask="url(U/a.png)">`
+		`<script>fetch("//127.0.0.1U/a.png")</script><p data-mask="url(U/a.png)">`
 	for _, allows := range []bool{true, false} {
 		t.Run(fmt.Sprint(allows), func(t *testing.T) {
 			server := publictest.NewRules(t)

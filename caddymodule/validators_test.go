@@ -336,8 +336,9 @@ func TestErrorPagesAreSent(t *testing.T) {
 // that the app gave it.
 func TestIfMatchIsTheApps(t *testing.T) {
 	for _, tag := range []string{`"v1"`, `W/"v1"`} {
-		app := &validatingApp{tag: tag, contentType: "application/json", body: `{"u":"/wp-content/uploads/a.jpg"}`}
+		app := &validatingApp{tag: tag, contentType: "application/json"}
 		s := validatingSite(t, app)
+		app.body = `{"u":"http://` + s.address() + `/wp-content/uploads/a.jpg"}`
 		a := s.get("/api")
 		if !strings.Contains(a.body, publicTestURL) {
 			t.Fatalf("%s", a.body)

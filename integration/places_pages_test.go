@@ -215,8 +215,8 @@ func placePages() []placePage {
 			},
 			head: `<style>#drawn { background: red } #variable { background: red; height: 20px; mask-image: var(--mask) }</style>`,
 			body: `<div id="drawn"></div><div id="variable"></div><canvas></canvas>
-		<script id="config" type="application/json">{"mask": "{m}\/e.png", "cubeMap": ["{m}\/f.png"], "data": "{m}\/data.json", "sound": "{m}\/a.wav"}</script><script>
-			const inline = () => fetch("{m}/a.png"), ask = (x) => x.open('GET', '{m}/b.png');
+		<script id="config" type="application/json">{"mask": "{site}{m}\/e.png", "cubeMap": ["{site}{m}\/f.png"], "data": "{site}{m}\/data.json", "sound": "{site}{m}\/a.wav"}</script><script>
+			const inline = () => fetch("{site}{m}/a.png"), ask = (x) => x.open('GET', '{site}{m}/b.png');
 			document.querySelector('#drawn').style.maskImage = "url({m}/c.png)";
 			document.querySelector('#variable').style.setProperty('--mask', 'center / 9px no-repeat url("{m}/d.png")');
 		</script>`,
@@ -229,12 +229,52 @@ func placePages() []placePage {
 			return said.join()`), want: "image/png,image/png,red,red,read,1", drawn: "red",
 		},
 		{
+			// No header helps a reference to a document, a text track, or a frame to be reached.
+			name: "script-documents", rows: []string{"documents, SVG and text tracks in scripts, JSON and data attributes"},
+			files: []placeFile{
+				{"sprite.svg", sprite, atHome}, {"x.svg", drawing, atHome}, {"t.vtt", vtt, atHome}, {"v.webm", film, anywhere},
+				{"story.txt", []byte("story"), atHome}, {"doc.pdf", pdf, atHome},
+			},
+			body: `<svg id="drawn"><use/></svg><object style="height: 9px"></object><video src="{m}/v.webm" muted></video><iframe data-text="{site}{m}/story.txt"></iframe>
+		<script id="config" type="application/json">{"sprite": "{site}{m}\/sprite.svg", "track": "{site}{m}\/t.vtt", "pdf": "{site}{m}\/doc.pdf"}</script><script>
+			const config = JSON.parse(document.querySelector('#config').text), frame = document.querySelector('iframe');
+			document.querySelector('use').setAttribute('href', config.sprite + '#i');
+			document.querySelector('object').data = "{site}{m}/x.svg";
+			document.querySelector('video').innerHTML = '<track>'; document.querySelector('track').src = config.track;
+			frame.src = frame.dataset.text;
+		</script>`,
+			effect: js(`const t = $('track'); t.track.mode = 'showing'; if (t.readyState < 2) await one(t, 'load', 'error');
+			return [t.readyState, document.documentElement.dataset.mark, $('iframe').contentDocument?.body.textContent].join()`), want: "2,reached,story", drawn: "red",
+		},
+		{
+			// A script knows where its paths lead.
+			name: "script-paths", rows: []string{"paths in scripts, JSON and data attributes"},
+			files: []placeFile{{"a.png", red, atHome}, {"b.png", red, atHome}, {"c.png", red, atHome}},
+			body: `<img id="drawn"><img data-picture="{m}/b.png"><img><script id="config" type="application/json">{"path": "{m}\/c.png"}</script><script>
+			const config = {root: location.origin, img: "{m}/a.png"}, [a, b, c] = document.images;
+			a.src = config.root + config.img; b.src = location.origin + b.dataset.picture; c.src = location.origin + JSON.parse(document.querySelector('#config').text).path;
+		</script>`,
+			effect: widths, want: "40,40,40", drawn: "red",
+		},
+		{
+			// What it is filled with makes another place of it.
+			name: "templates", rows: []string{"templates that are filled in"},
+			files: []placeFile{{"a.png", red, atHome}, {"b.png", red, atHome}, {"c.png", red, atHome}, {"d.png", red, anywhere}},
+			body: "<div id=\"drawn\"></div><p></p><i></i><script type=\"text/html\"><img src=\"{m}/b.png\" {{attrs}}></script><script>" + `
+			const template = document.querySelector('script').text, attrs = 'crossorigin', prop = 'mask-image';
+			` + "document.querySelector('p').innerHTML = `<img src=\"{m}/a.png\" ${attrs}>` + template.replace('{{attrs}}', attrs);" + `
+			` + "document.querySelector('#drawn').style = `background: red; ${prop}: url({m}/c.png)`;" + `
+			document.querySelector('i').innerHTML = '<img src="{m}/d.png">';
+		</script>`,
+			effect: widths, want: "40,40,40", drawn: "red",
+		},
+		{
 			name: "data-attributes", rows: []string{"data attributes and custom elements"},
 			files: []placeFile{
 				{"a.png", red, withCORS}, {"b.png", red, withCORS}, {"c.png", red, withCORS}, {"d.png", red, withCORS}, {"m.glb", []byte("model"), withCORS},
 			},
 			head: `<style>div { height: 20px; background: red }</style>`,
-			body: `<div id="drawn" data-mask-image="{m}/a.png"></div><canvas data-equirect="{m}/b.png" data-360-image="{m}/c.png" data-displacement="{m}/d.png"></canvas>
+			body: `<div id="drawn" data-mask-image="{site}{m}/a.png"></div><canvas data-equirect="{site}{m}/b.png" data-360-image="{site}{m}/c.png" data-displacement="{site}{m}/d.png"></canvas>
 			<model-viewer src="{m}/m.glb"></model-viewer><script>
 			const masked = document.querySelector('#drawn'); masked.style.maskImage = 'url(' + masked.dataset.maskImage + ')';
 		</script>`,
@@ -254,7 +294,7 @@ func placePages() []placePage {
 			return said.join()`), want: "red,red,true",
 		},
 		{
-			name: "data-links", rows: []string{"links a visitor follows", "link types that no standard knows"},
+			name: "data-links", rows: []string{"links to other files", "links a visitor follows", "link types that no standard knows"},
 			files: []placeFile{
 				{"track.gpx", []byte("<gpx/>"), withCORS}, {"doc.pdf", pdf, withCORS}, {"a.less", sheet, withCORS}, {"plain.pdf", pdf, anywhere},
 			},

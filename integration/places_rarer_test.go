@@ -73,8 +73,8 @@ func rarerPages() []placePage {
 		},
 		{
 			name: "data-block", rows: []string{"data attributes and custom elements"},
-			files:  []placeFile{{"data.txt", []byte("read"), withCORS}},
-			body:   `<script type="text/x-data" src="{m}/data.txt"></script>`,
+			files:  []placeFile{{"data.csv", []byte("read"), withCORS}},
+			body:   `<script type="text/x-data" src="{m}/data.csv"></script>`,
 			effect: js(`return (await fetch($('script').src)).text()`), want: "read",
 		},
 		{
@@ -143,7 +143,7 @@ func rarerPages() []placePage {
 		{
 			name: "api", rows: []string{"What is rewritten"},
 			files:   []placeFile{{"a.png", red, withCORS}, {"w.js", marks, atHome}, {"data.json", []byte(`{}`), withCORS}},
-			headers: "Content-Type: application/json", document: `{"picture": "{m}/a.png", "worker": "{m}/w.js", "data": "{m}/data.json"}`,
+			headers: "Content-Type: application/json", document: `{"picture": "{site}{m}/a.png", "worker": "{site}{m}/w.js", "data": "{site}{m}/data.json"}`,
 			effect: js(`return Object.values(JSON.parse(document.body.innerText)).map(name).join()`), want: "a.png,w.js,data.json",
 		},
 		{

@@ -213,7 +213,7 @@ func TestReplacementIsEscaped(t *testing.T) {
 		{`<img src=/images/a>`, `<img src=` + safe + `(),&amp;=%5Cx>`},
 		{`<img srcset="/images/a 1x">`, `<img srcset="` + safe + `(),&amp;=%5Cx 1x">`},
 		{`<p style="a:url(/images/a)">`, `<p style="a:url(` + safe + `%28%29,&amp;=%5Cx)">`},
-		{`<script>"\/images\/a"</script>`, `<script>"` + strings.ReplaceAll(safe, "/", `\/`) + `(),&=%5Cx"</script>`},
+		{`<script>"\/\/example.com\/images\/a"</script>`, `<script>"` + strings.ReplaceAll(safe, "/", `\/`) + `(),&=%5Cx"</script>`},
 	} {
 		if got := rewriteAll(t, r, sitePage, c.in); got != c.want {
 			t.Errorf("%s\n got  %s\n want %s", c.in, got, c.want)
@@ -242,7 +242,7 @@ func TestMatch(t *testing.T) {
 			return dst, false
 		}
 	})
-	rewriteIn(t, r, sitePage, `<img src="/images/%C3%A9&amp;+%2B%zz.jpg?a"><script>"\/images\/a\u00e9.jpg#x"</script>`, func() int { return 1 << 20 }, false)
+	rewriteIn(t, r, sitePage, `<img src="/images/%C3%A9&amp;+%2B%zz.jpg?a"><script>"\/\/example.com\/images\/a\u00e9.jpg#x"</script>`, func() int { return 1 << 20 }, false)
 	if want := []string{"é&++%zz.jpg %C3%A9&+%2B%zz.jpg", "aé.jpg aé.jpg"}; strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("%q, want %q", got, want)
 	}

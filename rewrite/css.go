@@ -39,8 +39,12 @@ const (
 )
 
 // scanStyle reads a whole style sheet or list of declarations, or only the value of one:
-// then u is how what it names is fetched.
+// then u is how what it names is fetched, with or without a host. One with a hole stays.
 func (w *Writer) scanStyle(text []byte, u use, value bool, depth int) {
+	if hasHole(text) {
+		return
+	}
+	u.whole = false
 	s := cssScanner{w: w, depth: depth, use: u, named: value}
 	f := finder{ns: w.rw.needles}
 	s.scan(text, 0, &f, true, false)

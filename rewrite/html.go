@@ -349,7 +349,8 @@ func (h *htmlScanner) endTag(src []byte, pos int, final bool) (int, bool) {
 }
 
 // startTag reads a whole start tag, src[pos:end], whose name ends at nameEnd.
-// Its attributes are read if attrs is nil.
+// Its attributes are read if attrs is nil. Within a string or a template one with a
+// hole stays.
 func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attributeList, n int, f *finder) {
 	name := src[pos+1 : nameEnd]
 	el := elementOf(name)
@@ -360,7 +361,9 @@ func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attribut
 		attrs, _ = readAttributes(h.w.attrs[h.depth][:0], src, nameEnd)
 		h.w.attrs[h.depth] = attrs
 	}
+	holed := h.depth > 0 && hasHole(src[pos:end])
 	switch {
+	case holed:
 	case el == elBase:
 		if h.depth == 0 {
 			h.w.baseElement(src, attrs)
@@ -382,5 +385,8 @@ func (h *htmlScanner) startTag(src []byte, pos, nameEnd, end int, attrs attribut
 	}
 	if el != elOther {
 		h.enter(src, attrs, el)
+	}
+	if holed && (el == elVideo || el == elAudio) {
+		h.media = useCredentials // it may become that
 	}
 }

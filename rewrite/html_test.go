@@ -66,7 +66,7 @@ const htmlRows = `
 // data attributes
 <img data-src="{U}a.jpg" data-srcset="{U}a.jpg 2x"> ==> <img data-src="{C}a.jpg" data-srcset="{C}a.jpg 2x">
 <div data-bg="url({U}a.jpg)"> ==> <div data-bg="url({C}a.jpg)">
-<div data-large_image="{U}a.jpg" data-x="/images/a.jpg"> ==> <div data-large_image="{C}a.jpg" data-x="https://cdn.test/m1/a.jpg">
+<div data-large_image="{U}a.jpg" data-x="/images/a.jpg"> ==> <div data-large_image="{C}a.jpg" data-x="/images/a.jpg">
 <div data-wp-context="{&quot;uploadedSrc&quot;:&quot;{UJ}a.jpg&quot;,&quot;b&quot;:1}"> ==> <div data-wp-context="{&quot;uploadedSrc&quot;:&quot;{CJ}a.jpg&quot;,&quot;b&quot;:1}">
 <div data-settings='{"a":"{U}a.jpg"}'> ==> <div data-settings='{"a":"{C}a.jpg"}'>
 <div data-html="&lt;img src=&quot;{U}a.jpg&quot;&gt;"> ==> <div data-html="&lt;img src=&quot;{C}a.jpg&quot;&gt;">
@@ -118,7 +118,7 @@ const htmlRows = `
 <form action="{U}a"><button formaction="{U}b"><body background="{U}c"><q cite="{U}d"> ==> <form action="{C}a"><button formaction="{C}b"><body background="{C}c"><q cite="{C}d">
 <img data-value="{U}a.jpg" data-title="{U}a.jpg" data-alt="{U}a.jpg" aria-label="{U}a.jpg" placeholder="{U}a.jpg" class="{U}a.jpg">
 <div data-images="{U}a.jpg, {U}b.jpg" data-list="{U}a.jpg and {U}b.jpg"> ==> <div data-images="{C}a.jpg, {C}b.jpg" data-list="{U}a.jpg and {U}b.jpg">
-<div data-x='[{"u":"\/images\/a.jpg"}]' data-y="text {U}a.jpg"> ==> <div data-x='[{"u":"https:\/\/cdn.test\/m1\/a.jpg"}]' data-y="text {U}a.jpg">
+<div data-x='[{"u":"\/images\/a.jpg"}]' data-y="text {U}a.jpg" data-z='[{"u":"{UJ}a.jpg"}]'> ==> <div data-x='[{"u":"\/images\/a.jpg"}]' data-y="text {U}a.jpg" data-z='[{"u":"{CJ}a.jpg"}]'>
 <img aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-src="{U}a.jpg">
 <meta itemprop="image" content="{U}a.jpg"><meta itemprop="x" content="a {U}a.jpg"> ==> <meta itemprop="image" content="{C}a.jpg"><meta itemprop="x" content="a {U}a.jpg">
 <meta property="og:image:alt" content="{U}a.jpg"><meta name="twitter:label1" content="{U}a.jpg"><meta http-equiv="x" content="{U}a.jpg">
@@ -130,7 +130,7 @@ const htmlRows = `
 <script>x = "un{NL}y = "{U}a.jpg"</script> ==> <script>x = "un{NL}y = "{C}a.jpg"</script>
 <script>x = "a\{NL}b"; y = '{U}a.jpg'</script> ==> <script>x = "a\{NL}b"; y = '{C}a.jpg'</script>
 <script>x = '.a{background:url({UJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script> ==> <script>x = '.a{background:url({CJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script>
-<script>x = root + "/images/a.jpg"; y = "/images/a.jpg" + v; z = "/images/a.jpg"; h = '<img src="{U}a.jpg">' + x</script> ==> <script>x = root + "/images/a.jpg"; y = "/images/a.jpg" + v; z = "https://cdn.test/m1/a.jpg"; h = '<img src="{C}a.jpg">' + x</script>
+<script>x = root + "/images/a.jpg"; y = "/images/a.jpg" + v; z = "/images/a.jpg"; h = '<img src="{U}a.jpg">' + x</script> ==> <script>x = root + "/images/a.jpg"; y = "/images/a.jpg" + v; z = "/images/a.jpg"; h = '<img src="{C}a.jpg">' + x</script>
 <script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=module>import "{U}b.js"</script> ==> <script type="importmap">{"imports":{"a":"{C}a.js"}}</script><script type=module>import "{C}b.js"</script>
 <SCRIPT TYPE=TEXT/HTML><b style="a:url({U}a.jpg)">{U}</b></SCRIPT >{U} ==> <SCRIPT TYPE=TEXT/HTML><b style="a:url({C}a.jpg)">{U}</b></SCRIPT >{U}
 // CRLF, NUL, invalid UTF-8 and the like keep their bytes

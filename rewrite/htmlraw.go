@@ -28,7 +28,10 @@ func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 // styleElement reads CSS up to what h.end says.
 func (h *htmlScanner) styleElement(src []byte, pos int, f *finder, final, advance bool) (int, bool) {
 	end, found := h.styleEnd(src, pos+h.ahead)
-	done := h.style.scan(src[:end], pos, f, found || final, advance || found)
+	done := end
+	if h.depth == 0 || !hasHole(src[pos:end]) {
+		done = h.style.scan(src[:end], pos, f, found || final, advance || found)
+	}
 	h.ahead = end - done
 	if found && done == end {
 		h.state = htmlData

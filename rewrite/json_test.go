@@ -26,6 +26,25 @@ const jsonRows = `
 {"j":"{\"a\":\"{U}a.jpg\",\"b\":\"https:\\\/\\\/example.com\\\/wp-content\\\/uploads\\\/b.jpg\"}"} ==> {"j":"{\"a\":\"{C}a.jpg\",\"b\":\"https:\\\/\\\/cdn.test\\\/m0\\\/b.jpg\"}"}
 {"i":"http:\/\/example.com\/images\/hero%20image.jpg#joomlaImage:\/\/local-images\/hero image.jpg?width=4000&height=3000"} ==> {"i":"https:\/\/cdn.test\/m1\/hero%20image.jpg#joomlaImage:\/\/local-images\/hero image.jpg?width=4000&height=3000"}
 {"a":"x\\","b":"{UJ}a.jpg"} ==> {"a":"x\\","b":"{CJ}a.jpg"}
-{"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"\/images\/x.jpg"} ==> {"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"https:\/\/cdn.test\/m1\/x.jpg"}
+{"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"\/images\/x.jpg","d":"\/\/example.com\/images\/x.jpg"} ==> {"a":"images\/x.jpg","b":"local-images:\/x.jpg","c":"\/images\/x.jpg","d":"https:\/\/cdn.test\/m1\/x.jpg"}
 {"a":"{UJ}a.jpg
 `
+
+// "A body in PHP's serialize format is not touched": each string in it tells its length.
+func TestSerializedBody(t *testing.T) {
+	r := newTest(t)
+	for _, contentType := range []string{"text/html", "text/plain", "application/json"} {
+		p := sitePage
+		p.ContentType = contentType
+		runRows(t, r, p, rows(`
+a:1:{s:1:"u";s:48:"<img src="{U}a.jpg">";}
+ O:8:"stdClass":1:{s:1:"u";s:48:"<img src="{U}a.jpg">";}
+s:48:"<img src="{U}a.jpg">";
+`))
+	}
+	runRows(t, r, sitePage, rows(`
+a:1 is a number <img src="{U}a.jpg"> ==> a:1 is a number <img src="{C}a.jpg">
+see <img src="{U}a.jpg"> ==> see <img src="{C}a.jpg">
+s: <img src="{U}a.jpg"> ==> s: <img src="{C}a.jpg">
+`))
+}

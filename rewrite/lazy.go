@@ -9,9 +9,11 @@ import "strings"
 var lazyLists = [...]struct{ becomes, names string }{
 	{"src", "data-src data-lazy-src data-lazy data-lazyload data-original data-orig-src data-echo data-iesrc" +
 		" data-wpfc-original-src data-flickity-lazyload data-flickity-lazyload-src data-splide-lazy" +
-		" data-nectar-img-src data-at2x ng-src"},
+		" data-nectar-img-src data-at2x data-envira-src data-src-fg data-cfsrc data-ezsrc data-pagespeed-lazy-src" +
+		" data-src-retina data-lazy-original ng-src"},
 	{"srcset", "data-srcset data-lazy-srcset data-orig-srcset data-wpfc-original-srcset data-flickity-lazyload-srcset" +
-		" data-splide-lazy-srcset data-nectar-img-srcset data-bgset data-pswp-srcset ng-srcset"},
+		" data-splide-lazy-srcset data-nectar-img-srcset data-bgset data-pswp-srcset data-envira-srcset data-srcset-fg" +
+		" data-ezsrcset ng-srcset"},
 	{"poster", "data-poster"},
 	{"background", "data-bg data-bg-hidpi data-bg-multi data-bg-multi-hidpi data-bg-image data-bg-img data-bg-url" +
 		" data-background data-background-image data-lazy-bg data-lazy-background data-flickity-bg-lazyload" +

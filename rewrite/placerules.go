@@ -36,10 +36,12 @@ var (
 	referred = use{names: elementName}
 	// takenUp is what only a script takes up: it may give a picture to an element, but
 	// fetch it as well, mask something with it or draw it on a surface that is read back,
-	// which no name tells.
-	takenUp = use{WithCORS, scriptName}
+	// which no name tells. Nothing says that it is a URL, so it is one only with a host.
+	takenUp = use{WithCORS, scriptName, true}
+	// linked is what an attribute that holds a URL names, if only a script takes it up.
+	linked = use{WithCORS, scriptName, false}
 	// byLoader is what a lazy loader takes up.
-	byLoader = use{names: scriptName}
+	byLoader = use{names: loaderName}
 )
 
 // In markup an attribute of a lazy loader (lazyAttributes) counts as what it will become
@@ -72,11 +74,11 @@ var placeRules = []placeRule{
 	{inMarkup, "link", "*", preloads("track"), atHome, "HTML: start the track processing model"},
 	{inMarkup, "link", "*", rel("compression-dictionary"), withCORS, "Compression Dictionary Transport: link type"},
 	{inMarkup, "link", "*", ofLinkType, anywhere, "HTML: link types stylesheet, icon, preload, alternate, …; Microdata and RDFa"},
-	{inMarkup, "link", "*", nil, takenUp, "HTML: link types; one that nobody knows is for a script, as stylesheet/less"},
+	{inMarkup, "link", "*", nil, linked, "HTML: link types; one that nobody knows is for a script, as stylesheet/less"},
 	{inMarkup, "script", "src href xlink:href", classic, anywhere, "HTML: fetch a classic script"},
-	{inMarkup, "script", "src href xlink:href", nil, takenUp, "HTML: script, data blocks; a script fetches it, or makes it a script"},
+	{inMarkup, "script", "src href xlink:href", nil, linked, "HTML: script, data blocks; a script fetches it, or makes it a script"},
 	{inMarkup, "a area", "href xlink:href", has("download"), atHome, "HTML: downloading resources"},
-	{inMarkup, "a", "href", ofClass("pdfemb-viewer"), takenUp, "PDF Embedder makes a viewer of the link; Fetch: request mode"},
+	{inMarkup, "a", "href", ofClass("pdfemb-viewer"), withCORS, "PDF Embedder makes a viewer of the link; Fetch: request mode"},
 	{inMarkup, "a area", "href xlink:href", nil, use{names: linkName}, "HTML: following hyperlinks; the visitor goes there"},
 	{inMarkup, "base", "href", nil, atHome, "HTML: base; it is never replaced"},
 
@@ -110,20 +112,22 @@ var placeRules = []placeRule{
 	{inMarkup, "img input", "lowsrc dynsrc", nil, anywhere, "HTML: obsolete features"},
 	{inMarkup, "meta", "content", nil, anywhere, "Open Graph, Twitter cards, shared declarative refresh steps"},
 	{inMarkup, "amp-img amp-anim amp-video", "src srcset poster", nil, byLoader, "AMP: amp-img, amp-anim, amp-video"},
+	{inMarkup, "canvas", "data-src", nil, use{least: WithCORS, names: loaderName}, "HTML: canvas, origin-clean; a loader draws it there"},
 	{inMarkup, "*", "data-src", nil, byLoader, "lazy loaders, galleries and sliders: an image or a background"},
-	{inMarkup, "*", "*", nil, takenUp, "data attributes, custom elements and frameworks: a script takes it up; Fetch: request mode"},
+	{inMarkup, "*", "src srcset href xlink:href poster background icon data imagesrcset", nil, linked, "custom elements: a script takes it up, as a URL; Fetch: request mode"},
+	{inMarkup, "*", "*", nil, takenUp, "data attributes and frameworks: a script takes it up; Fetch: request mode"},
 
 	{inCSS, "@import", "*", nil, anywhere, "CSS Cascade: @import; CSS Values: fetch a style resource"},
 	{inCSS, "@font-face", "*", nil, withCORS, "CSS Fonts: font fetching requirements"},
 	{inCSS, "*", "mask mask-image mask-border mask-border-source -webkit-mask -webkit-mask-image" +
-		" -webkit-mask-box-image -webkit-mask-box-image-source", nil, use{WithCORS, elementName}, "CSS Masking: mask-image, mask-border-source"},
+		" -webkit-mask-box-image -webkit-mask-box-image-source", nil, use{least: WithCORS, names: elementName}, "CSS Masking: mask-image, mask-border-source"},
 	{inCSS, "*", "shape-outside -webkit-shape-outside", nil, withCORS, "CSS Shapes: shapes from image"},
 	{inCSS, "*", "fill stroke marker marker-start marker-mid marker-end", nil, atHome, "SVG 2: fetching the document of a URL reference"},
 	{inCSS, "*", "filter backdrop-filter -webkit-filter -webkit-backdrop-filter", nil, atHome, "Filter Effects: filter"},
 	{inCSS, "*", "clip-path -webkit-clip-path", nil, atHome, "CSS Masking: clip-path"},
 	{inCSS, "*", "offset-path offset", nil, atHome, "Motion Path: offset-path"},
 	{inCSS, "*", "behavior -moz-binding", nil, atHome, "of old browsers"},
-	{inCSS, "*", "--*", nil, use{WithCORS, elementName}, "CSS Variables; nobody knows where it is used"},
+	{inCSS, "*", "--*", nil, use{least: WithCORS, names: elementName}, "CSS Variables; nobody knows where it is used"},
 	{inCSS, "*", "*", nil, anywhere, "CSS Images: image values; CSS Values: fetch a style resource"},
 
 	{inScript, "import", "*", nil, atHome, "ECMAScript: imports; HTML: module map"},
@@ -157,6 +161,9 @@ type PlaceRule struct {
 	// words when the name of the file makes that a greater one.
 	Place Place
 	Name  string
+	// Whole says that only a URL with a host counts as one, since a script may put a base
+	// before a path.
+	Whole bool
 	// Spec names the standards that say so, with the titles of their sections.
 	Spec string
 }
@@ -166,7 +173,7 @@ type PlaceRule struct {
 func Places() []PlaceRule {
 	rules := make([]PlaceRule, 0, len(placeRules))
 	for _, r := range placeRules {
-		row := PlaceRule{contextNames[r.in], r.elements, r.attributes, "", r.use.least, r.use.names.text(), r.spec}
+		row := PlaceRule{contextNames[r.in], r.elements, r.attributes, "", r.use.least, r.use.names.text(), r.use.whole, r.spec}
 		if r.when != nil {
 			row.When = r.when.text
 		}

@@ -218,7 +218,7 @@ type placeCell struct {
 	// none of that, as nearly all have not, is fetched as plain says.
 	asks  lengths
 	plain use
-	// unknown says that no row names the element or the attribute.
+	// unknown says that no row names the element.
 	unknown bool
 }
 
@@ -269,7 +269,7 @@ func (t *placeTable) newCell(c context, element, attribute int) (cell placeCell)
 			continue
 		}
 		if r.when == nil {
-			cell.otherwise, cell.unknown = r.use, r.elements == "*" && r.attributes == "*"
+			cell.otherwise, cell.unknown = r.use, r.elements == "*"
 			break
 		}
 		cell.rules = append(cell.rules, r)
@@ -345,7 +345,7 @@ func (w *Writer) attributeUse(src []byte, l attributeList, name []byte, k kind, 
 		}
 	}
 	if lazy && u.names == anyName {
-		u.names = scriptName
+		u.names = loaderName
 	}
 	return u
 }
@@ -463,6 +463,9 @@ func (w *Writer) imgAhead(src []byte, i, depth int) (state crossoriginState, kno
 		case src[i+1] != '/' && equalFold(src[name:nameEnd], "img"):
 			attrs, end := readAttributes(w.attrs[depth][:0], src, nameEnd)
 			w.attrs[depth] = attrs
+			if end > 0 && depth > 0 && hasHole(src[i:end]) {
+				return useCredentials, true // it may become that
+			}
 			return crossoriginOf(src, attrs), end > 0
 		case !equalFold(src[name:nameEnd], "source"):
 			return noCORS, true

@@ -92,13 +92,15 @@ const placeRows = `
 <video crossorigin=use-credentials><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> hh
 <AUDIO CROSSORIGIN><SOURCE SRC="{U}a.mp3"></AUDIO><video><source src="{U}a.mp4"><track src="{U}a.vtt"></video> ==> cah
 <video crossorigin><p>a plain paragraph of some length, so that whole blocks of text are passed over, as they are</p><source src="{U}a.mp4"></video> ==> c
-<video src="{U}a.m3u8"></video><video><source data-src="{U}a.mpd"><source data-src="{U}a.mp4"></video><audio data-src="{U}a.mp3"><video data-src="{U}a.vtt"> ==> ccaac
+<video src="{U}a.m3u8"></video><video><source data-src="{U}a.mpd"><source data-src="{U}a.mp4"></video><audio data-src="{U}a.mp3"><video data-src="{U}a.vtt"> ==> ccaah
 <track src="{U}a.vtt"> ==> h
 // links
 <a href="{U}a.pdf">x</a><area href="{U}a.jpg"><a href="{U}a.zip"> ==> aaa
 <a href="{U}a.pdf" download="n.pdf">x</a><a download href="{U}a.jpg"><area download="" href="{U}a.jpg"> ==> hhh
 <a ping="{U}a" href="{U}a.jpg"> ==> ha
-<a href="{U}a.gpx"><a href="{U}a.kml"><a href="{U}a.json"><a href="{U}a.vtt?x"><a href="{U}a.m3u8"><area href="{U}a.CSV"><a href="{U}a.docx"><a href="{U}a.txt"> ==> ccccccaa
+<a href="{U}a.gpx"><a href="{U}a.kml"><a href="{U}a.json"><a href="{U}a.vtt?x"><a href="{U}a.m3u8"><area href="{U}a.CSV"><a href="{U}a.docx"><a href="{U}a.txt"> ==> ccccccac
+<a href="{U}a.html"><a href="{U}a.svg"><a href="{U}a.mp3"><a href="{U}a.webm"><a href="{U}a.pdf"><area href="{U}a.zip"><a href="{U}a.xlsx"><a href="{U}a.HEIC"> ==> aaaaaaaa
+<a href="{U}a.md"><a href="{U}a.lrc"><a href="{U}a.xml"><a href="{U}a.musicxml"><a href="{U}a.abc"><a href="{U}a.pgn"><a href="{U}a.mid"><a href="{U}a.ics"><a href="{U}a.usdz"><a href="{U}a.js"><a href="{U}a"> ==> ccccccccccc
 <a class="x pdfemb-viewer" href="{U}a.pdf"><a class="pdfemb-viewer-x" href="{U}a.pdf"> ==> ca
 <q cite="{U}a.html"></q><img longdesc="{U}a.html"> ==> aa
 // link elements
@@ -119,7 +121,10 @@ const placeRows = `
 <script src="{U}a.js" integrity=x></script><script src="{U}a.js" integrity=x crossorigin></script><script type=module src="{U}a.js" integrity=x></script> ==> hch
 <script type=module>import a from "{U}a.css" with {type: "css"}; import /* x */ "{U}a.json"; export * from'{U}b.mjs'; import("{U}a.js"); f("{U}a.css", x.from + "", "{U}a.jpg")</script> ==> hhhhcc
 <script>new Worker("{U}w.js"); new SharedWorker("{U}w.js"); navigator.serviceWorker.register('{U}w.mjs'); location = "{U}x.html"</script> ==> hhhh
-<script>f("{U}a.jpg", "{U}a.JPG", "{U}a.mp4", "{U}a.css", "{U}a.svg", "{U}a.json", "{U}a.vtt", "{U}a.glb", "{U}a", "{U}a.pdf", "{U}a.m3u8", "{U}a.woff2", "{U}a.ogg")</script> ==> ccccccccccccc
+<script>f("{U}a.jpg", "{U}a.JPG", "{U}a.mp4", "{U}a.css", "{U}a.svg", "{U}a.json", "{U}a.vtt", "{U}a.glb", "{U}a", "{U}a.pdf", "{U}a.m3u8", "{U}a.woff2", "{U}a.ogg")</script> ==> cccchchcchccc
+// what no header helps: documents of each kind, references to SVG, text tracks
+<script>use.setAttribute("href", "{U}a.svg#i"); object.data = "{U}a.SVG"; track.src = "{U}a.srt"; frame.src = "{U}a.pdf"; frame.src = "{U}a.txt"; x = "{U}a.xml"</script> ==> hhhhhh
+<div data-sprite="{U}a.svg" data-captions="{U}a.vtt" data-pdf="{U}a.pdf" data-x="{&quot;a&quot;:&quot;{U}a.svg&quot;}"><my-icon src="{U}a.svg"></my-icon> ==> hhhhh
 // what a script takes up may be fetched, a mask or a texture, whatever it names
 <script>fetch("{U}a.png"); x.open("GET", '{U}a.png'); s.maskImage = "url({U}a.png)"; s.setProperty("--mask", "url({U}a.png)"); i.src = "{U}a.png"</script> ==> ccccc
 <script>s.mask = "center / cover no-repeat url({U}a.png)"; s.mask = "linear-gradient(red, red), url({U}a.png)"; s.mask = 'image-set("{U}a.png" 1x)'</script> ==> cc
@@ -127,8 +132,8 @@ const placeRows = `
 <script>new Viewer({panorama: "{U}a.jpg", equirectangular: "{U}a.jpg", html: '<img src="{U}a.jpg"><i data-x="{U}a.jpg">', css: "background: url({U}a.jpg)"})</script> ==> ccaca
 <script>x = '<video src="{U}a.mp4">'; y = {"a": {"video": "{U}a.mp4"}}</script> ==> ac
 <script type="importmap">{"imports":{"a":"{U}a.js"}}</script><script type=speculationrules>{"prefetch":[{"urls":["{U}a.jpg"]}]}</script> ==> hh
-<script type="application/ld+json">{"@id":"{U}a.pdf","image":"{U}a.jpg"}</script><script type="application/json">{"a":"{U}a.pdf"}</script> ==> aac
-<script>x = '<img src="{U}a.svg">'; y = "<track src='{U}a.vtt'>"; z = "a{mask:url({U}a.png)}"; v = "url({U}a.svg)"</script> ==> ahcc
+<script type="application/ld+json">{"@id":"{U}a.pdf","image":"{U}a.jpg"}</script><script type="application/json">{"a":"{U}a.pdf"}</script> ==> aah
+<script>x = '<img src="{U}a.svg">'; y = "<track src='{U}a.vtt'>"; z = "a{mask:url({U}a.png)}"; v = "url({U}a.svg)"</script> ==> ahch
 <a onclick="x('{U}a.js')"><p :src="'{U}a.json'"> ==> hc
 // data attributes, custom elements
 <div data-mp4="{U}a.mp4" data-src="{U}a.webm" data-x="{&quot;a&quot;:&quot;{U}a.mp3&quot;}"><wave-form src="{U}a.wav"></wave-form><a data-src="{U}a.MP4"> ==> ccccc
@@ -138,7 +143,7 @@ const placeRows = `
 <a-sky src="{U}a.jpg"></a-sky><a-image src="{U}a.js"><body background="{U}a.jpg"><amp-img src="{U}a.jpg" srcset="{U}a.jpg 1x"> ==> chaaa
 <img src="{U}a.jpg"><a-scene><A-Assets><img src="{U}a.jpg"><video><source src="{U}a.mp4"></video><audio src="{U}a.mp3"></audio><img crossorigin=use-credentials src="{U}a.jpg"></a-assets> ==> accch
 <a-assets timeout="{U}b.jpg"><img src="{U}a.jpg"><p>text of some length so that it is passed over in whole blocks of bytes and so on</p><img src="{U}b.jpg" crossorigin><a-asset-item src="{U}a.glb"><video poster="{U}a.jpg"> ==> cccc
-<div data-bg="{U}a.jpg" data-x="{U}a.json" data-lottie="{U}a.svg" data-y="{&quot;a&quot;:&quot;{U}a.js&quot;}" data-z="url({U}a.jpg)"> ==> acchc
+<div data-bg="{U}a.jpg" data-x="{U}a.json" data-lottie="{U}a.svg" data-y="{&quot;a&quot;:&quot;{U}a.js&quot;}" data-z="url({U}a.jpg)"> ==> achhc
 // lazy loaders that are known
 <img data-src="{U}a.jpg" data-lazy-src="{U}a.jpg" data-original="{U}a.jpg" data-lazyload="{U}a.jpg" data-large_image="{U}a.jpg" data-orig-file="{U}a.jpg" ng-src="{U}a.jpg"> ==> aaaaaaa
 <div data-bg="url({U}a.jpg)" data-background-image="{U}a.jpg" data-src="{U}a.jpg" data-thumb="{U}a.jpg" data-full="{U}a.jpg" data-bg-multi="url({U}a.jpg), url({U}b.jpg)"> ==> aaaaaaa
@@ -146,6 +151,9 @@ const placeRows = `
 <picture><source data-srcset="{U}a.webp 1x"><img crossorigin data-lazy-srcset="{U}a.jpg 1x" data-bg="{U}a.jpg"></picture><div data-bg="{U}a.svg" data-src="{U}a.js"> ==> cccch
 <img data-src="{U}a.jpg" data-src="{U}a.svg"><img data-src="{U}a.svg" data-srcset="{U}a.webp 1x"><iframe data-src="{U}a.html"></iframe> ==> acah
 <img crossorigin data-src="{U}a.jpg"><model-viewer src="{U}a.glb" poster="{U}a.jpg"></model-viewer> ==> ccc
+<img data-envira-src="{U}a.jpg" data-envira-srcset="{U}a.jpg 1x" data-src-fg="{U}a.jpg" data-srcset-fg="{U}a.jpg 1x" data-cfsrc="{U}a.jpg" data-ezsrc="{U}a.jpg" data-ezsrcset="{U}a.jpg 1x"> ==> aaaaaaa
+<img data-pagespeed-lazy-src="{U}a.jpg" data-src-retina="{U}a.jpg" data-lazy-original="{U}a.jpg"><img crossorigin data-cfsrc="{U}a.jpg"> ==> aaac
+<canvas data-src="{U}a.jpg" data-srcset="{U}a.jpg 1x" data-bg="{U}a.jpg" data-poster="{U}a.jpg" data-full="{U}a.jpg" data-ezsrc="{U}a.jpg"></canvas> ==> cccccc
 // documents
 <iframe src="{U}story.html"></iframe><iframe src="{U}x/story"></iframe><iframe src="{U}a.pdf"></iframe><iframe src="{U}a.svg"></iframe><iframe data-src="{U}a.mp4"></iframe> ==> hhhhh
 <object data="{U}x.svg"></object><object data="{U}x.jpg"></object><embed src="{U}a.pdf"><embed src="{U}a.swf"><frame src="{U}a.htm"> ==> hhhhh
@@ -165,6 +173,60 @@ const placeRows = `
 <meta property="og:image" content="{U}a.jpg"><meta property="og:video" content="{U}a.m3u8"><meta http-equiv=refresh content="0; url={U}a.html"> ==> aaa
 `
 
+// pathRows are of URLs without a host, behind which a script often puts one. What
+// stands is not named.
+var pathRows = map[string]string{
+	"text/html": `
+<script>x = cfg.root + cfg.img; cfg = {img: "/images/a.jpg", js: '\/images\/a.js', more: ["/images/a.jpg 1x, /images/b.jpg 2x"]}</script> ==>
+<script>x = "//example.com/images/a.jpg"; y = "https:\/\/example.com\/images\/a.jpg"; z = "//example.com/images/a.jpg 1x, /images/b.jpg 2x"</script> ==> ccc
+<script>x = '<img src="/images/a.jpg">'; y = "a{background:url(/images/a.jpg)}"; z = "url(/images/a.jpg)"</script> ==> aac
+<script type="application/json">{"a":"\/images\/a.jpg","b":"\/\/example.com\/images\/a.jpg","c":"<img src=\"\/images\/a.jpg\">"}</script> ==> ca
+<script type="application/ld+json">{"image":"/images/a.jpg"}</script><meta property="og:image" content="/images/a.jpg"> ==> aa
+<div data-x="/images/a.jpg" data-image="../../../images/a.jpg" data-y="{&quot;a&quot;:&quot;/images/a.jpg&quot;}" data-x-srcset="/images/a.jpg 1x" onclick="x('/images/a.jpg')"> ==>
+<div data-z="//example.com/images/a.jpg" data-style="background:url(/images/a.jpg)" data-html="&lt;img src=/images/a.jpg&gt;"> ==> caa
+<my-part src="/images/a.jpg" srcset="../../../images/a.jpg 1x" image="/images/a.jpg"></my-part><p :src="'/images/a.jpg'"> ==> cc
+<img data-src="/images/a.jpg" data-lazy-srcset="/images/a.jpg 1x"><div data-bg="../../../images/a.jpg"><div data-bg="url(/images/a.jpg)"> ==> aaaa
+<link rel="stylesheet/less" href="/images/a.less"><a class="pdfemb-viewer" href="/images/a.pdf"> ==> cc
+`,
+	"application/json": `{"a":"/images/a.jpg","b":"\/images\/a.jpg","c":"//example.com/images/a.jpg","d":"<a href=\"/images/a.jpg\">"} ==> ca`,
+}
+
+// "A path in a script stays: it may be put behind a base."
+func TestPathsOfScripts(t *testing.T) {
+	r, known := newTest(t, withPlaces), newTest(t, withPlaces, withMemory)
+	for contentType, table := range pathRows {
+		for _, c := range rows(table) {
+			for _, r := range []*Rewriter{r, known, known, known} {
+				if got, want := placesIn(t, r, contentType, c.in), c.out; got != want {
+					t.Errorf("%s %s: %q, want %q", contentType, c.in, got, want)
+				}
+			}
+		}
+	}
+}
+
+// holeRows are of markup and CSS that a script fills something into: what it will be
+// is not known.
+const holeRows = `
+<script>x = {BT}<img src="{U}a.jpg" ${attrs}><img src="{U}b.jpg">{BT}; y = "<img %s src='{U}a.jpg'>"; z = '<a {0} href="{U}a.pdf">'; u = '<a %1$s href="{U}a.pdf">'</script> ==> a
+<script>x = "<img src='{U}a.jpg' <%= co %>>"; y = '<img src="{U}a.jpg" alt="{{alt}}">'; z = "<div style='background:url({U}a.jpg);#{more}'>"</script> ==>
+<script>x = {BT}.t1{${prop}:url({U}a.jpg)}{BT}; y = ".t2{{{prop}}:url({U}a.jpg)}"; z = "%s url({U}a.jpg)"; a = "b{background:url({U}a.jpg)}"</script> ==> a
+<script>x = {BT}<style>.t1{${prop}:url({U}a.jpg)}</style><style>.t2{background:url({U}a.jpg)}</style>{BT}</script> ==> a
+<script type="text/html"><img src="{U}a.jpg" {{attrs}}><img src="{U}a.jpg"{{#if co}}crossorigin{{/if}}><img src="{U}a.jpg"><# if (x) { #><img src="{U}a.jpg" <# } #>></script> ==> a
+<script type="text/x-template"><video {{attrs}}><source src="{U}a.mp4"></video><picture><source srcset="{U}a.webp"><img src="{U}a.jpg" {{co}}></picture></script> ==> hh
+<script type="application/json">{"tpl":"<img src='{UJ}a.jpg' %s>","x":"<img src='{UJ}%d0%b0.jpg' width='50%'>"}</script> ==> a
+<div data-html="&lt;img {{x}} src=&quot;{U}a.jpg&quot;&gt;"> ==>
+`
+
+func TestHoles(t *testing.T) {
+	r := newTest(t, withPlaces)
+	for _, c := range rows(holeRows) {
+		if got, want := placesIn(t, r, "text/html", c.in), c.out; got != want {
+			t.Errorf("%s: %q, want %q", c.in, got, want)
+		}
+	}
+}
+
 const cssPlaceRows = `
 @font-face{font-family:x;src:url({U}a.woff2) format("woff2"),url("{U}a.svg#f")} a{background:url({U}a.svg)} ==> cca
 @FONT-FACE /* x */ {SRC:url({U}a.woff2)}@media print{a{background:url({U}a.svg)}} ==> ca
@@ -181,7 +243,7 @@ a{color:red;mask:url({U}a.png} ==>
 `
 
 const jsonPlaceRows = `
-{"a":"{UJ}a.jpg","b":"{UJ}a.svg","c":"{UJ}a.vtt","d":"{UJ}a.html","e":"{UJ}a.mp3?x=.js","f":"{UJ}b.js#.jpg"} ==> ccchch
+{"a":"{UJ}a.jpg","b":"{UJ}a.svg","c":"{UJ}a.vtt","d":"{UJ}a.html","e":"{UJ}a.mp3?x=.js","f":"{UJ}b.js#.jpg"} ==> chhhch
 {"rendered":"<video><track src=\"{UJ}a.vtt\"><\/video><a href=\"{UJ}a.pdf\" download>x<\/a><img src=\"{UJ}a.svg\">"} ==> hha
 `
 
@@ -239,7 +301,7 @@ func TestPlacesTable(t *testing.T) {
 		switch {
 		case r.Context == "", r.Elements == "", r.Attributes == "", r.Spec == "":
 			t.Errorf("%+v is not whole", r)
-		case r.When != "" && placeRules[i].when == nil:
+		case r.When != "" && placeRules[i].when == nil, r.Whole != placeRules[i].use.whole:
 			t.Errorf("%+v", r)
 		}
 		if !isReached(i) {

@@ -153,9 +153,32 @@ func sniffStart(head []byte, f format, final bool) format {
 		return sniffJSON(text, f, final)
 	case '<':
 		return sniffMarkup(text, f, final)
+	case 'a', 's', 'O', 'C':
+		return sniffSerialized(text, f, final)
 	}
 	return f
 }
+
+// sniffSerialized tells PHP's serialize format, in which each string tells its length.
+func sniffSerialized(text []byte, f format, final bool) format {
+	i := 1
+	if i < len(text) && text[i] == ':' {
+		for i++; i < len(text) && text[i]-'0' < 10 && i < longestSerializedHead; i++ {
+		}
+		if i > len("a:") && i < len(text) && text[i] == ':' {
+			if i++; i < len(text) && (text[i] == '{' || text[i] == '"') {
+				return formatNone
+			}
+		}
+	}
+	if i == len(text) && !final {
+		return formatPending
+	}
+	return f
+}
+
+// longestSerializedHead is more than what stands before the brace or the quote.
+const longestSerializedHead = 16
 
 // sniffJSON tells JSON from text that begins with a bracket.
 func sniffJSON(text []byte, f format, final bool) format {

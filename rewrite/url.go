@@ -186,7 +186,7 @@ func (w *Writer) matchNew(u []byte, rel relative) (prefix int, rest []byte, lite
 			path = path[1:]
 		}
 		return w.matchPrefix(nil, path)
-	case !w.base.own || len(u) == 0:
+	case !w.base.own || len(u) == 0 || w.use.whole:
 		return -1, nil, false
 	case u[0] == '/':
 		return w.matchPrefix(nil, u)

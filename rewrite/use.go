@@ -10,6 +10,9 @@ import (
 type use struct {
 	least Place
 	names naming
+	// whole says that only a URL with a host is one: a script may put a base before a
+	// path.
+	whole bool
 }
 
 // naming is what the name of a file tells of the way in which it is fetched.
@@ -18,17 +21,19 @@ type naming uint8
 const (
 	// anyName: nothing.
 	anyName naming = iota
-	// scriptName: a script takes it up. Images and sheets a lazy loader gives to an
-	// element that fetches them from anywhere; scripts and documents may become workers
-	// and frames, which are only from home; the rest a script fetches, which takes CORS,
-	// and so an SVG image that is to be inlined, and sound and video, to draw waves,
-	// to mix or to feed them in pieces.
+	// scriptName: a script takes it up. What becomes a reference to an SVG document, a
+	// text track, a worker or a frame is only from home; the rest a script fetches, which
+	// takes CORS, or gives to an element that does.
 	scriptName
+	// loaderName: a lazy loader takes it up. Images and sheets it gives to an element that
+	// fetches them from anywhere, but an SVG image may be inlined, which takes CORS; else it
+	// is as with scriptName.
+	loaderName
 	// filmName: a video or audio element plays it; what it cannot play, such as a
 	// playlist, a script takes up.
 	filmName
-	// linkName: a visitor follows the link, but hardly one to data, which a script
-	// fetches.
+	// linkName: a visitor follows the link if it is to a page, a picture, sound, video, PDF,
+	// an archive or an office file; the rest a script fetches.
 	linkName
 	// elementName: with a fragment it names an element of another document, which
 	// must be from home, else it is an image.
@@ -36,17 +41,25 @@ const (
 )
 
 // key tells u from other uses.
-func (u use) key() uint16 { return uint16(u.least)<<8 | uint16(u.names) }
+func (u use) key() uint16 {
+	key := uint16(u.least)<<8 | uint16(u.names)
+	if u.whole {
+		key |= 1 << 15
+	}
+	return key
+}
 
 // text says it to people.
 func (n naming) text() string {
 	switch n {
 	case scriptName:
-		return "picture, css: this; script or document: at home; else with CORS"
+		return "SVG, text track, script, document of any kind: at home; picture, css: this; else with CORS"
+	case loaderName:
+		return "text track, script, document of any kind: at home; picture, css: this; SVG and else with CORS"
 	case filmName:
-		return "sound, video, picture: this; script or document: at home; else with CORS"
+		return "sound, video, picture: this; text track, script, document: at home; else with CORS"
 	case linkName:
-		return "data: with CORS"
+		return "page, picture, sound, video, PDF, archive, office file: this; else with CORS"
 	case elementName:
 		return "with a fragment: at home"
 	}
@@ -64,15 +77,21 @@ func (u use) place(path, url []byte) Place {
 
 // named is place where the name tells of more.
 func (u use) named(path, url []byte) Place {
+	kind := fileKindOf(path)
 	switch u.names {
 	case scriptName:
-		return max(u.least, scriptPlace(path))
+		if kind == drawing {
+			return AtHome
+		}
+		return max(u.least, kind.takenUp())
+	case loaderName:
+		return max(u.least, kind.takenUp())
 	case filmName:
-		if fileKindOf(path) != film {
-			return max(u.least, scriptPlace(path))
+		if kind != film {
+			return max(u.least, kind.takenUp())
 		}
 	case linkName:
-		if fileKindOf(path) == data {
+		if !kind.visited() {
 			return max(u.least, WithCORS)
 		}
 	case elementName:
@@ -83,36 +102,49 @@ func (u use) named(path, url []byte) Place {
 	return u.least
 }
 
-// scriptPlace is how a script is expected to fetch the file at path.
-func scriptPlace(path []byte) Place {
-	switch fileKindOf(path) {
-	case picture, sheet:
-		return Anywhere
-	case document:
-		return AtHome
-	}
-	return WithCORS
-}
-
 // fileKind is what a file is by its extension.
 type fileKind uint8
 
 const (
 	otherFile fileKind = iota
 	picture
-	film // sound or video
+	drawing // SVG
+	film    // sound or video
 	sheet
-	document
-	data // of no use to a visitor without a script
+	page  // what a visitor reads, and a frame shows
+	text  // scripts, text tracks, and documents that are rather for scripts
+	saved // archives and office files
 )
 
 var fileKinds = [...]string{
-	picture:  "apng avif bmp cur gif heic heif ico jfif jpe jpeg jpg jxl png tif tiff webp",
-	film:     "3g2 3gp aac aif aiff amr avi flac m4a m4v mid mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus wav weba webm wma wmv",
-	sheet:    "css",
-	document: "htm html js mjs cjs php shtm shtml xht xhtml",
-	data: "csv dae fbx geojson glb gltf gpx json kml less lottie m3u8 mpd obj ply scss srt stl topojson tsv vtt wasm" +
-		" yaml yml",
+	picture: "apng avif bmp cur gif heic heif ico jfif jpe jpeg jpg jxl png tif tiff webp",
+	drawing: "svg svgz",
+	film:    "3g2 3gp aac aif aiff amr avi flac m4a m4v mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus wav weba webm wma wmv",
+	sheet:   "css",
+	page:    "htm html pdf php shtm shtml xht xhtml",
+	text:    "ass cjs dfxp js mjs sbv srt ssa sub ttml txt vtt xml xsl xslt",
+	saved: "7z bz2 doc docm docx dot dotx odg odp ods odt pps ppsx ppt pptm pptx rar rtf tar tbz2 tgz txz xls xlsb xlsm" +
+		" xlsx xz zip zst",
+}
+
+// takenUp is how what a script takes up of this kind is fetched at least.
+func (k fileKind) takenUp() Place {
+	switch k {
+	case picture, sheet:
+		return Anywhere
+	case page, text:
+		return AtHome
+	}
+	return WithCORS
+}
+
+// visited reports whether a visitor follows a link to a file of this kind.
+func (k fileKind) visited() bool {
+	switch k {
+	case page, picture, drawing, film, saved:
+		return true
+	}
+	return false
 }
 
 // extensions are those of all kinds, and kindOfExtension by their numbers which.

@@ -165,7 +165,7 @@ func drip(r *Rewriter, contentType, in string) time.Duration {
 func manyAttributes(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, " x-%04d-src=\"/images/a\"", i)
+		fmt.Fprintf(&b, " x-%04d-src=\"//example.com/images/a\"", i)
 	}
 	return b.String()
 }
