@@ -441,6 +441,7 @@ func (l *Log) wrote(b *batch, a attempt) (void bool, err error) {
 	l.writeErr = nil
 	l.yielding.wroteEntry(l.Now())
 	l.roundTrip = (3*l.roundTrip + min(clock.AtLeast(a.began, l.Now()), longRoundTrip)) / 4
+	l.noteSeen(a.number)
 	switch {
 	case l.next != a.next:
 	case a.over() > 0:

@@ -168,6 +168,7 @@ func (l *Log) took(number uint64, data []byte, tooLarge error) {
 		return // this node's append came first
 	}
 	l.next++
+	l.noteSeen(number)
 	l.unread.row = 0
 	if foreign {
 		l.rival = l.Now()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 	"time"
@@ -192,29 +191,4 @@ func (l *Log) keyAfter(number uint64) string {
 		return ""
 	}
 	return l.entryKey(number)
-}
-
-// Continues reports whether the log is still the one that had an entry of this
-// number: false if the bucket was put back to an older state, whose log ends
-// before it, or was written on from there.
-//
-// A log that was trimmed beyond the number continues it.
-func (l *Log) Continues(ctx context.Context, number uint64) (bool, error) {
-	if number == 0 {
-		return true, ctx.Err()
-	}
-	for found, err := range l.entries(ctx, l.keyAfter(number-1)) {
-		if err != nil {
-			return false, fmt.Errorf("looking at the change log: %w", err)
-		}
-		if found.number == number {
-			return true, nil
-		}
-		break
-	}
-	log, err := l.longest(ctx)
-	if err != nil {
-		return false, fmt.Errorf("looking at the change log: %w", err)
-	}
-	return log.first > number, nil
 }

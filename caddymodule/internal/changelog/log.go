@@ -133,6 +133,8 @@ type Log struct {
 	// doubted: a listing is to show that the log goes on at next.
 	doubted bool
 	unread  unread
+	// seen are entries that were read or written since Continues asked last.
+	seen    []uint64
 	watched map[uint64]*watched // by number
 	// rival is when another node's entry was last read.
 	rival clock.Instant

@@ -518,3 +518,31 @@ func TestShortAbsenceIsSeenByWhoWrites(t *testing.T) {
 		})
 	}
 }
+
+// What is uploaded to a bucket that was put back to an older state, before that is seen,
+// does not hide that the bucket lacks what was stored since, though the change log has an
+// entry again where this node's place in it is.
+//
+// Promise 2: "Nothing is lost."
+func TestUploadIntoAnOlderState(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Local, c.Look, c.Poll = LocalAll, time.Hour, 20*time.Millisecond })
+	s.bucket = t.TempDir() + "/bucket"
+	s.ready()
+	s.mustUpload(func() { s.writeAll(names(3)) })
+	s.idle()
+	mustDo(t, s.e.checkState(t.Context()))
+	snapshot := t.TempDir()
+	s.sh(`until cp -a "$1/." "$2"; do :; done`, s.bucket, snapshot)
+	for _, key := range []string{"sun.jpg", "moon.jpg", "stars.jpg"} {
+		s.mustUpload(func() { s.write(key, "content") })
+	}
+	s.idle()
+	s.setAside()
+	mustDo(t, os.Rename(snapshot, s.bucket))
+	s.mustUpload(func() { s.write("first.jpg", "content") })
+	s.mustUpload(func() { s.write("second.jpg", "content") })
+	mustDo(t, s.e.checkState(t.Context()))
+	s.until("all files to be stored", func() bool { return len(s.objects()) == 8 })
+	s.equal()
+	s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+}
