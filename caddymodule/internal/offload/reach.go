@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,12 @@ type reach struct {
 	// unwritable: a write met what reads do not meet (a full disk, rights to read only).
 	// Until another write has succeeded a read is no success.
 	unwritable bool
-	lost       bool
+	// shut is the part of the control objects (the log, the leases) of which an object that
+	// nobody wrote meets what the last one met that was doubted: until it does no more, what
+	// others answer is no success.
+	shut string
+	lost bool
+	part string // of the last object of which an answer was doubted
 	// doubted: an answer was about one object, perhaps; another has to tell.
 	doubted chan struct{}
 	up      context.Context // ends when reach is lost
@@ -69,7 +75,7 @@ func (r *reach) failed(err error, certain bool) {
 // succeeded notes that a call came through.
 func (r *reach) succeeded(write bool) {
 	r.mu.Lock()
-	if r.unwritable && !write {
+	if r.unwritable && !write || r.shut != "" {
 		r.mu.Unlock()
 		return
 	}
@@ -91,12 +97,39 @@ func (r *reach) cannotWrite() {
 	r.unwritable = true
 }
 
-// needsWrite reports whether a write has to tell that control objects can be written
-// again.
-func (r *reach) needsWrite() bool {
+// needsTry reports whether a try has to tell that control objects can be used again.
+func (r *reach) needsTry() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.unwritable
+	return r.unwritable || r.shut != ""
+}
+
+// doubt has other objects tell whether an answer was about one object.
+func (r *reach) doubt(part string) {
+	r.mu.Lock()
+	r.part = part
+	r.mu.Unlock()
+	background.Signal(r.doubted)
+}
+
+// doubtedPart returns the part of the control objects of which another has to tell.
+func (r *reach) doubtedPart() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return cmp.Or(r.shut, r.part)
+}
+
+// partAnswered notes what another object of a part met.
+func (r *reach) partAnswered(part string, err error) {
+	r.mu.Lock()
+	if r.shut = ""; isOfObject(err) {
+		r.shut = part
+	}
+	r.part = ""
+	r.mu.Unlock()
+	if isOfObject(err) {
+		r.failed(err, true)
+	}
 }
 
 // status returns why control objects are out of reach, or nil.
@@ -124,14 +157,14 @@ func (r *reach) during(ctx context.Context) (_ context.Context, done func()) {
 }
 
 // call begins a call of the store; done notes how it ended.
-func (r *reach) call(write bool) (done func(error)) {
+func (r *reach) call(write bool, part string) (done func(error)) {
 	slow := time.AfterFunc(slowCall, func() {
 		r.failed(fmt.Errorf("the bucket has not answered for %s", slowCall), true)
 	})
 	return func(err error) {
 		slow.Stop()
 		if isOfObject(err) {
-			background.Signal(r.doubted)
+			r.doubt(part)
 			return
 		}
 		r.ended(write, err)
@@ -163,7 +196,7 @@ func (e *Engine) tryControl() {
 	for {
 		select {
 		case <-tick.C:
-			if !e.reach.needsWrite() {
+			if !e.reach.needsTry() {
 				continue
 			}
 		case <-e.reach.doubted:
@@ -176,9 +209,15 @@ func (e *Engine) tryControl() {
 	}
 }
 
-// tryOne writes, reads and removes a control object of its own.
+// tryOne writes, reads and removes a control object of its own. Before that it looks at
+// one, which nobody writes, beside the one of which an answer was doubted.
 func (e *Engine) tryOne(ctx context.Context) {
-	name := e.cfg.ControlPrefix + "probe-" + e.team.self()
+	probe := "probe-" + e.team.self()
+	if part := e.reach.doubtedPart(); part != "" {
+		_, err := e.store.Head(ctx, part+probe)
+		e.reach.partAnswered(part, err)
+	}
+	name := e.cfg.ControlPrefix + probe
 	_, err := e.store.Put(ctx, name, strings.NewReader("x"), 1, bucket.PutOptions{})
 	if err == nil {
 		_, err = e.store.Head(ctx, name)
@@ -195,13 +234,23 @@ type controlStore struct {
 }
 
 func (s controlStore) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
-	done := s.reach.call(true)
+	done := s.reach.call(true, s.part(key))
 	info, err := s.Store.Put(ctx, key, body, size, opts)
 	if errors.Is(err, bucket.ErrRefused) && s.makeWay(ctx, key) {
 		info, err = s.Store.Put(ctx, key, body, size, opts)
 	}
 	done(err)
 	return info, err
+}
+
+// part returns the directory of control objects that a key is in, with its slash; empty if
+// it is in none.
+func (s controlStore) part(key string) string {
+	name, _, in := strings.Cut(strings.TrimPrefix(key, s.prefix), "/")
+	if !in {
+		return ""
+	}
+	return s.prefix + name + "/"
 }
 
 // makeWay deletes an object that has the name of the directory of a control object, or
@@ -230,7 +279,7 @@ func (s controlStore) makeWay(ctx context.Context, key string) bool {
 const maxInTheWay = 1000
 
 func (s controlStore) Get(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
-	done := s.reach.call(false)
+	done := s.reach.call(false, s.part(key))
 	o, err := s.Store.Get(ctx, key, opts)
 	done(err)
 	return o, err
@@ -238,7 +287,7 @@ func (s controlStore) Get(ctx context.Context, key string, opts bucket.GetOption
 
 func (s controlStore) ListNames(ctx context.Context, prefix, after string) iter.Seq2[bucket.Info, error] {
 	return func(yield func(bucket.Info, error) bool) {
-		done, first := s.reach.call(false), true
+		done, first := s.reach.call(false, s.part(prefix)), true
 		for info, err := range s.Store.ListNames(ctx, prefix, after) {
 			if first || err != nil {
 				done(err)

@@ -221,3 +221,27 @@ func TestOneLogEntryStopsNobody(t *testing.T) {
 		})
 	}
 }
+
+// A change log of which nothing can be used is an outage, though other control objects can
+// be: an upload costs some seconds once, and the status says why.
+func TestUnusableLogIsAnOutage(t *testing.T) {
+	t.Parallel()
+	s := newNodes(t, 1, func(c *Config) { c.Poll = time.Second }).ready()[0]
+	s.mustUpload(func() { s.write("a.jpg", "a") }, "a.jpg")
+	s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+		if strings.HasPrefix(c.Key, "offload/log/") {
+			return buckettest.Fault{Before: errOneDenied}
+		}
+		return buckettest.Fault{}
+	})
+	s.mustFailSoon(slowCall+patience/4, bucket.ErrDenied)
+	for range 3 { // whatever other control objects answer meanwhile
+		s.mustFailSoon(slowCall/2, bucket.ErrDenied)
+		if st := s.e.Stats(); st.State == "running" {
+			t.Errorf("%s: %s", st.State, st.Reason)
+		}
+	}
+	s.faults.SetHook(nil)
+	s.until("uploads", func() bool { _, uploads, _ := s.e.Ready(); return uploads })
+	s.mustUpload(func() { s.write("b.jpg", "b") }, "b.jpg")
+}
