@@ -37,25 +37,35 @@ func (e *Engine) deleteDir(s *task) outcome {
 }
 
 // withholdsBelow withholds the deletes of what was below a directory that went
-// outside a request, if that is too much, and reports whether it did.
+// outside a request, if that is too much, and reports whether it did. What was withheld
+// there before stays so in any case: its note may have gone with the directory.
 func (e *Engine) withholdsBelow(s *task) (bool, error) {
-	if s.meant() {
+	if s.meant() && e.unattended.withheld.count() == 0 {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
-	var keys []string
+	var keys, before []string
 	for _, class := range []media.Class{media.Public, media.Private} {
 		for o, err := range e.missingBelow(ctx, s.root, s.key, class) {
 			if err != nil {
 				return false, err
 			}
-			if keys = append(keys, o.key); len(keys) > maxNoted {
+			if e.unattended.withheld.has(o.key) {
+				before = append(before, o.key)
+			} else {
+				keys = append(keys, o.key)
+			}
+			if len(keys)+len(before) > maxNoted {
 				break // more are not counted
 			}
 		}
 	}
-	return e.withholds(map[scope][]string{{s.root, path.Dir(s.rel)}: keys}), nil
+	above := scope{s.root, path.Dir(s.rel)}
+	if len(before) > 0 {
+		e.withhold(above.root, above.dir, before)
+	}
+	return !s.meant() && e.withholds(map[scope][]string{above: keys}), nil
 }
 
 // deleteAllBelow deletes what the bucket holds below a directory that is gone and was
@@ -100,7 +110,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 		if o.root != s.root {
 			continue
 		}
-		if _, err := e.trees[o.root].Stat(o.rel); err == nil {
+		if _, err := e.trees[o.root].Stat(o.rel); err == nil || e.unattended.withheld.has(o.key) {
 			continue
 		}
 		if found = append(found, o); len(found) == deleteBatch {

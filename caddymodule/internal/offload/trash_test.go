@@ -164,7 +164,7 @@ func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
 		s.idle()
 		s.remove(keys[30])
 		s.gone(others, keys[30])
-		s.e.unattended.reset() // a minute later
+		s.e.unattended.forgetCounted() // a minute later
 		s.removeAtOnce(keys[:20])
 		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
 		s.idle()

@@ -105,10 +105,15 @@ func (u *deleteCount) says(now time.Time) bool {
 }
 
 func (u *unattended) reset() {
+	u.forgetCounted()
+	u.withheld.clear()
+}
+
+// forgetCounted begins a new count.
+func (u *deleteCount) forgetCounted() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.recent, u.more = nil, time.Time{}
-	u.withheld.clear()
 }
 
 // admitsDeletes reports whether the deletes of keys outside requests are to be passed

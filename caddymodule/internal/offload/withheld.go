@@ -58,6 +58,15 @@ func (w *withheldKeys) add(dir string, keys []string, now time.Time) {
 // maxSaid is how many directories a line of the log names.
 const maxSaid = 10
 
+// has reports whether the delete of a missing file is withheld; where not all such keys
+// are known, any is taken for one.
+func (w *withheldKeys) has(key string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.keys[key]
+	return ok || len(w.keys) >= maxNoted
+}
+
 // remove notes that a file is there again, or its object gone.
 func (w *withheldKeys) remove(key string) {
 	w.mu.Lock()

@@ -103,3 +103,41 @@ func testWithheldInAFolderMadeAgain(t *testing.T, s *site, others nodes, make fu
 	}
 	append(nodes{s}, others...).agree()
 }
+
+// A directory that goes later, empty of what was withheld in it, takes none of that along,
+// neither from the bucket nor from what is known after a restart, whoever removes it.
+//
+// Promise 8: "much at once outside requests waits for the admin's word".
+func TestDirectoryOfWithheldDeletesGoes(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, others nodes) {
+		var went []string
+		for i := range 20 {
+			went = append(went, fmt.Sprintf("e/%d/%02d.jpg", i/5, i))
+		}
+		s.mustUpload(func() { s.writeAll(append(slices.Clone(went), names(20)...)) })
+		append(nodes{s}, others...).agree()
+		s.removeAtOnce(went)
+		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
+		s.idle()
+		for _, dir := range []string{"e/0", "e/1", "e"} {
+			s.e.unattended.forgetCounted() // a minute later
+			if dir == "e/1" {
+				s.mustUpload(func() { s.remove(dir) })
+			} else {
+				s.remove(dir)
+			}
+			s.idle()
+			if got := s.withheld(); !slices.Equal(got, went) || s.e.Stats().Withheld != 20 {
+				t.Fatalf("%s went: %d are withheld, listed are %q", dir, s.e.Stats().Withheld, got)
+			}
+		}
+		if got := s.inTrash(); len(got) != 0 {
+			t.Errorf("the trash has %q", got)
+		}
+		s.stop()
+		s.ready()
+		if got := s.withheld(); !slices.Equal(got, went) || s.e.Stats().Withheld != 20 {
+			t.Errorf("after a restart %d are withheld, listed are %q", s.e.Stats().Withheld, got)
+		}
+	})
+}
