@@ -51,18 +51,21 @@ type trashResult struct {
 
 // trashActions are what can be done with the trash of a site, by the last part of
 // the endpoint's path.
-var trashActions = map[string]func(ctx context.Context, e *sharedEngine, names []string) (files int, err error){
-	"accept": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) {
+var trashActions = map[string]func(ctx context.Context, e *sharedEngine, query url.Values) (files int, err error){
+	"accept": func(ctx context.Context, e *sharedEngine, _ url.Values) (int, error) {
 		return e.engine.AcceptDeletes(ctx)
 	},
-	"empty": func(ctx context.Context, e *sharedEngine, _ []string) (int, error) {
+	"empty": func(ctx context.Context, e *sharedEngine, _ url.Values) (int, error) {
 		return e.engine.EmptyTrash(ctx, time.Now().Add(time.Second))
 	},
-	"restore": func(ctx context.Context, e *sharedEngine, names []string) (files int, err error) {
-		if len(names) == 0 {
+	"restore": func(ctx context.Context, e *sharedEngine, query url.Values) (files int, err error) {
+		switch {
+		case query.Has("all"):
+			return e.engine.TakeAllBack(ctx)
+		case !query.Has("key"):
 			return e.engine.RefuseDeletes(ctx)
 		}
-		for _, name := range names {
+		for _, name := range query["key"] {
 			n, failed := e.engine.TakeBack(ctx, name)
 			files += n
 			err = errors.Join(err, failed)
@@ -146,16 +149,13 @@ func (*adminAPI) doWithTrash(w http.ResponseWriter, r *http.Request, name string
 	if err != nil {
 		return err
 	}
-	keys := r.URL.Query()["key"]
-	if len(keys) > 0 && len(sites) > 1 {
+	query := r.URL.Query()
+	if query.Has("key") && len(sites) > 1 {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New("there are several sites: say which one the files are of")}
-	}
-	if r.URL.Query().Has("all") {
-		keys = []string{""}
 	}
 	results := make([]trashResult, len(sites))
 	for i, e := range sites {
-		n, err := trashActions[name](r.Context(), e, keys)
+		n, err := trashActions[name](r.Context(), e, query)
 		results[i] = trashResult{Site: e.site, Files: n}
 		if err != nil {
 			results[i].Error = err.Error()

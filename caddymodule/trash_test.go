@@ -69,6 +69,11 @@ func TestTrashCommand(t *testing.T) {
 	if _, err := runTrash(t, s.admin, "restore", "2026/a b.jpg"); err == nil || !strings.Contains(err.Error(), "trash list") {
 		t.Errorf("a file that is not in the trash was brought back: %v", err)
 	}
+	for _, name := range []string{"", "../../etc/passwd"} {
+		if _, err := runTrash(t, s.admin, "restore", name); err == nil || !strings.Contains(err.Error(), "the key ") {
+			t.Errorf("restore %q: %v", name, err)
+		}
+	}
 	for _, command := range []string{"accept", "empty"} {
 		if code, err := runTrash(t, s.admin, command); code != caddy.ExitCodeSuccess || err != nil {
 			t.Errorf("%s: %d, %v", command, code, err)

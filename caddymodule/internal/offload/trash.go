@@ -138,27 +138,33 @@ func (e *Engine) Trash(ctx context.Context) iter.Seq2[Trashed, error] {
 	}
 }
 
-// TakeBack brings back the file of a name or, if there is none, all below that name; ""
-// stands for everything. Those come back whose deletes are withheld, and the newest
-// versions that are in the trash, in the bucket and on disk. ErrNotInTrash, ErrReplaced.
+// TakeBack brings back the file of a name or, if there is none, all below that name:
+// those whose deletes are withheld, and the newest versions that are in the trash, in the
+// bucket and on disk. ErrNotInTrash, ErrReplaced, or one of [media.CheckKey].
 //
 // (Promise 8: "by way of the trash, from which it can be taken back".)
 func (e *Engine) TakeBack(ctx context.Context, name string) (files int, err error) {
 	dir := strings.Trim(name, "/")
-	if dir != "" {
-		err = e.takeFileBack(ctx, dir)
-		if err == nil {
-			return 1, nil
-		}
-		if !errors.Is(err, ErrNotInTrash) {
-			return 0, err
-		}
+	if err := media.CheckKey(dir); err != nil {
+		return 0, fmt.Errorf("taking back %q: %w", name, err)
+	}
+	err = e.takeFileBack(ctx, dir)
+	if err == nil {
+		return 1, nil
+	}
+	if !errors.Is(err, ErrNotInTrash) {
+		return 0, err
 	}
 	files, errBelow := e.takeBackBelow(ctx, dir)
 	if files == 0 && errBelow == nil {
 		return 0, err
 	}
 	return files, errBelow
+}
+
+// TakeAllBack is TakeBack for all that is in the trash or withheld.
+func (e *Engine) TakeAllBack(ctx context.Context) (files int, err error) {
+	return e.takeBackBelow(ctx, "")
 }
 
 // maxTakenBack bounds the files that are taken back at once, and maxUnreturned those that
@@ -168,7 +174,7 @@ const maxTakenBack, maxUnreturned = 100_000, 10
 // ErrMoreInTrash: not all was taken back.
 var ErrMoreInTrash = errors.New("there is more in the trash: run the command again")
 
-// takeBackBelow brings back what is below a directory, but for what has a newer file.
+// takeBackBelow brings back what is below a directory ("": all), but for what has a newer file.
 func (e *Engine) takeBackBelow(ctx context.Context, dir string) (files int, err error) {
 	below := func(key string) bool { return dir == "" || strings.HasPrefix(key, dir+"/") }
 	back := unreturned{}

@@ -183,6 +183,14 @@ func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
 		if n := s.e.Stats().Withheld; n != 19 || len(s.withheld()) != n {
 			t.Errorf("%d are withheld, listed are %q", n, s.withheld())
 		}
+		for _, name := range []string{"", "/", "../../etc/passwd", "2026/../x.jpg", "nosuch.php", "2026/11/nosuch"} {
+			if err := s.takeBack(name); err == nil {
+				t.Errorf("%q was taken back", name)
+			}
+		}
+		if n := s.logs.count("names what is no name of media"); n != 0 {
+			t.Errorf("the log takes what the admin named for the bucket's: %d lines", n)
+		}
 		if err := s.takeBack("2026/11/nosuch.jpg"); !errors.Is(err, ErrNotInTrash) {
 			t.Errorf("taken back what never was: %v", err)
 		}
@@ -395,7 +403,7 @@ func TestTakeDirectoryBack(t *testing.T) {
 		s.removeAtOnce(keys[:20])
 		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
 		s.idle()
-		if n, err := s.e.TakeBack(t.Context(), ""); n != 22 || err != nil {
+		if n, err := s.e.TakeAllBack(t.Context()); n != 22 || err != nil {
 			t.Errorf("%d came back of 22, %v", n, err)
 		}
 		for _, n := range all {

@@ -255,7 +255,7 @@ func (d withheldDir) has(o object) bool {
 // refuseOne brings back the file of a key whose delete is withheld, and reports whether
 // it is one.
 func (e *Engine) refuseOne(ctx context.Context, key string) (withheld bool, err error) {
-	f, ok := e.letIn(key)
+	f, ok := e.named(key)
 	if !ok {
 		return false, nil
 	}
