@@ -231,7 +231,7 @@ func (v *visitor) shot(ctx context.Context) (*image.NRGBA, error) {
 }
 
 // paintTime is for how long a browser may still paint what it told to be loaded.
-const paintTime = 5 * time.Second
+const paintTime = 20 * time.Second
 
 // picture is what the tab shows when that does not change any more; if it is to
 // look like something, it may take a while until it does.
