@@ -65,7 +65,9 @@ var placeExamples = map[string][]string{
 	"frames and embedded documents": {`<iframe src="U/a.html"></iframe>`, `<iframe src="U/a.pdf"></iframe>`, `<object data="U/a.mp4"></object>`, `<embed src="U/a.jpg">`},
 	"manifest":                      {`<link rel="manifest" href="U/a.webmanifest">`},
 	"pages under require-corp":      nil,
-	"files that name others":        nil,
+
+	"text with a hash in a content policy": nil,
+	"files that name others":               nil,
 }
 
 // TestTableOfPlaces: the table of places in docs/pages.md says what the code does.
