@@ -138,6 +138,7 @@ type Engine struct {
 	team        team
 	backlog     backlog
 	deletedKeys *lru.Cache[string, struct{}] // that were counted as deleted, and not seen since
+	trashed     *lru.Cache[string, string]   // names of copies in the trash, by the version of the object
 	lacking     lacking
 	unlisted    unlisted
 	goneDirs    *lru.Cache[string, struct{}] // keys of directories that other nodes removed
@@ -185,7 +186,7 @@ func New(cfg Config) (*Engine, error) {
 	e.recon.init()
 	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
-	e.deletedKeys = newLRU[struct{}](1 << 16)
+	e.deletedKeys, e.trashed = newLRU[struct{}](1<<16), newLRU[string](1<<12)
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
 	e.bucketID = hex.EncodeToString(sum[:8])
 	if err := e.joinTeam(); err != nil {

@@ -104,12 +104,22 @@ func (e *Engine) trashObject(name, reason string, now time.Time) error {
 	if err == nil {
 		ctx, cancel := e.putContext(info.Size)
 		defer cancel()
-		_, err = e.store.Copy(ctx, info, e.trashName(key, class, reason, now), false)
+		_, err = e.store.Copy(ctx, info, e.nameOfCopy(info, e.trashName(key, class, reason, now)), false)
 	}
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return fmt.Errorf("moving %s to the trash: %w", key, err)
 	}
 	return nil
+}
+
+// nameOfCopy is the name that the first copy of this very object in the trash got, or was
+// about to get, else name: a file's own event may tell of its delete, and its directory's.
+func (e *Engine) nameOfCopy(info bucket.Info, name string) string {
+	version := fmt.Sprint(info.Key, "\x00", info.ETag, "\x00", info.Stored.UnixNano())
+	if first, ok, _ := e.trashed.PeekOrAdd(version, name); ok {
+		return first
+	}
+	return name
 }
 
 // keyOf is the key and class of the media object of a name.

@@ -277,10 +277,10 @@ func TestTrashIsEmptied(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.ready()
-	s.mustUpload(func() { s.write("a.jpg", "a") })
+	s.mustUpload(func() { s.write("a.jpg", "a"); s.write("b.jpg", "b") })
 	now := time.Now()
-	for _, age := range []time.Duration{time.Hour, 48 * time.Hour} {
-		if err := s.e.trashObject("media/a.jpg", trashOutside, now.Add(-age)); err != nil {
+	for key, age := range map[string]time.Duration{"a.jpg": time.Hour, "b.jpg": 48 * time.Hour} {
+		if err := s.e.trashObject("media/"+key, trashOutside, now.Add(-age)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -420,4 +420,26 @@ func (s *site) newestInTrash() (newest time.Time) {
 		newest = t.Deleted
 	}
 	return newest
+}
+
+// A delete that a file's own event tells of, and its directory's, leaves one copy in the
+// trash, whatever time passes between the two. What was stored again, and is deleted
+// again, is another one.
+func TestOneCopyInTheTrash(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+		const key = "x.jpg"
+		s.mustUpload(func() { s.write(key, "content") })
+		now := time.Now()
+		for _, at := range []time.Time{now, now.Add(time.Minute)} {
+			mustDo(t, s.e.trashObject("media/"+key, trashOutside, at))
+		}
+		if got := s.inTrash(); len(got) != 1 {
+			t.Errorf("the trash has %q", got)
+		}
+		s.mustUpload(func() { s.write(key, "another") }, key)
+		mustDo(t, s.e.trashObject("media/"+key, trashOutside, now.Add(2*time.Minute)))
+		if got := s.inTrash(); len(got) != 2 {
+			t.Errorf("the trash has %q", got)
+		}
+	})
 }
