@@ -42,6 +42,10 @@ func testJoiningNode(t *testing.T, ctx context.Context, c *cluster) {
 	c.equalWithin(ctx, "after it has joined", fillTime(must1(c.bucket.Objects(ctx))(t)))
 	c.kept(ctx, t, &load.uploadLog)
 
+	if n := len(c.conflicts(ctx)) - collisions; n > 0 {
+		t.Errorf("%d collisions", n)
+	}
+
 	// It is away, while things happen.
 	must(t, fourth.caddy.Stop())
 	must(t, client.DeleteREST(ctx, ids[0]))
@@ -63,6 +67,8 @@ func testJoiningNode(t *testing.T, ctx context.Context, c *cluster) {
 	if names := c.attachedFiles(ctx, t); names[ids[0]] != "" || names[replaced] == "" {
 		t.Errorf("the database has changed: %q, %q", names[ids[0]], names[replaced])
 	}
+	// Nobody told it of what was replaced meanwhile, so what it had is kept aside.
+	collisions = len(c.conflicts(ctx))
 
 	// Its disk is wiped: nothing else is.
 	must(t, fourth.caddy.Stop())
