@@ -86,6 +86,8 @@ func (d *duo) heard(l *Log, saw *seen, key string, lostBefore int) {
 
 // One entry that a node cannot read ends nothing: it is passed over, and because it may
 // have told of anything, disk and bucket are compared.
+//
+// Promise 6: "Overwrites and deletes reach the other disks within about a second."
 func TestUnreadableEntryIsPassedOver(t *testing.T) {
 	for _, with := range []error{errDeniedHere, errIO} {
 		synctest.Test(t, func(t *testing.T) {
@@ -141,6 +143,8 @@ func TestUnreadableEntryIsWrittenBehind(t *testing.T) {
 
 // Where no entry can be written its number is stepped over, and all nodes agree, whether
 // they see it as the writer does or not.
+//
+// Promise 6: "Overwrites and deletes reach the other disks within about a second."
 func TestUnwritableEntryIsSteppedOver(t *testing.T) {
 	both := []buckettest.Op{buckettest.OpGet, buckettest.OpPut}
 	put := both[1:]

@@ -69,6 +69,8 @@ var foreigners = map[string][]uint64{
 
 // The log is one run of numbers: an object far from it is no part of it, whether a node
 // restarts, has a listing show where the log goes on, or does not know where it was.
+//
+// Promise 6: "Every node sees what a shared disk would show."
 func TestForeignNumberSplitsNobody(t *testing.T) {
 	for name, numbers := range foreigners {
 		for _, first := range []uint64{1, 2001} {

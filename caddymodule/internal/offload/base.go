@@ -26,19 +26,16 @@ func (e *Engine) noteBases() {
 	}
 }
 
-// basesToNote returns the files that have changed since their versions were noted.
+// basesToNote returns the files that have new content since the last call.
 func (e *Engine) basesToNote() (all []basis) {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	for _, it := range e.queue.items {
-		if it.kind != aFile || it.gone() || !it.wrote || it.baseNoted == it.gen || len(all) == maxNoted {
-			continue
-		}
-		it.baseNoted = it.gen
-		if known, ok := e.index.cache.Peek(it.key); ok && known.based() {
+	for it := range e.queue.unbased {
+		if known, ok := e.index.cache.Peek(it.key); ok && known.based() && it.kind == aFile && !it.gone() {
 			all = append(all, basis{it.target, known})
 		}
 	}
+	clear(e.queue.unbased)
 	return all
 }
 

@@ -34,10 +34,7 @@ func TestOverwriteSurvivesARestart(t *testing.T) {
 			t.Parallel()
 			ns := newNodes(t, 2).ready()
 			a, b := ns[0], ns[1]
-			a.mustUpload(func() { a.write(key, "old") })
-			ns.untilRead(key, "old")
-			b.idle()
-			taken := b.fail(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}, buckettest.OpPut))
+			taken := ns.storedByTheFirst(key)
 			write(b)
 			b.stop()
 			taken()
@@ -58,10 +55,7 @@ func TestOverwriteAfterARestartIsNoFirst(t *testing.T) {
 	const key = "x.jpg"
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
-	a.mustUpload(func() { a.write(key, "old") })
-	ns.untilRead(key, "old")
-	b.idle()
-	taken := b.fail(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}, buckettest.OpPut))
+	taken := ns.storedByTheFirst(key)
 	b.overwriteByRename(key, "b's")
 	b.barrier()
 	b.stop()
@@ -72,6 +66,16 @@ func TestOverwriteAfterARestartIsNoFirst(t *testing.T) {
 	if got := a.conflicts(); len(got) != 1 || got[0] != "b's" {
 		t.Errorf("kept aside: %q", got)
 	}
+}
+
+// storedByTheFirst has the first of two nodes store a file, after which the bucket takes
+// nothing from the second, until taken is called.
+func (ns nodes) storedByTheFirst(key string) (taken func()) {
+	a, b := ns[0], ns[1]
+	a.mustUpload(func() { a.write(key, "old") })
+	ns.untilRead(key, "old")
+	b.idle()
+	return b.fail(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}, buckettest.OpPut))
 }
 
 // overwriteByRename puts another file in the place of a file, as uploads and rsync do.

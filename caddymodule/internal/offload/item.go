@@ -137,10 +137,6 @@ type item struct {
 	complete bool // the content was complete at some time since the last commit
 	spread   bool // work on it put others in the queue
 
-	// baseNoted is the last change after which the file was marked with the version that
-	// it was made of.
-	baseNoted uint64
-
 	// movedTo is the key that the file or directory was renamed to, seen with
 	// change movedAt, 0 if it was not. While move is set the item waits for
 	// others, followed says that it need not do so again; arrivals are of those

@@ -112,10 +112,7 @@ func (w *world) check(apps []*appModel) {
 			}
 		}
 	}
-	// A node that compares after another has stored an object, and before that tells of
-	// it, keeps what the object had.
-	untold := slices.ContainsFunc(w.ns, func(s *site) bool { return s.logs.count("no server of the site's told of") > 0 })
-	if len(aside) > 0 && !untold && !w.anyDoubt(apps) {
+	if len(aside) > 0 && !w.anyDoubt(apps) {
 		t.Errorf("no node failed, and yet these contents were kept aside: %q", aside)
 	}
 }

@@ -46,6 +46,7 @@ type queue struct {
 	heard   map[*item]struct{} // items of others' changes
 	clients map[string]map[*item]struct{}
 	going   map[*item]struct{} // items of deletes that were seen
+	unbased map[*item]struct{} // items of new content, unless noteBases has seen it
 	// deleting are keys whose objects go with their directory just now, although
 	// a file may be there again.
 	deleting map[string]int
@@ -62,6 +63,7 @@ func newQueue() *queue {
 		clients:  make(map[string]map[*item]struct{}),
 		heard:    make(map[*item]struct{}),
 		going:    make(map[*item]struct{}),
+		unbased:  make(map[*item]struct{}),
 		deleting: make(map[string]int),
 		room:     make(chan struct{}, 1),
 		wake:     make(chan struct{}, 1),
@@ -318,6 +320,7 @@ func (q *queue) remove(it *item) {
 	delete(q.items, it.kind.itemKey(it.key))
 	delete(q.heard, it)
 	delete(q.going, it)
+	delete(q.unbased, it)
 	q.order.Remove(it.elem)
 	for _, c := range it.clients {
 		delete(q.clients[c], it)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
@@ -26,6 +27,10 @@ import (
 // ones stay: what was acknowledged came before what replaced it.
 const maxReplaced = 10
 
+// tellIn is how long a node may take between storing a file and telling of it, and what
+// two clocks may differ by in that.
+const tellIn = 10 * time.Second
+
 // tells reports whether a version is known to be newer than what was there: the change
 // log names it, and it says that a node stored it for its app.
 func (s *task) tells(info bucket.Info) bool {
@@ -43,6 +48,9 @@ func (e *Engine) bringKeeping(s *task, x *sight) outcome {
 		}
 		if e.queue.heardOf(s) {
 			return lookAgain(0)
+		}
+		if x.stored.Meta[metaNode] != "" && time.Since(x.stored.Stored).Abs() < tellIn {
+			return lookAgainAtBoth(time.Second)
 		}
 	}
 	name, err := e.keepReplaced(s.key, x)

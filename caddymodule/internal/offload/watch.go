@@ -191,5 +191,6 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 // queue's lock.
 func (e *Engine) soil(it *item) {
 	it.soiled = it.gen
+	e.queue.unbased[it] = struct{}{}
 	e.index.soil(it.key)
 }

@@ -23,7 +23,13 @@ var versionParameter = "v=" + versionMark + strings.Repeat("#", versionDigits)
 // hasVersion reports whether public URLs of a file carry one. Those of fonts do not: sheets
 // in the bucket name most of them, without, and one that is preloaded by another URL is
 // fetched twice.
-func hasVersion(key []byte) bool { return !media.IsFont(media.ContentType(string(key), nil)) }
+func hasVersion(key []byte) bool {
+	end := key[max(0, len(key)-longestEnding):] // so short a string is no allocation
+	return !media.IsFont(media.ContentType(string(end), nil))
+}
+
+// longestEnding is more than a font's name has behind its last dot.
+const longestEnding = 16
 
 // appendVersion appends the version that an object with this ETag has. In a page
 // it comes behind a query that is there.
