@@ -7,7 +7,12 @@ func (h *htmlScanner) enter(src []byte, attrs attributeList, el element) {
 	switch el {
 	case elScript:
 		p := h.w.place(src, attrs, around{}, h.depth)
-		h.enterScript(p.typeOf(), placeTables[inMarkup].use(scriptElement, textAttribute, p))
+		c := placeTables[inMarkup].cell(scriptElement, textAttribute)
+		u := c.plain
+		if c.asks&attrs.lengths() != 0 {
+			u = c.use(p)
+		}
+		h.enterScript(p.typeOf(), u)
 	case elStyle:
 		h.state, h.end, h.ahead = htmlRaw, "style", 0
 		if !h.w.keeps(ContextStyle) {

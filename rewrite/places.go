@@ -331,8 +331,11 @@ func (t *placeTable) attribute(element, name []byte) (c *placeCell, lazy bool) {
 // attributeUse is how what the attribute called name of the tag in hand, which is
 // read as k, is fetched.
 func (w *Writer) attributeUse(src []byte, l attributeList, name []byte, k kind, t *tag) use {
-	if k == styleText || k == styleValue {
-		return propertyUse(name) // style names properties itself
+	switch k {
+	case styleText:
+		return unnamedUse
+	case styleValue:
+		return propertyUse(name)
 	}
 	c, lazy := placeTables[t.in].attribute(t.name, name)
 	u := c.plain
@@ -375,6 +378,8 @@ func useIn(c context, element, attribute string) use {
 var (
 	// customProperty is the number of all custom properties.
 	customProperty = placeTables[inCSS].attributes.id([]byte("--*"))
+	// unnamedUse is of what stands before any property.
+	unnamedUse = propertyUse(nil)
 	// unknownUse is of properties with an escape in their name.
 	unknownUse  = placeTables[inCSS].use(0, customProperty, nil)
 	fontUse     = ruleUse([]byte("@font-face"))
