@@ -31,11 +31,6 @@ func equalTo(v uint64, c byte) uint64 {
 // below finds bytes less than c, which is at most 128, in v.
 func below(v uint64, c byte) uint64 { return (v - uint64(c)*ones) &^ v & tops }
 
-// within finds the bytes from lo to hi in v, and no other, if none is above 127.
-func within(v uint64, lo, hi byte) uint64 {
-	return (v + uint64(0x80-lo)*ones) &^ (v + uint64(0x7f-hi)*ones) & tops
-}
-
 // firstByte is the index of the byte that m marks.
 func firstByte(m uint64) int { return bits.TrailingZeros64(m) / wordSize }
 
