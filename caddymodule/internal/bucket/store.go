@@ -270,6 +270,9 @@ var (
 	// in its place. What it does not go with is about the store: it cannot be reached, is
 	// overloaded, full or read-only, does not know the credentials.
 	ErrOfObject = errors.New("perhaps for this object only")
+	// ErrFull: there is no room for this object, on the disk or in the quota; a smaller one
+	// may find some. As with an error of no kind, whether it was stored is unknown.
+	ErrFull = errors.New("the store is full")
 	// ErrNoBucket: the bucket itself does not exist.
 	ErrNoBucket = errors.New("no such bucket")
 	// ErrClock: this machine's clock differs too much from the store's.

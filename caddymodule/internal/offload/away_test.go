@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -71,7 +70,7 @@ func absences() []absence {
 		{name: "no rights", leave: func(s *site) func() {
 			return s.fail(func(buckettest.Call) buckettest.Fault { return buckettest.Fault{Before: errOneDenied} })
 		}},
-		{name: "full", leave: func(s *site) func() { return s.failPuts(syscall.ENOSPC) }},
+		{name: "full", leave: func(s *site) func() { return s.failPuts(errFull) }},
 		{name: "unmounted", mounted: true, leave: func(s *site) func() {
 			s.sh(`umount -l "$1"`, s.mount.point)
 			return func() {

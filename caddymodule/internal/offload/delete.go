@@ -288,6 +288,6 @@ func (e *Engine) deleteNames(names []string) error {
 	if err := e.store.Delete(ctx, names...); err != nil {
 		return err
 	}
-	e.recovered()
+	e.answered()
 	return nil
 }

@@ -101,6 +101,9 @@ func (e *Engine) objects(ctx context.Context, class media.Class, below string) i
 				}
 				return
 			}
+			if isTrial(info.Key[len(prefix):]) {
+				continue
+			}
 			f, ok := e.letIn(info.Key[len(prefix):])
 			if ok && !yield(object{f, info}, nil) {
 				return

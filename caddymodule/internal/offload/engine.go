@@ -119,6 +119,7 @@ type Engine struct {
 	// ignoredTold are rules, and kinds of files, of which the log has told.
 	ignoredTold *lru.Cache[string, struct{}]
 	health      health
+	trial       trial
 	reach       reach
 	identity    identity
 	membership  membership
@@ -184,6 +185,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.htaccess = newHtaccessFiles(e.readHtaccess)
 	e.recon.init()
+	e.trial.init()
 	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
 	e.deletedKeys, e.trashed = newLRU[struct{}](1<<16), newLRU[string](1<<12)
@@ -264,6 +266,7 @@ func (e *Engine) Start() {
 		e.loops.Go(e.reconcileLoop)
 		e.loops.Go(e.requestsLoop)
 		e.loops.Go(e.identityLoop)
+		e.loops.Go(e.tryFiles)
 		if e.cfg.Local == LocalAll {
 			e.loops.Go(e.tryControl)
 		}

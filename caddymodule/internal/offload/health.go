@@ -2,17 +2,13 @@ package offload
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // While the bucket does not answer, one item at a time tries it, at these
@@ -20,24 +16,24 @@ import (
 const (
 	probeMin = 100 * time.Millisecond
 	probeMax = 2 * time.Second
-	// failuresToDown in a row, without a success between, mean that it is the
-	// bucket and not one file; of answers that may be about one object, as many of
-	// different names.
-	failuresToDown = 3
 )
 
-// health knows whether the bucket answers, so that an outage costs one try at
-// a time and one log line, not thousands.
+// health knows whether the bucket takes files, so that an outage costs one try at a time
+// and one log line, not thousands. An outage is told by its cause, not by how many files
+// meet it: see isOfStore, and trial for what may be about one file.
 type health struct {
 	mu       sync.Mutex
-	failures int       // in a row
-	names    []string  // of the objects that answers were about, meanwhile
-	took     time.Time // when the bucket took a file last
+	failures int // in a row
 	down     bool
-	since    time.Time
+	since    time.Time // when it began to take not all files
 	next     time.Time // when down: not tried before
 	reason   error
-	noWatch  error // the media roots cannot be watched
+	falls    uint64 // how often an error told that it takes no files
+	// short is the size of the largest object for which there was no room, 0 if there was
+	// always; fits that of the largest that was stored since.
+	short, fits int64
+	denies      error // it takes files, but something else that is needed fails
+	noWatch     error // the media roots cannot be watched
 }
 
 // sayFailing is after how many tries in vain the log and the status tell of a file.
@@ -46,25 +42,25 @@ const sayFailing = 4
 // isOfObject reports errors that may be about one object, and say nothing of others.
 func isOfObject(err error) bool { return errors.Is(err, bucket.ErrOfObject) }
 
-// any reports whether there is an item like that, of those that the store has not
-// refused for good.
-func (q *queue) any(is func(it *item) bool) bool {
+// isFull reports errors of a store that has no room.
+func isFull(err error) bool { return errors.Is(err, bucket.ErrFull) }
+
+// isOfStore reports errors that tell for certain that it is the store which fails.
+func isOfStore(err error) bool {
+	return !isOfObject(err) && (adminOnly(err) || isFull(err) || isAway(err))
+}
+
+// anyFull reports whether anything waits for which there was no room.
+func (q *queue) anyFull() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if !it.refused && is(it) {
+		if !it.refused && isFull(it.err) {
 			return true
 		}
 	}
 	return false
 }
-
-// othersFail reports whether anything waits of which another error was seen last, or
-// none.
-func (q *queue) othersFail() bool { return q.any(func(it *item) bool { return !isOfObject(it.err) }) }
-
-// anyFailing reports whether anything that failed is to be tried again.
-func (q *queue) anyFailing() bool { return q.any(func(it *item) bool { return it.attempts > 0 }) }
 
 // failing returns how many files fail again and again, and what one of them meets: the
 // one that has failed for longest.
@@ -91,94 +87,107 @@ func adminOnly(err error) bool {
 	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrClock)
 }
 
-// failed notes an error of a file that has been failing for some time, and reports
-// whether the bucket is down since just now. If the bucket took another file meanwhile
-// it is this one: its object may be one that somebody else put there, and that nothing
-// can be done about.
-func (h *health) failed(key string, err error, failing time.Time) bool {
+// fell notes an error of the store with an object of a size, and reports whether it took
+// all until now.
+func (h *health) fell(err error, size int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	certain := !isOfObject(err) && (adminOnly(err) || isAway(err))
-	if !h.down && !certain && failing.Before(h.took) {
-		return false
-	}
-	enough := certain || errors.Is(err, context.DeadlineExceeded)
-	if isOfObject(err) {
-		enough = h.deniesAnother(key)
-	} else {
-		h.failures++
-		enough = enough || h.failures >= failuresToDown
-	}
+	tookAll := h.takesAll()
+	h.falls++
 	h.reason = err
-	h.next = time.Now().Add(background.Backoff(max(1, h.failures), probeMin, probeMax))
-	if h.down || !enough {
-		return false
+	h.again()
+	if isFull(err) {
+		h.short = max(h.short, size, 1)
 	}
-	h.down, h.since = true, time.Now()
-	return true
+	if !isFull(err) || size <= h.fits {
+		h.down, h.fits = true, 0
+	}
+	if tookAll {
+		h.down, h.since = true, time.Now()
+	}
+	return tookAll
 }
 
-// deniesAnother notes the name of an object that the bucket's answer was about, and
-// reports whether they are so many that it is the bucket: sizes of one picture share
-// what is wrong with its name.
-func (h *health) deniesAnother(key string) bool {
-	name := media.NameStem(key)
-	if len(h.names) < failuresToDown && !slices.Contains(h.names, name) {
-		h.names = append(h.names, name)
-	}
-	return len(h.names) >= failuresToDown
-}
+// takesAll reports whether the bucket takes files of any size, as far as is known. The
+// caller holds mu.
+func (h *health) takesAll() bool { return !h.down && h.short == 0 }
 
-// deniesFew reports whether the bucket is down for something else than its answers
-// about single objects.
-func (h *health) deniesFew() bool {
+// failedAgain notes that another try failed, which may be for the same reason.
+func (h *health) failedAgain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.down && len(h.names) < failuresToDown
+	h.again()
 }
 
-// tookFile notes that the bucket took a file.
-func (e *Engine) tookFile() {
-	e.health.mu.Lock()
-	e.health.took = time.Now()
-	e.health.mu.Unlock()
-	e.recovered()
+// again has the next try wait. The caller holds mu.
+func (h *health) again() {
+	h.failures++
+	h.next = time.Now().Add(background.Backoff(h.failures, probeMin, probeMax))
 }
 
-// answered notes that the bucket answered a read. That says nothing of a full disk, or of
-// rights to read only: as long as something is left to be tried, that will tell.
-func (e *Engine) answered() {
-	if e.health.downForWrites() && e.queue.anyFailing() {
+// took notes that the bucket took an object of a size, and reports whether it takes all
+// since just now, and for how long it did not.
+func (h *health) took(size int64) (ended bool, lasted time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	tookAll := h.takesAll()
+	h.failures, h.down, h.fits = 0, false, max(h.fits, size)
+	if size >= h.short {
+		h.short, h.fits = 0, 0
+	}
+	return !tookAll && h.takesAll(), time.Since(h.since)
+}
+
+// denied notes that the bucket takes files, but not what else is needed, or no more that
+// (nil). It reports whether that is new.
+func (h *health) denied(err error) (turned bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	turned = (err == nil) != (h.denies == nil)
+	h.denies = err
+	return turned
+}
+
+// isWell reports whether nothing is known to fail, and with what errors so far.
+func (h *health) isWell() (well bool, falls uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.takesAll() && h.denies == nil, h.falls
+}
+
+// shortOf returns the size of the largest object for which there was no room, or 0.
+func (h *health) shortOf() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.short
+}
+
+// fell notes an error that is the store's, with an object of a size.
+func (e *Engine) fell(err error, size int64) {
+	if !e.health.fell(err, size) || isAway(err) { // that has been said
 		return
 	}
-	e.recovered()
+	e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
+		keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
 }
 
-// downForWrites reports whether the bucket is down for a reason that reads do not meet.
-func (h *health) downForWrites() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.down && meetsWritesOnly(h.reason)
-}
-
-// meetsWritesOnly reports whether an error of a write says nothing of reads.
-func meetsWritesOnly(err error) bool {
-	return errors.Is(err, bucket.ErrDenied) || errors.Is(err, syscall.ENOSPC)
-}
-
-// recovered notes that the bucket can be used.
-func (e *Engine) recovered() {
-	h := &e.health
-	h.mu.Lock()
-	was, since := h.down, h.since
-	h.failures, h.names, h.down, h.reason = 0, nil, false, nil
-	h.mu.Unlock()
-	if !was {
+// took notes that the bucket took an object of a size.
+func (e *Engine) took(size int64) {
+	ended, lasted := e.health.took(size)
+	if !ended {
 		return
 	}
 	e.queue.allDue(time.Now())
 	e.log().Info("the bucket takes files again", keyBucket, e.store.String(),
-		keyFor, time.Since(since).Round(time.Millisecond), keyPending, e.queue.len())
+		keyFor, lasted.Round(time.Millisecond), keyPending, e.queue.len())
+}
+
+// answered has a bucket that takes no files tried at once, since it answered something
+// else. That alone says nothing of a full disk, or of rights to read only.
+func (e *Engine) answered() {
+	if e.health.isDown() {
+		background.Signal(e.trial.wanted)
+	}
 }
 
 func (h *health) isDown() bool {
@@ -211,10 +220,10 @@ func (h *health) status() error {
 	if h.noWatch != nil {
 		return h.noWatch
 	}
-	if h.down {
+	if !h.takesAll() {
 		return h.reason
 	}
-	return nil
+	return h.denies
 }
 
 // trouble returns why the engine is not wholly well, or nil.

@@ -68,7 +68,7 @@ func TestOneFileThatFailsIsNoOutage(t *testing.T) {
 func TestOutageIsSeenByOneFile(t *testing.T) {
 	for name, err := range map[string]error{
 		"no answer": context.DeadlineExceeded, "credentials": bucket.ErrDenied, "gone": bucket.ErrNoBucket,
-		"full": syscall.ENOSPC, "an error": buckettest.ErrInjected,
+		"full": errFull, "an error": buckettest.ErrInjected,
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
@@ -136,7 +136,7 @@ func (r failingReader) ReadAt([]byte, int64) (int, error) { return 0, r.err }
 //
 // Promise 2: "it is committed after recovery, without anyone's help".
 func TestReadsEndNoOutageOfWrites(t *testing.T) {
-	for name, err := range map[string]error{"full": syscall.ENOSPC, "read-only": bucket.ErrDenied} {
+	for name, err := range map[string]error{"full": errFull, "read-only": bucket.ErrDenied} {
 		t.Run(name, func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 				mend := s.failPuts(err)

@@ -101,19 +101,27 @@ func (e *Engine) retry(t *task, err error) {
 		return
 	}
 	e.count.retries.Add(1)
-	final, away := adminOnly(err), isAway(err)
-	attempts, failing := e.queue.failed(t, err, final, time.Now())
-	wentDown := !errors.Is(err, errNotAsSaid) && e.health.failed(t.key, err, failing)
-	if wentDown && !away { // that has been said
-		e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
-			keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
-	}
-	if isOfObject(err) && e.health.deniesFew() && !e.queue.othersFail() {
-		e.recovered() // it answers, and nothing else is left to tell whether it takes files
+	attempts, _ := e.queue.failed(t, err, adminOnly(err), time.Now())
+	switch {
+	case errors.Is(err, errNotAsSaid):
+	case isOfStore(err):
+		e.fell(err, e.sizeOf(t))
+	default:
+		e.health.failedAgain()
+		e.trial.doubt(e.Class(t.key), e.sizeOf(t), attempts <= sayFailing)
 	}
 	if attempts == sayFailing && !e.health.isDown() {
 		e.log().Warn("a file is still not committed; it is tried again", keyKey, t.key, keyAttempt, attempts, keyError, err)
 	}
+}
+
+// sizeOf is the size of an item's file, 0 if there is none.
+func (e *Engine) sizeOf(t *task) int64 {
+	info, err := e.trees[t.root].Stat(t.rel)
+	if t.kind != aFile || err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // leaveToMember puts an item back that was begun before this node knew that it is a

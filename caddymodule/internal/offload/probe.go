@@ -52,7 +52,7 @@ func (e *Engine) probeStore(ctx context.Context) error {
 // other nodes may be trying the bucket out just now, only what is old goes.
 func (e *Engine) removeProbes(ctx context.Context) error {
 	var left []string
-	for info, err := range (controlStore{e.store, &e.reach, e.cfg.ControlPrefix}).List(ctx, e.cfg.ControlPrefix+"probe-", "") {
+	for info, err := range e.control().List(ctx, e.cfg.ControlPrefix+"probe-", "") {
 		if bucket.IsUnlisted(err) {
 			continue
 		}
@@ -77,7 +77,7 @@ func (e *Engine) removeProbes(ctx context.Context) error {
 // what the names of public objects begin with.
 func (e *Engine) HiddenObjects(ctx context.Context) (names []string, public string, err error) {
 	for _, prefix := range []string{e.cfg.PrivatePrefix, e.cfg.ControlPrefix} {
-		for info, err := range (controlStore{e.store, &e.reach, e.cfg.ControlPrefix}).List(ctx, prefix, "") {
+		for info, err := range e.control().List(ctx, prefix, "") {
 			if bucket.IsUnlisted(err) {
 				continue
 			}

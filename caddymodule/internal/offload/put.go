@@ -75,7 +75,7 @@ func (e *Engine) put(s *task, x *sight, c condition) outcome {
 	}
 	e.count.committed.Add(1)
 	e.count.bytes.Add(uint64(x.info.Size()))
-	e.tookFile()
+	e.took(x.info.Size())
 	x.over = c.over
 	return e.confirm(s, x, stored.ETag, true)
 }

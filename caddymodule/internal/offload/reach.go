@@ -180,10 +180,10 @@ func (r *reach) ended(write bool, err error) {
 		r.succeeded(false) // it answers; a condition may be looked at before anything is written
 	case errors.Is(err, context.Canceled): // given up on this side
 	default:
-		if write && meetsWritesOnly(err) {
+		if write && (errors.Is(err, bucket.ErrDenied) || isFull(err)) {
 			r.cannotWrite()
 		}
-		r.failed(err, adminOnly(err) || isAway(err))
+		r.failed(err, isOfStore(err))
 	}
 }
 
@@ -233,6 +233,10 @@ type controlStore struct {
 	prefix string // of control objects
 }
 
+func (e *Engine) control() controlStore {
+	return controlStore{e.store, &e.reach, e.cfg.ControlPrefix}
+}
+
 func (s controlStore) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
 	done := s.reach.call(true, s.part(key))
 	info, err := s.Store.Put(ctx, key, body, size, opts)
@@ -253,17 +257,30 @@ func (s controlStore) part(key string) string {
 	return s.prefix + name + "/"
 }
 
-// makeWay deletes an object that has the name of the directory of a control object, or
+// Copy makes room as Put does.
+func (s controlStore) Copy(ctx context.Context, from bucket.Info, to string, public bool) (bucket.Info, error) {
+	info, err := s.Store.Copy(ctx, from, to, public)
+	if errors.Is(err, bucket.ErrRefused) && s.makeWay(ctx, to) {
+		info, err = s.Store.Copy(ctx, from, to, public)
+	}
+	return info, err
+}
+
+// makeWay deletes an object that has the name of a directory of a control object, or
 // those below its own name: a store that keeps files cannot hold it beside them. No node
-// writes such objects, and with them there somebody else would have ended all leases, or
-// the change log.
+// writes such objects, and with them there somebody else would have ended all leases, the
+// change log, or deletes by way of the trash.
 func (s controlStore) makeWay(ctx context.Context, key string) bool {
-	dir, _ := splitLast(key)
-	if !strings.HasPrefix(dir, s.prefix) {
+	if !strings.HasPrefix(key, s.prefix) {
 		return false
 	}
-	if _, err := s.Head(ctx, dir); err == nil {
-		return s.Delete(ctx, dir) == nil
+	for i := len(s.prefix); i < len(key); i++ {
+		if key[i] != '/' {
+			continue
+		}
+		if _, err := s.Head(ctx, key[:i]); err == nil {
+			return s.Delete(ctx, key[:i]) == nil
+		}
 	}
 	var below []string
 	for info, err := range s.Store.ListNames(ctx, key+"/", "") {

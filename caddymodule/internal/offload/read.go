@@ -143,11 +143,20 @@ func (e *Engine) Open(ctx context.Context, key string, opts bucket.GetOptions) (
 	if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrChanged) {
 		e.stale(key)
 	}
+	e.readsFail(class, err)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	e.learnPlace(key, o.Info)
 	return o, nil
+}
+
+// readsFail has it tried whether objects of a class can be read, if an error says that one
+// cannot.
+func (e *Engine) readsFail(class media.Class, err error) {
+	if isOfObject(err) {
+		e.trial.doubt(class, 0, false)
+	}
 }
 
 // stale drops what memory says of a key, because the bucket said otherwise.
@@ -183,6 +192,7 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 		}, nil
 	}
 	info, err := e.store.Head(ctx, e.objectName(key, class))
+	e.readsFail(class, err)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
 		e.note(key, x, entry{state: absent, until: time.Now().Add(absentFor)})

@@ -42,7 +42,7 @@ func (e *Engine) joinTeam() error {
 		return nil
 	}
 	e.index.share()
-	store := controlStore{e.store, &e.reach, e.cfg.ControlPrefix}
+	store := e.control()
 	var err error
 	t.log, err = changelog.New(changelog.Config{
 		Store: store, Prefix: e.cfg.ControlPrefix, Logger: e.log,

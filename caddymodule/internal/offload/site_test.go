@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -292,18 +293,18 @@ func (s *site) private() map[string]string {
 func readTree(t *testing.T, dir string, want func(key string) bool) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if os.IsNotExist(err) {
 			return nil
 		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil || !want(filepath.ToSlash(rel)) {
+		rel, err := filepath.Rel(dir, name)
+		if err != nil || !want(filepath.ToSlash(rel)) || isTrial(path.Base(name)) {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(name)
 		if os.IsNotExist(err) {
 			return nil // removed meanwhile
 		}

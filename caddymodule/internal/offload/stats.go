@@ -23,7 +23,7 @@ type Stats struct {
 	Pending       int
 	OldestPending time.Duration
 	// Failing are those of them that fail again and again while the bucket takes
-	// others, or none is there to tell: see failuresToDown.
+	// others, or an object that was stored to see that: see trial.
 	Failing int
 	// GuestFiles are the files that a guest's app wrote since the start, GuestDeletes
 	// those files and directories that it deleted: they wait for nothing, and are not

@@ -1,7 +1,6 @@
 package offload
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +19,7 @@ func takes(e *Engine) (state string, uploads bool) {
 //
 // Promise 2: "it is committed after recovery, without anyone's help".
 func TestUnwritableBucketIsAnOutage(t *testing.T) {
-	for name, err := range map[string]error{"full": syscall.ENOSPC, "read-only": bucket.ErrDenied} {
+	for name, err := range map[string]error{"full": errFull, "read-only": bucket.ErrDenied} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newNodes(t, 1, func(c *Config) { c.Poll = 20 * time.Millisecond })[0]

@@ -36,6 +36,8 @@ type Call struct {
 	// Key is the object's key; of Copy that of the source, of Delete the first one, of List,
 	// AbortUploads and Probe the prefix.
 	Key string
+	// Size of the body of a Put.
+	Size int64
 	// N counts the calls of this Op from 1, ForKey those of this Op and Key.
 	N, ForKey int
 }
@@ -153,10 +155,14 @@ func Randomly(seed uint64, share float64) Hook {
 
 // begin counts the call and does what comes before the work.
 func (f *Faulty) begin(ctx context.Context, op Op, key string) (Fault, error) {
+	return f.beginCall(ctx, Call{Op: op, Key: key})
+}
+
+func (f *Faulty) beginCall(ctx context.Context, call Call) (Fault, error) {
 	f.mu.Lock()
-	f.calls[op]++
-	f.forKey[opKey{op, key}]++
-	call := Call{Op: op, Key: key, N: f.calls[op], ForKey: f.forKey[opKey{op, key}]}
+	f.calls[call.Op]++
+	f.forKey[opKey{call.Op, call.Key}]++
+	call.N, call.ForKey = f.calls[call.Op], f.forKey[opKey{call.Op, call.Key}]
 	hook := f.hook
 	f.mu.Unlock()
 	if hook == nil {
@@ -190,7 +196,7 @@ func (f Fault) or(err error) error {
 
 // Put implements Store.
 func (f *Faulty) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
-	fault, err := f.begin(ctx, OpPut, key)
+	fault, err := f.beginCall(ctx, Call{Op: OpPut, Key: key, Size: size})
 	if err != nil {
 		return bucket.Info{}, err
 	}

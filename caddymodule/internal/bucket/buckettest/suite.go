@@ -217,7 +217,7 @@ func CheckError(t testing.TB, err, want error, text string) {
 	}
 	sentinels := []error{
 		bucket.ErrNotFound, bucket.ErrExists, bucket.ErrChanged, bucket.ErrRange, bucket.ErrRefused,
-		bucket.ErrDenied, bucket.ErrNoBucket, bucket.ErrClock, bucket.ErrUnsupported,
+		bucket.ErrDenied, bucket.ErrFull, bucket.ErrNoBucket, bucket.ErrClock, bucket.ErrUnsupported,
 	}
 	for _, sentinel := range sentinels {
 		if is := errors.Is(err, sentinel); is != errors.Is(want, sentinel) {

@@ -154,7 +154,7 @@ func TestFullDisk(t *testing.T) {
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "disk is full") {
 		t.Errorf("full: %v", err)
 	}
-	buckettest.CheckError(t, err, nil, "storing a")
+	buckettest.CheckError(t, err, bucket.ErrFull, "storing a")
 	if left, _ := filepath.Glob(filepath.Join(mount, "bucket/.tmp/*")); len(left) != 0 {
 		t.Errorf("left in .tmp: %q", left)
 	}

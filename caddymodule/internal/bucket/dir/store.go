@@ -350,7 +350,9 @@ func dirError(doing, what string, err error) error {
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EILSEQ):
 		return fmt.Errorf("%s %s: %w: the file system cannot hold this name (%w)", doing, what, bucket.ErrRefused, err)
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%s %s: the bucket's disk is full: %w", doing, what, err)
+		return fmt.Errorf("%s %s: %w: the bucket's disk is full (%w)", doing, what, bucket.ErrFull, err)
+	case errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%s %s: %w: the quota of the bucket's disk is used up (%w)", doing, what, bucket.ErrFull, err)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP):
 		return fmt.Errorf("%s %s: something else stands in its place, %w (%w)", doing, what, bucket.ErrOfObject, err)
 	}

@@ -45,7 +45,7 @@ func (s *store) wrap(ctx context.Context, doing, key string, err error) error {
 
 func isSentinel(err error) bool {
 	for _, sentinel := range []error{
-		bucket.ErrNotFound, bucket.ErrExists, bucket.ErrChanged, bucket.ErrRange, bucket.ErrRefused, bucket.ErrDenied, bucket.ErrNoBucket, bucket.ErrClock, bucket.ErrUnsupported,
+		bucket.ErrNotFound, bucket.ErrExists, bucket.ErrChanged, bucket.ErrRange, bucket.ErrRefused, bucket.ErrDenied, bucket.ErrFull, bucket.ErrNoBucket, bucket.ErrClock, bucket.ErrUnsupported,
 	} {
 		if errors.Is(err, sentinel) {
 			return true
@@ -122,6 +122,9 @@ func (s *store) explain(a *storeAnswer) error {
 	if fault := a.contentFault(); fault != "" {
 		return fmt.Errorf("%w: %s (%s)", bucket.ErrRefused, fault, a)
 	}
+	if a.isFull() {
+		return fmt.Errorf("%w: there is no room in the store, or in the quota of bucket %s (%s)", bucket.ErrFull, s.cfg.Bucket, a)
+	}
 	if advice := a.settingAdvice(); advice != "" {
 		return fmt.Errorf("%w: %s (%s)", bucket.ErrUnsupported, advice, a)
 	}
@@ -171,6 +174,13 @@ func (a *storeAnswer) settingAdvice() string {
 		return "the store cannot encrypt as configured"
 	}
 	return ""
+}
+
+// isFull reports whether the store has no room: MinIO, Ceph and versitygw each have codes of
+// their own.
+func (a *storeAnswer) isFull() bool {
+	return a.status == http.StatusInsufficientStorage ||
+		a.hasCode("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "StorageFull", "StorageQuotaExceeded")
 }
 
 // isOfObject reports whether the store has refused this request: 400 and its like, but

@@ -48,7 +48,9 @@ func TestErrors(t *testing.T) {
 		{500, "InternalError", nil, "500"},
 		{429, "TooManyRequests", nil, "429"},
 		{400, "RequestTimeout", nil, "RequestTimeout"},
-		{507, "XMinioStorageFull", nil, "XMinioStorageFull"},
+		{507, "XMinioStorageFull", bucket.ErrFull, "XMinioStorageFull"},
+		{507, "", bucket.ErrFull, "507"},
+		{403, "QuotaExceeded", bucket.ErrFull, "quota"},
 	} {
 		t.Run(c.code, func(t *testing.T) {
 			t.Parallel()
