@@ -110,11 +110,12 @@ func (*adminAPI) listTrash(w http.ResponseWriter, r *http.Request) error {
 	out := json.NewEncoder(w)
 	for _, e := range sites {
 		for t, err := range e.trashEntries(r.Context()) {
+			line := any(t)
 			if err != nil {
 				// The answer has begun: a line that is no entry tells of it.
-				return out.Encode(trashResult{Site: e.site, Error: err.Error()})
+				line = trashResult{Site: e.site, Error: err.Error()}
 			}
-			if err := out.Encode(t); err != nil {
+			if err := out.Encode(line); err != nil {
 				return nil // the client went away
 			}
 		}
@@ -122,19 +123,19 @@ func (*adminAPI) listTrash(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// trashEntries yields what is withheld and what is in the trash. A non-nil error ends
-// the sequence.
+// trashEntries yields what is withheld and what is in the trash, and errors in the place
+// of what cannot be listed.
 func (e *sharedEngine) trashEntries(ctx context.Context) iter.Seq2[trashEntry, error] {
 	return func(yield func(trashEntry, error) bool) {
 		for w, err := range e.engine.Withheld(ctx) {
 			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Since.UTC(), Reason: reasonWithheld, Size: w.Size}
-			if !yield(t, err) || err != nil {
+			if !yield(t, err) {
 				return
 			}
 		}
 		for w, err := range e.engine.Trash(ctx) {
 			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Deleted, Reason: w.Reason, Size: w.Size}
-			if !yield(t, err) || err != nil {
+			if !yield(t, err) {
 				return
 			}
 		}
@@ -222,8 +223,8 @@ func cmdTrashList(flags caddycmd.Flags) (int, error) {
 	return caddy.ExitCodeSuccess, nil
 }
 
-// trashLines yields the entries of a list that the admin API sent. A non-nil error ends
-// the sequence.
+// trashLines yields the entries of a list that the admin API sent, and errors in the place
+// of what could not be listed.
 func trashLines(list io.Reader) iter.Seq2[trashEntry, error] {
 	return func(yield func(trashEntry, error) bool) {
 		lines := json.NewDecoder(list)
@@ -236,14 +237,14 @@ func trashLines(list io.Reader) iter.Seq2[trashEntry, error] {
 			if errors.Is(err, io.EOF) {
 				return
 			}
-			if err == nil && line.Error != "" {
-				err = errors.New(line.Error)
-			}
 			if err != nil {
-				yield(trashEntry{}, fmt.Errorf("listing the trash: %w", err))
+				yield(trashEntry{}, fmt.Errorf("reading the list of the trash: %w", err))
 				return
 			}
-			if !yield(line.trashEntry, nil) {
+			if line.Error != "" {
+				err = fmt.Errorf("%s: %s", line.Site, line.Error)
+			}
+			if !yield(line.trashEntry, err) {
 				return
 			}
 		}
@@ -254,9 +255,11 @@ func printTrash(w io.Writer, list io.Reader) error {
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "SITE\tDELETED\tREASON\tCLASS\tSIZE\tFILE")
 	withheld := 0
+	var unlisted []error
 	for line, err := range trashLines(list) {
 		if err != nil {
-			return errors.Join(table.Flush(), err)
+			unlisted = append(unlisted, err)
+			continue
 		}
 		if line.Reason == reasonWithheld {
 			withheld++
@@ -264,21 +267,23 @@ func printTrash(w io.Writer, list io.Reader) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.Site, line.Deleted.Format(time.DateTime), printable(line.Reason), line.Class,
 			humanize.Bytes(uint64(max(0, line.Size))), printable(line.Key))
 	}
-	return errors.Join(table.Flush(), printWithheld(w, withheld))
+	return errors.Join(append(unlisted, table.Flush(), printWithheld(w, withheld))...)
 }
 
 // copyTrash prints the list as the admin API sends it, a JSON value a line.
 func copyTrash(w io.Writer, list io.Reader) error {
 	out := json.NewEncoder(w)
+	var unlisted []error
 	for line, err := range trashLines(list) {
-		if err == nil {
-			err = out.Encode(line)
-		}
 		if err != nil {
+			unlisted = append(unlisted, err)
+			continue
+		}
+		if err := out.Encode(line); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(unlisted...)
 }
 
 // printWithheld says what is to be done about deletes that are withheld.

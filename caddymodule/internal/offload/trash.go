@@ -104,7 +104,7 @@ func (e *Engine) trashObject(name, reason string, now time.Time) error {
 	if err == nil {
 		ctx, cancel := e.putContext(info.Size)
 		defer cancel()
-		_, err = e.store.Copy(ctx, info, e.nameOfCopy(info, e.trashName(key, class, reason, now)), false)
+		_, err = e.control().Copy(ctx, info, e.nameOfCopy(info, e.trashName(key, class, reason, now)), false)
 	}
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return fmt.Errorf("moving %s to the trash: %w", key, err)
@@ -133,12 +133,14 @@ func (e *Engine) keyOf(name string) (key string, class media.Class, ok bool) {
 }
 
 // Trash yields what is in the trash, the oldest first. A non-nil error ends the
-// sequence.
+// sequence, but for a [bucket.UnlistedError]: it goes on behind what that names.
 func (e *Engine) Trash(ctx context.Context) iter.Seq2[Trashed, error] {
 	return func(yield func(Trashed, error) bool) {
 		for info, err := range e.store.List(ctx, e.trashPrefix(), "") {
 			if err != nil {
-				yield(Trashed{}, fmt.Errorf("listing the trash: %w", err))
+				if yield(Trashed{}, fmt.Errorf("listing the trash: %w", err)) && bucket.IsUnlisted(err) {
+					continue
+				}
 				return
 			}
 			if t, ok := e.parseTrash(info); ok && !yield(t, nil) {
@@ -199,6 +201,10 @@ func (e *Engine) takeBackBelow(ctx context.Context, dir string) (files int, err 
 	}
 	newest := make(map[string]Trashed)
 	for t, err := range e.Trash(ctx) {
+		if bucket.IsUnlisted(err) {
+			back.errs = append(back.errs, err)
+			continue
+		}
 		if err != nil {
 			return files, err
 		}
@@ -263,7 +269,12 @@ func (e *Engine) takeFileBack(ctx context.Context, key string) error {
 		return nil
 	}
 	var newest *Trashed
+	var unlisted error
 	for t, err := range e.Trash(ctx) {
+		if bucket.IsUnlisted(err) {
+			unlisted = err
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -272,7 +283,7 @@ func (e *Engine) takeFileBack(ctx context.Context, key string) error {
 		}
 	}
 	if newest == nil {
-		return fmt.Errorf("taking back %s: %w", key, ErrNotInTrash)
+		return errors.Join(fmt.Errorf("taking back %s: %w", key, ErrNotInTrash), unlisted)
 	}
 	if err := e.takeBack(ctx, *newest); err != nil {
 		return fmt.Errorf("taking back %s: %w", key, err)
@@ -351,7 +362,12 @@ func (e *Engine) EmptyTrash(ctx context.Context, before time.Time) (deleted int,
 		names = names[:0]
 		return nil
 	}
+	var unlisted error
 	for t, err := range e.Trash(ctx) {
+		if bucket.IsUnlisted(err) {
+			unlisted = err
+			continue
+		}
 		if err != nil {
 			return deleted, err
 		}
@@ -364,7 +380,7 @@ func (e *Engine) EmptyTrash(ctx context.Context, before time.Time) (deleted int,
 			}
 		}
 	}
-	return deleted, flush()
+	return deleted, errors.Join(unlisted, flush())
 }
 
 // dropOldTrash deletes for good what was in the trash for its time.

@@ -443,3 +443,63 @@ func TestOneCopyInTheTrash(t *testing.T) {
 		}
 	})
 }
+
+// A part of the trash that cannot be read hides nothing else of it: the list names it and
+// goes on, and so do taking back and emptying.
+func TestUnreadablePartOfTheTrash(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+		keys := []string{"a.jpg", "b.jpg", "c.jpg"}
+		s.mustUpload(func() { s.writeAll(keys) })
+		at := time.Now().Add(-time.Hour)
+		for i, key := range keys {
+			mustDo(t, s.e.trashObject("media/"+key, trashOutside, at.Add(time.Duration(i)*time.Minute)))
+		}
+		s.mustUpload(func() { s.remove("a.jpg"); s.remove("c.jpg") })
+		part := s.e.trashPrefix() + at.UTC().Format(trashTime) + "-" + trashOutside + "/"
+		unreadable := &bucket.UnlistedError{Key: part, Err: errOneDenied}
+		s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+			if c.Op == buckettest.OpList && strings.HasPrefix(c.Key, "offload/trash/") {
+				return buckettest.Fault{Unlisted: unreadable}
+			}
+			return buckettest.Fault{}
+		})
+		var listed []string
+		var failed error
+		for item, err := range s.e.Trash(t.Context()) {
+			if err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+			listed = append(listed, item.Key)
+		}
+		if !slices.Equal(listed, keys[1:]) || !errors.Is(failed, unreadable) {
+			t.Errorf("listed %q, %v", listed, failed)
+		}
+		if n, err := s.e.TakeBack(t.Context(), "c.jpg"); n != 1 || err != nil {
+			t.Errorf("%d files came back, %v", n, err)
+		}
+		if n, err := s.e.TakeBack(t.Context(), "a.jpg"); n != 0 || !errors.Is(err, unreadable) {
+			t.Errorf("%d files came back, %v", n, err)
+		}
+		if n, err := s.e.EmptyTrash(t.Context(), time.Now()); n != 1 || !errors.Is(err, unreadable) {
+			t.Errorf("%d objects were deleted, %v", n, err)
+		}
+		s.faults.SetHook(nil)
+		if n, err := s.e.TakeAllBack(t.Context()); n != 1 || err != nil {
+			t.Errorf("%d files came back, %v", n, err)
+		}
+	})
+}
+
+// A plain file in the place of the trash, or of a part of it, keeps nothing from being
+// deleted by way of the trash.
+func TestPlainFileInPlaceOfTheTrash(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+		s.mustUpload(func() { s.writeAll([]string{"a.jpg", "b.jpg", "c.jpg"}) })
+		mustDo(t, os.WriteFile(s.bucket+"/offload/trash", []byte("evil"), 0o600))
+		s.remove("a.jpg")
+		s.until("it to be in the trash", func() bool { return slices.Contains(s.inTrash(), "a.jpg "+trashOutside) })
+		s.idle()
+		s.equal()
+	})
+}
