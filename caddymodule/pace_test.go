@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/web"
 )
 
 // slowUpload is a request whose body the test sends bit by bit.
@@ -55,6 +57,12 @@ func (u *slowUpload) send(n int) {
 func (u *slowUpload) finish() (status int, body string) {
 	u.t.Helper()
 	u.send(len(u.rest))
+	return u.answer()
+}
+
+// answer returns the answer.
+func (u *slowUpload) answer() (status int, body string) {
+	u.t.Helper()
 	response, err := http.ReadResponse(bufio.NewReader(u.conn), nil)
 	if err != nil {
 		u.t.Fatal(err)
@@ -88,47 +96,58 @@ func brought(t *testing.T, stem string, want int) {
 // log, so that the app's own check whether a name is taken (file_exists, scandir) is
 // right."
 func TestSlowBodiesKeepNoName(t *testing.T) {
-	s := newTwoNodes(t)
-	for _, site := range s.nodes {
-		site.handler["on_failure"] = onFailureReject // a name that is not free in time shows
-		site.handler["ready_wait"] = "20s"
-	}
-	s.start()
-	contentType, body := multipartUpload(t, "", 100_000) // photo
-	u := upload{name: "slow", method: "POST", path: "/up", header: []string{"Content-Type", contentType}, body: body}
-	var slow []*slowUpload
-	for _, node := range []string{"", "other", ""} {
-		slow = append(slow, s.beginUpload(node, u, 1000))
-	}
-	brought(t, "photo", len(slow))
-	names := make(map[string]bool)
-	for i, node := range []string{"", "other"} {
-		name, err := s.uploadTo(node, "Photo (1).JPG", fmt.Sprint(i))
-		if err != nil || names[name] {
-			t.Fatalf("through %q: %q, %v", node, name, err)
-		}
-		names[name] = true
-		for _, u := range slow {
-			u.send(1)
-		}
-	}
-	for _, u := range slow {
-		status, name := u.finish()
-		if status != http.StatusOK || names[name] {
-			t.Errorf("a slow one: %d %q", status, name)
-		}
-		names[name] = true
-	}
-	for _, e := range liveEngines() {
-		if stats := e.engine.Stats(); stats.Conflicts != 0 {
-			t.Errorf("%s: %d conflicts", e.site, stats.Conflicts)
-		}
+	const many = 8
+	for _, method := range []string{"POST", "PUT", "PATCH"} {
+		t.Run(method, func(t *testing.T) {
+			s := newTwoNodes(t)
+			for _, site := range s.nodes {
+				site.handler["on_failure"] = onFailureReject // a name that is not free in time shows
+				site.handler["ready_wait"] = "10s"
+				site.handler["slow_body_after"] = "1h" // nobody is sent away for that
+			}
+			s.start()
+			contentType, body := multipartUpload(t, "", 100_000) // photo
+			u := upload{name: "slow", method: method, path: "/files/photo.jpg", header: []string{"Content-Type", contentType}, body: body}
+			var slow []*slowUpload
+			for i := range many {
+				slow = append(slow, s.beginUpload([]string{"", "other"}[i%2], u, 1000))
+			}
+			brought(t, "photo", many)
+			names := make(map[string]bool)
+			for _, node := range []string{"", "other"} {
+				for _, quick := range []string{"POST", "PUT"} {
+					name, err := s.through(node, quick, "/files/photo.jpg", contentType, strings.NewReader(body))
+					if err != nil || names[name] {
+						t.Fatalf("%s through %q: %q, %v", quick, node, name, err)
+					}
+					names[name] = true
+					for _, u := range slow {
+						u.send(1)
+					}
+				}
+			}
+			for _, u := range slow {
+				u.send(len(u.rest))
+			}
+			for _, u := range slow {
+				status, name := u.answer()
+				if status != http.StatusOK || names[name] {
+					t.Errorf("a slow one: %d %q", status, name)
+				}
+				names[name] = true
+			}
+			for _, e := range liveEngines() {
+				if stats := e.engine.Stats(); stats.Conflicts != 0 {
+					t.Errorf("%s: %d conflicts", e.site, stats.Conflicts)
+				}
+			}
+		})
 	}
 }
 
-// TestSlowBodyOfAnAppAtWork: an app may choose a name by the header of a PUT. A body
-// that comes too slowly loses the name, to those who want it; the request is refused
-// if there were any, and goes on if there were none.
+// TestSlowBodyOfAnAppAtWork: an app may choose a name by the header of a PUT that is too
+// long to be gathered. A body that comes too slowly then loses the name, to those who want
+// it; the request is refused if there were any, and goes on if there were none.
 func TestSlowBodyOfAnAppAtWork(t *testing.T) {
 	for _, onFailure := range []string{onFailurePass, onFailureReject} {
 		for _, others := range []int{0, 1} {
@@ -139,7 +158,7 @@ func TestSlowBodyOfAnAppAtWork(t *testing.T) {
 				s.handler["slow_body_after"] = "100ms"
 				s.handler["on_failure"] = onFailure
 				s.start()
-				slow := s.beginUpload("", upload{name: "slow", method: "PUT", path: "/files/photo.jpg", body: repeat("x", 1000)}, 10)
+				slow := s.beginUpload("", upload{name: "slow", method: "PUT", path: "/files/photo.jpg", body: repeat("x", web.GatherLimit+1000)}, web.GatherLimit+10)
 				wantNext(t, "slow", m.arrived, "slow")
 				for range others {
 					a := <-s.send(s.client, upload{method: "PUT", path: "/files/photo.jpg", body: "y"}, "quick")
@@ -159,6 +178,31 @@ func TestSlowBodyOfAnAppAtWork(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestBodyThatIsForwardedAsItComes: of a request whose body the app gets as it comes the
+// end cannot be waited for. It keeps its name from nobody.
+func TestBodyThatIsForwardedAsItComes(t *testing.T) {
+	for _, method := range []string{"POST", "PUT"} {
+		t.Run(method, func(t *testing.T) {
+			m := newMeeting()
+			s := newTestSite(t, m.serve)
+			s.handler["on_failure"], s.handler["ready_wait"], s.handler["slow_body_after"] = onFailureReject, "10s", "1h"
+			s.start()
+			slow := s.beginUpload("", upload{
+				name: "slow", method: method, path: "/files/photo.jpg", body: repeat("x", 1000),
+				header: []string{"Incremental", "?1", "Content-Disposition", `attachment; filename="photo.jpg"`},
+			}, 10)
+			wantNext(t, "slow", m.arrived, "slow")
+			a := <-s.send(s.client, upload{method: "PUT", path: "/files/photo.jpg", body: "y"}, "quick")
+			if a.StatusCode != http.StatusOK || a.err != nil {
+				t.Fatalf("quick: %d, %v", a.StatusCode, a.err)
+			}
+			if status, body := slow.finish(); status != http.StatusOK || body != "1000 bytes" {
+				t.Errorf("%d %q", status, body)
+			}
+		})
 	}
 }
 

@@ -15,26 +15,32 @@ import (
 //     begin before); until then it has them for a moment at a time. soonBody tells
 //     when the end is near, so that they are there with it.
 //   - An app may choose a name as soon as it has the header of a PUT and the like.
-//     So these have their names from the start, and lose them if the body comes
-//     more slowly than slow_body says. When it is all there, the request has them
-//     again, unless another one had them: then it is refused, as the app may have
+//     So these reach the app when they are all there, as far as they can be gathered
+//     (see gather.go). What cannot be has its names from then on, and loses them if the
+//     body comes more slowly than slow_body says. When it is all there, the request has
+//     them again, unless another one had them: then it is refused, as the app may have
 //     chosen a name that is that one's.
+//   - What is to be forwarded as it comes (Incremental) has its names for as long as
+//     it takes to see what others wrote, and not while its body comes.
 
 // startsEarly reports whether an app may be at work before it has all of r.
 func startsEarly(r *http.Request) bool { return r.Method != http.MethodPost || !hasBody(r) }
 
-// withPace returns r with a body that is watched.
+// withPace returns r with a body that is watched while the app is at work on it.
 func (h *Handler) withPace(r *http.Request, g *gate) *http.Request {
-	switch {
-	case !hasBody(r):
+	if !g.early || g.whole || !hasContent(r) {
 		return r
-	case g.early:
-		g.paced = newPacedBody(r.Body, h.config.SlowBody, h.config.SlowBodyAfter, g.req.Rest)
-		return withBody(r, g.paced, r.ContentLength)
-	case r.ContentLength > 0:
-		return withBody(r, newSoonBody(r.Body, r.ContentLength, g.req.Soon), r.ContentLength)
 	}
-	return r
+	g.paced = newPacedBody(r.Body, h.config.SlowBody, h.config.SlowBodyAfter, g.req.Rest)
+	return withBody(r, g.paced, r.ContentLength)
+}
+
+// withEnd returns r with a body that tells when its end is near.
+func (g *gate) withEnd(r *http.Request) *http.Request {
+	if !hasBody(r) || r.ContentLength < 0 {
+		return r
+	}
+	return withBody(r, newSoonBody(r.Body, r.ContentLength, g.req.Soon), r.ContentLength)
 }
 
 // soon is how long before its end, as far as can be told, a body is about to end.

@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -26,8 +28,8 @@ import (
 //     kept back until the engine is ready (see heldBody).
 //   - The first bytes of a body that may bring names are read before it is
 //     forwarded. A request whose name another one has, as far as is known by then,
-//     waits there for its turn, without keeping one of PHP's few processes from the
-//     other.
+//     is gathered, and waits there until the engine is ready, without keeping one of
+//     PHP's few processes from the other (see gather.go).
 //
 // A body that does not get on keeps its names from nobody: see pace.go.
 
@@ -46,6 +48,8 @@ type gate struct {
 
 	scanner *media.NameScanner // nil: the body holds no names
 	paced   *pacedBody         // nil: the body may take its time
+	body    gathered
+	whole   bool // all of the body is gathered
 	head    headMemory
 
 	mu        sync.Mutex
@@ -116,17 +120,43 @@ func (g *gate) isContended() bool {
 	return g.contended
 }
 
-// enter waits before r is forwarded, if it is known by now that it should: until the
-// engine is ready, if the app may be at work then, else for other requests of the
-// same names. inHeader says that there are names in URL or header. An error means
-// that the app must not see r.
+// gather returns r, or r with a body that is all there if it is to have names, or to
+// wait for them, before it is forwarded. inHeader says that there are names in URL or
+// header.
+func (g *gate) gather(r *http.Request, inHeader bool) (*http.Request, error) {
+	if !hasBody(r) || !(g.early && inHeader) && !g.isContended() {
+		return r, nil
+	}
+	err := g.body.fill(r.Body)
+	switch {
+	case err == nil:
+		g.whole = true
+		return withBody(r, g.body.reader(), r.ContentLength), nil
+	case errors.Is(err, errNoRoom):
+		return withBody(r, io.MultiReader(g.body.reader(), r.Body), r.ContentLength), nil
+	}
+	return nil, fmt.Errorf("reading a body: %w", err) // no more comes of it
+}
+
+// enter waits before a request is forwarded, if it is known by now that it should: until
+// the engine is ready, if all of it is there or the app may be at work then, else for
+// other requests of the same names. An error means that the app must not see it.
 func (g *gate) enter(r *http.Request, inHeader bool) error {
 	known := inHeader || g.isContended()
 	switch {
-	case g.early && (known || !hasBody(r)):
+	case g.whole:
 		return g.pass()
+	case g.early && !hasBody(r):
+		err := g.pass()
+		if hasContent(r) { // whose end cannot be waited for
+			g.req.Rest()
+		}
+		return err
 	case known:
-		return g.turn()
+		if err := g.turn(); err != nil || !g.early {
+			return err
+		}
+		return g.pass()
 	}
 	return nil
 }
@@ -239,6 +269,7 @@ func (g *gate) close() {
 		g.paced.end()
 	}
 	g.head.free()
+	g.body.free()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true

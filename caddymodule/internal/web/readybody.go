@@ -27,12 +27,12 @@ const (
 // hasBody reports whether r has, or may have, a body whose end can be kept back.
 // Who asks for incremental forwarding wants each byte at once.
 func hasBody(r *http.Request) bool {
-	switch {
-	case r.Body == nil, r.Body == http.NoBody, r.ContentLength == 0,
-		r.Method == http.MethodGet, isIncremental(r.Header):
-		return false
-	}
-	return true
+	return hasContent(r) && r.Method != http.MethodGet && !isIncremental(r.Header)
+}
+
+// hasContent reports whether r has, or may have, a body.
+func hasContent(r *http.Request) bool {
+	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
 // isIncremental reports whether the sender of a message asks for it to be passed on as

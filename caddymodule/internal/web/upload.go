@@ -35,7 +35,11 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next Next, 
 	defer g.close()
 	defer g.note(h.config.Server, r)
 	inHeader := g.named()
-	toApp := h.withLocalURLs(g.withNames(h.withPace(r, g), h.site), q, &g.head)
+	toApp, err := g.gather(g.withNames(g.withEnd(r), h.site), inHeader)
+	if err != nil {
+		return refuse(w, err)
+	}
+	toApp = h.withLocalURLs(h.withPace(toApp, g), q, &g.head)
 	if err := g.enter(r, inHeader); err != nil {
 		return refuse(w, err)
 	}
@@ -48,7 +52,7 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next Next, 
 	}
 	rw := newResponseWriter(w, h.holding(r), p)
 	defer rw.close()
-	err := next.ServeHTTP(rw, toApp)
+	err = next.ServeHTTP(rw, toApp)
 	rw.noMore()
 	if rw.hijacked { // not HTTP any more: nothing to hold
 		return err
