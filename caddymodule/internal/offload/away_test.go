@@ -545,3 +545,62 @@ func TestUploadIntoAnOlderState(t *testing.T) {
 	s.equal()
 	s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
 }
+
+// Where there is no change log, what was stored since the last look shows that a bucket was
+// put back to a state of that time: one that has the number of writes that this disk noted.
+//
+// Promise 2: "Nothing is lost."
+func TestOlderStateSinceTheLastLook(t *testing.T) {
+	for name, since := range map[string]func(s *site){
+		"new files":      func(s *site) { s.writeAll([]string{"sun.jpg", "moon.jpg"}) },
+		"an overwrite":   func(s *site) { s.write("first.jpg", "V2") },
+		"a private file": func(s *site) { s.write("closed/sun.jpg", "content") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(c *Config) { c.Local, c.Look = LocalOwn, time.Hour })
+			s.bucket = t.TempDir() + "/bucket"
+			s.ready()
+			s.mustUpload(func() { s.writeAll(names(3)); s.write("closed/.htaccess", "Require all denied") })
+			s.idle()
+			mustDo(t, s.e.checkState(t.Context()))
+			s.mustUpload(func() { s.write("first.jpg", "V1") })
+			s.idle()
+			snapshot := t.TempDir()
+			s.sh(`until cp -a "$1/." "$2"; do :; done`, s.bucket, snapshot)
+			s.mustUpload(func() { since(s) })
+			s.mustUpload(func() { s.write("gone.jpg", "content") })
+			s.mustUpload(func() { s.remove("gone.jpg") }) // is no sign of it
+			s.idle()
+			s.setAside()
+			mustDo(t, os.Rename(snapshot, s.bucket))
+			s.mustUpload(func() { s.write("last.jpg", "content") })
+			mustDo(t, s.e.checkState(t.Context()))
+			s.until("all files to be stored", func() bool { return maps.Equal(s.disk(), s.everything()) })
+			s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() && s.e.Stats().Pending == 0 })
+			if n := s.logs.count("is in an older state"); n != 1 {
+				t.Errorf("%d lines about it", n)
+			}
+			mustDo(t, s.e.checkState(t.Context()))
+			if s.e.isOlder() {
+				t.Error("it is taken for older once more")
+			}
+		})
+	}
+}
+
+// What this node deletes, moves or writes over itself is no sign of an older state.
+func TestOwnChangesAreNoOlderState(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Local, c.Look = LocalOwn, time.Hour })
+	s.ready()
+	for i := range 3 {
+		s.mustUpload(func() { s.writeAll(names(20)); s.write("a/b.jpg", fmt.Sprint("V", i)) })
+		s.mustUpload(func() { s.rename("a", "c"); s.remove(names(3)[2]) })
+		s.mustUpload(func() { s.remove("c") })
+		s.idle()
+		mustDo(t, s.e.checkState(t.Context()))
+		if s.e.isOlder() {
+			t.Fatal("it is taken for older")
+		}
+	}
+}

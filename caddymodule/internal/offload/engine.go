@@ -122,6 +122,7 @@ type Engine struct {
 	trial       trial
 	reach       reach
 	identity    identity
+	stored      stored
 	membership  membership
 	count       counters
 
@@ -177,7 +178,7 @@ func New(cfg Config) (*Engine, error) {
 		watching: make(chan struct{}),
 	}
 	e.logger.Store(cfg.Logger)
-	e.store = guard{cfg.Store, e.usable, e.mayChange}
+	e.store = guard{cfg.Store, e.usable, e.mayChange, &e.stored}
 	e.membership.before, e.membership.most = sync.OnceValue(e.wasMember), maxGuestItems
 	cfg.Store.Admit(e.admit)
 	for _, root := range cfg.Site.Roots() {

@@ -11,7 +11,7 @@ import (
 
 // guard is the store as the engine uses it: one that is away is neither written
 // nor read, so that nobody believes what it lacks, and one in which this node is a
-// guest is not changed.
+// guest is not changed. It takes note of what is stored.
 //
 // (Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one.")
@@ -19,6 +19,7 @@ type guard struct {
 	bucket.Store
 	usable    func(context.Context) error
 	mayChange func() error
+	stored    *stored
 }
 
 // changeable returns nil if the store may be changed.
@@ -33,14 +34,24 @@ func (g guard) Put(ctx context.Context, key string, body io.ReaderAt, size int64
 	if err := g.changeable(ctx); err != nil {
 		return bucket.Info{}, err
 	}
-	return g.Store.Put(ctx, key, body, size, opts)
+	g.stored.drop(key)
+	return g.noted(g.Store.Put(ctx, key, body, size, opts))
 }
 
 func (g guard) Copy(ctx context.Context, from bucket.Info, to string, public bool) (bucket.Info, error) {
 	if err := g.changeable(ctx); err != nil {
 		return bucket.Info{}, err
 	}
-	return g.Store.Copy(ctx, from, to, public)
+	g.stored.drop(to)
+	return g.noted(g.Store.Copy(ctx, from, to, public))
+}
+
+// noted takes note of what was stored.
+func (g guard) noted(info bucket.Info, err error) (bucket.Info, error) {
+	if err == nil {
+		g.stored.add(info.Key, info.ETag)
+	}
+	return info, err
 }
 
 func (g guard) Get(ctx context.Context, key string, opts bucket.GetOptions) (*bucket.Object, error) {
@@ -61,6 +72,7 @@ func (g guard) Delete(ctx context.Context, keys ...string) error {
 	if err := g.changeable(ctx); err != nil {
 		return err
 	}
+	g.stored.drop(keys...)
 	return g.Store.Delete(ctx, keys...)
 }
 

@@ -4,10 +4,11 @@ import "context"
 
 // A change log tells that a bucket was put back to an older state. Where there is
 // none, a number in the identity does: a node raises it at a look after it has
-// written, and notes it on its disk. A bucket with a lower one is older. What was
-// written since the last look, and lost before the next, shows at the next start.
+// written, and notes it on its disk. A bucket with a lower one is older. So is one
+// that lacks what was stored since the last look (see stored).
 
-// raiseWrites raises the number if this node has written since it did.
+// raiseWrites raises the number if this node has written since it did, and the bucket has
+// what it wrote.
 func (e *Engine) raiseWrites(ctx context.Context) error {
 	i := &e.identity
 	wrote := e.count.committed.Load() + e.count.deleted.Load()
@@ -17,8 +18,16 @@ func (e *Engine) raiseWrites(ctx context.Context) error {
 	if !due || e.isGuest() {
 		return nil
 	}
+	lacks, err := e.lacksStored(ctx)
+	if err != nil {
+		return err
+	}
+	if lacks {
+		e.lostStored()
+		return nil
+	}
 	var raised uint64
-	err := e.changeSite(ctx, func(f *siteFile) bool {
+	err = e.changeSite(ctx, func(f *siteFile) bool {
 		if raised = 0; f.Writes < known {
 			return false // it was put back just now: the next look sees that
 		}
@@ -32,7 +41,19 @@ func (e *Engine) raiseWrites(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.known.writes, i.counted = raised, wrote
+	e.stored.reset()
 	return nil
+}
+
+// lostStored notes that the bucket is in an older state.
+func (e *Engine) lostStored() {
+	i := &e.identity
+	i.mu.Lock()
+	i.older, i.putBack, i.known.doubted = true, true, true
+	i.mu.Unlock()
+	e.stored.reset()
+	e.sayOlder()
+	e.doubt()
 }
 
 // seeWrites notes how much was written by nodes without a change log: none told of what
