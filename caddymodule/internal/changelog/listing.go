@@ -17,6 +17,9 @@ type entryInfo struct {
 	stored time.Time // by the store's clock
 }
 
+// probeName is what the names of objects begin with that a node stores for a moment.
+const probeName = "probe-"
+
 // entries yields the entries after a key, ascending. Objects that are not of the
 // log are left out.
 func (l *Log) entries(ctx context.Context, after string) iter.Seq2[entryInfo, error] {
@@ -28,7 +31,11 @@ func (l *Log) entries(ctx context.Context, after string) iter.Seq2[entryInfo, er
 				yield(entryInfo{}, err)
 				return
 			}
-			number, ok := entryNumber(strings.TrimPrefix(info.Key, l.prefix))
+			name := strings.TrimPrefix(info.Key, l.prefix)
+			number, ok := entryNumber(name)
+			if !ok && strings.HasPrefix(name, probeName) {
+				continue // a node has tried just now whether anything can be stored here
+			}
 			if !ok {
 				l.strayOnce.Do(func() {
 					l.cfg.Logger().Warn("an object below the change log is none of its entries and is left alone, as are others like it", keyObject, info.Key)

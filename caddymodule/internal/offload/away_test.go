@@ -296,9 +296,12 @@ func TestStoredBeforeTheBucketWasAway(t *testing.T) {
 
 // uploadAnyway does f in a request that goes on although the node may not be ready
 // for it, as with `on_failure pass`, and gives up when its answer is held and ok.
-func (s *site) uploadAnyway(f func(), ok func() bool) error {
+func (s *site) uploadAnyway(f func(), ok func() bool, names ...string) error {
 	r := s.e.beginRunning(s.t.Context(), "client")
 	defer r.End()
+	for _, name := range names {
+		r.Name(name)
+	}
 	ready, cancel := context.WithTimeout(s.t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := r.Ready(ready); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
 // siteFile is the control object that names the site to which a bucket and prefix
@@ -438,6 +439,7 @@ func (e *Engine) identityLoop() {
 		if due {
 			if err := e.checkState(e.life); err != nil && !isAway(err) {
 				e.log().Debug("looking at the bucket", keyError, err) // who needs the bucket meets it too
+				e.readsFail(media.Public, err)
 			}
 		}
 		e.nameHosts(e.life)

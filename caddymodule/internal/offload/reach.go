@@ -209,21 +209,24 @@ func (e *Engine) tryControl() {
 	}
 }
 
-// tryOne writes, reads and removes a control object of its own. Before that it looks at
-// one, which nobody writes, beside the one of which an answer was doubted.
+// tryOne tries a control object of its own, and before that one beside the object of which
+// an answer was doubted.
 func (e *Engine) tryOne(ctx context.Context) {
 	probe := "probe-" + e.team.self()
 	if part := e.reach.doubtedPart(); part != "" {
-		_, err := e.store.Head(ctx, part+probe)
-		e.reach.partAnswered(part, err)
+		e.reach.partAnswered(part, e.tryControlObject(ctx, part+probe))
 	}
-	name := e.cfg.ControlPrefix + probe
+	e.reach.ended(true, e.tryControlObject(ctx, e.cfg.ControlPrefix+probe))
+}
+
+// tryControlObject writes, reads and removes a control object that no other node writes.
+func (e *Engine) tryControlObject(ctx context.Context, name string) error {
 	_, err := e.store.Put(ctx, name, strings.NewReader("x"), 1, bucket.PutOptions{})
 	if err == nil {
 		_, err = e.store.Head(ctx, name)
 	}
-	e.reach.ended(true, err)
-	_ = e.store.Delete(ctx, name) // removeProbes does, else
+	_ = e.store.Delete(ctx, name) // the next one does, else
+	return err
 }
 
 // controlStore is the store as it is used for control objects.

@@ -46,6 +46,7 @@ type site struct {
 	more   []media.Root
 	bucket string
 	s3     *s3.Config   // the bucket, instead of the directory
+	admin  *s3.Config   // who looks at it, if the engine is another user
 	store  bucket.Store // the bucket, instead of both
 	mount  mount        // of the bucket, if it is on a disk of its own
 	logs   *logBuffer

@@ -57,6 +57,17 @@ func (s *site) open() bucket.Store {
 	return store
 }
 
+// openAsAdmin opens the site's bucket for a look at it.
+func (s *site) openAsAdmin() bucket.Store {
+	s.t.Helper()
+	if s.admin == nil {
+		return s.open()
+	}
+	store, err := s3.Open(*s.admin, slog.New(slog.DiscardHandler))
+	mustDo(s.t, err)
+	return store
+}
+
 // below returns the contents of all objects with a prefix, by the rest of their
 // names.
 func (s *site) below(prefix string) map[string]string {
@@ -64,7 +75,7 @@ func (s *site) below(prefix string) map[string]string {
 	if s.s3 == nil {
 		return readTree(s.t, s.bucket+"/"+prefix, func(string) bool { return true })
 	}
-	store := s.open()
+	store := s.openAsAdmin()
 	defer store.Close()
 	all := map[string]string{}
 	for info, err := range store.List(s.t.Context(), prefix, "") {

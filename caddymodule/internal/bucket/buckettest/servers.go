@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -40,6 +41,53 @@ func StartVersityGW(tb testing.TB) s3.Config {
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
 		return cmd
 	})
+}
+
+// StartVersityGWForUser is StartVersityGW, and returns besides the configuration of a user
+// who may do all in the bucket. deny takes rights away from the user until the next call:
+// actions (such as s3:PutObject) for objects whose names begin with below, or for the
+// bucket itself.
+func StartVersityGWForUser(tb testing.TB) (admin, user s3.Config, deny func(below string, actions ...string)) {
+	tb.Helper()
+	binary := serverBinary(tb, "versitygw")
+	dir, users := tb.TempDir(), tb.TempDir()
+	admin = startServer(tb, func(addr string) *exec.Cmd {
+		cmd := exec.Command(binary, "--port", addr, "--keep-alive", "--quiet", "--iam-dir", users, "--iam-cache-disable", "posix", dir) //nolint:noctx // ended by the clean-up
+		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
+		return cmd
+	})
+	user = admin
+	user.AccessKey, user.SecretKey = "user", "usersecret"
+	create := exec.CommandContext(tb.Context(), binary, "admin", "--access", accessKey, "--secret", secretKey, "--endpoint-url", admin.Endpoint,
+		"create-user", "--access", user.AccessKey, "--secret", user.SecretKey, "--role", "user")
+	if out, err := create.CombinedOutput(); err != nil {
+		tb.Fatalf("creating a user: %v: %s", err, out)
+	}
+	bucketName := "arn:aws:s3:::" + admin.Bucket
+	deny = func(below string, actions ...string) {
+		tb.Helper()
+		statements := []map[string]any{{
+			"Effect": "Allow", "Principal": user.AccessKey, "Action": "s3:*", "Resource": []string{bucketName, bucketName + "/*"},
+		}}
+		for _, action := range actions {
+			on := bucketName + "/" + below + "*"
+			if strings.HasPrefix(action, "s3:ListBucket") {
+				on = bucketName
+			}
+			statements = append(statements, map[string]any{"Effect": "Deny", "Principal": user.AccessKey, "Action": action, "Resource": on})
+		}
+		policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(tb.Context(), startTime)
+		defer cancel()
+		if _, err := Client(admin).PutBucketPolicy(ctx, &sdk.PutBucketPolicyInput{Bucket: &admin.Bucket, Policy: aws.String(string(policy))}); err != nil {
+			tb.Fatalf("setting the bucket's policy: %v", err)
+		}
+	}
+	deny("")
+	return admin, user, deny
 }
 
 // StartMinIO is StartVersityGW with a MinIO server.

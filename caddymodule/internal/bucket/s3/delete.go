@@ -88,7 +88,7 @@ func (s *store) deleteFailures(failures []types.Error) error {
 	errs := make([]error, 0, shown)
 	for _, f := range failures[:min(shown, len(failures))] {
 		answer := answerOf(&smithy.GenericAPIError{Code: aws.ToString(f.Code), Message: aws.ToString(f.Message)})
-		errs = append(errs, fmt.Errorf("%s: %w", bucket.QuoteKey(aws.ToString(f.Key)), s.explain(answer)))
+		errs = append(errs, fmt.Errorf("%s: %w", bucket.QuoteKey(aws.ToString(f.Key)), s.explain("deleting", answer)))
 	}
 	if len(failures) > shown {
 		errs = append(errs, fmt.Errorf("and %d more", len(failures)-shown))

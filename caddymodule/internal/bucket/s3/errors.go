@@ -38,7 +38,7 @@ func (s *store) wrap(ctx context.Context, doing, key string, err error) error {
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	}
 	if answer := answerOf(err); answer != nil {
-		return fmt.Errorf("%s: %w", what, s.explain(answer))
+		return fmt.Errorf("%s: %w", what, s.explain(doing, answer))
 	}
 	return fmt.Errorf("%s: no answer from %s: %w", what, s.where, innermost(err))
 }
@@ -104,7 +104,7 @@ func (a *storeAnswer) String() string {
 }
 
 // explain finds the sentinel and the advice for a store's answer.
-func (s *store) explain(a *storeAnswer) error {
+func (s *store) explain(doing string, a *storeAnswer) error {
 	switch {
 	case a.hasCode("NoSuchKey"):
 		return bucket.ErrNotFound
@@ -132,7 +132,7 @@ func (s *store) explain(a *storeAnswer) error {
 		return fmt.Errorf("%w: %s (%s)", bucket.ErrDenied, advice, a)
 	}
 	if a.isOfObject() {
-		return s.explainOfObject(a)
+		return s.explainOfObject(doing, a)
 	}
 	if a.status == 0 || a.code == "" {
 		return fmt.Errorf("%s answered %d: %w", s.where, a.status, innermost(a.cause))
@@ -193,11 +193,24 @@ func (a *storeAnswer) isOfObject() bool {
 		a.status != http.StatusTooManyRequests && !a.hasCode("RequestTimeout", "SlowDown", "RequestLimitExceeded", "Throttling")
 }
 
-func (s *store) explainOfObject(a *storeAnswer) error {
+// rights are what the credentials need for an operation. S3 tells of an absent object only
+// those who may list.
+var rights = map[string]string{
+	"storing":                          "s3:PutObject",
+	"copying":                          "s3:GetObject and s3:PutObject",
+	"reading":                          "s3:GetObject, and s3:ListBucket for the bucket",
+	"looking at":                       "s3:GetObject, and s3:ListBucket for the bucket",
+	"listing":                          "s3:ListBucket",
+	"deleting":                         "s3:DeleteObject",
+	"aborting an upload of":            "s3:AbortMultipartUpload",
+	"listing unfinished uploads below": "s3:ListBucketMultipartUploads",
+	"presigning a URL of":              "s3:GetObject",
+}
+
+func (s *store) explainOfObject(doing string, a *storeAnswer) error {
 	if a.hasCode("AccessDenied", "Forbidden") || a.status == http.StatusForbidden {
-		return fmt.Errorf("%w: the credentials may not do this in bucket %s"+
-			": allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket and s3:ListBucketMultipartUploads; %w (%s)",
-			bucket.ErrDenied, s.cfg.Bucket, bucket.ErrOfObject, a)
+		return fmt.Errorf("%w: the credentials may not do this in bucket %s: allow %s; %w (%s)",
+			bucket.ErrDenied, s.cfg.Bucket, rights[doing], bucket.ErrOfObject, a)
 	}
 	return fmt.Errorf("%s answered %s, %w", s.where, a, bucket.ErrOfObject)
 }
