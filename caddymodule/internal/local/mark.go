@@ -23,9 +23,6 @@ const (
 	AttrRunning = "user.media_offload.running"
 	// AttrNode on a root holds a random name of this disk.
 	AttrNode = "user.media_offload.node"
-	// AttrWithheld on a directory says that files went from it in numbers, and until
-	// when (Unix nanoseconds): their objects are kept until the admin decides.
-	AttrWithheld = "user.media_offload.withheld"
 	// AttrBucket on a root says which bucket its files are in.
 	AttrBucket = "user.media_offload.bucket"
 	// AttrMember on a root says of which site this disk, on this machine, was a

@@ -9,11 +9,12 @@ import (
 )
 
 // deletesName is the file in a tree that keeps which deletes the bucket has not
-// heard of yet, guestName that of those that it is not to hear of. They are there only
-// while there are such.
+// heard of yet, guestName that of those that it is not to hear of, withheldName that of
+// those that wait for the admin's word. They are there only while there are such.
 const (
-	deletesName = tempPrefix + "deletes"
-	guestName   = tempPrefix + "guest-deletes"
+	deletesName  = tempPrefix + "deletes"
+	guestName    = tempPrefix + "guest-deletes"
+	withheldName = tempPrefix + "withheld"
 )
 
 // NotedDeletes returns what SetNotedDeletes left, at most limit bytes of it; nil if
@@ -25,6 +26,11 @@ func (t *Tree) NotedDeletes(limit int64) (data []byte, err error) {
 // GuestDeletes returns what SetGuestDeletes left, as NotedDeletes.
 func (t *Tree) GuestDeletes(limit int64) (data []byte, err error) {
 	return t.readNote(guestName, limit)
+}
+
+// WithheldDeletes returns what SetWithheldDeletes left, as NotedDeletes.
+func (t *Tree) WithheldDeletes(limit int64) (data []byte, err error) {
+	return t.readNote(withheldName, limit)
 }
 
 func (t *Tree) readNote(name string, limit int64) (data []byte, err error) {
@@ -48,6 +54,9 @@ func (t *Tree) SetNotedDeletes(data []byte) error { return t.setNote(deletesName
 
 // SetGuestDeletes replaces the file, as SetNotedDeletes.
 func (t *Tree) SetGuestDeletes(data []byte) error { return t.setNote(guestName, data) }
+
+// SetWithheldDeletes replaces the file, as SetNotedDeletes.
+func (t *Tree) SetWithheldDeletes(data []byte) error { return t.setNote(withheldName, data) }
 
 func (t *Tree) setNote(name string, data []byte) error {
 	return t.do(func(root *os.Root) error {

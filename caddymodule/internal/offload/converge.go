@@ -133,7 +133,7 @@ func (e *Engine) carryOut(v verdict, s *task, x *sight) outcome {
 		if e.rootsSeen.isGone(s.root) {
 			return e.leaveInBucket(s, x) // it is fetched when the root is back
 		}
-		if s.version == "" && x.file == noFile && e.isWithheld(s.root, s.rel, x.stored.Stored) {
+		if s.version == "" && x.file == noFile && e.withheld.covers(s.key, x.stored.Stored) {
 			return e.leaveInBucket(s, x)
 		}
 		return e.bring(s, x, s.untold())

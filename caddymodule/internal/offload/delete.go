@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
@@ -93,6 +94,7 @@ func (e *Engine) deleteDeparted(all []*departed) {
 // countDeleted counts a deleted object, once: its own event may tell of it and its
 // directory's.
 func (e *Engine) countDeleted(key string) {
+	e.withheld.remove(key)
 	if counted, _ := e.deletedKeys.ContainsOrAdd(key, struct{}{}); !counted {
 		e.count.deleted.Add(1)
 	}
@@ -101,15 +103,14 @@ func (e *Engine) countDeleted(key string) {
 // withholdTooMany withholds the deletes outside requests if they are too many.
 func (e *Engine) withholdTooMany(all []*departed) {
 	var outside []*departed
-	dirs := make(map[scope][]string)
+	var files []foreign
 	for _, d := range all {
 		if d.pass && !d.s.meant() {
 			outside = append(outside, d)
-			dir := scope{d.s.root, path.Dir(d.s.rel)}
-			dirs[dir] = append(dirs[dir], d.s.key)
+			files = append(files, foreign{key: d.s.key, root: d.s.root, rel: d.s.rel})
 		}
 	}
-	if !e.withholds(dirs) {
+	if !e.withholds(files) {
 		return
 	}
 	for _, d := range outside {
@@ -259,6 +260,25 @@ func (e *Engine) noteBucketOnly(root int, dir string) {
 	if err := t.SetDirNote(dir, local.AttrBucketOnly, "1"); err != nil {
 		e.log().Debug("noting that files live in the bucket only", keyDir, dir, keyError, err)
 	}
+}
+
+// isBucketOnly reports whether an object without a file, stored at some time, may lack it
+// on purpose: its directory is noted so; or one above is, and the next below that was made
+// after the object was stored, so it was missing when that was noted.
+func (e *Engine) isBucketOnly(root int, dir string, stored time.Time) bool {
+	t := e.trees[root]
+	isNoted := func(dir string) bool { return t.DirNote(dir, local.AttrBucketOnly) != "" }
+	if isNoted(dir) {
+		return true
+	}
+	for dir != "" {
+		made := t.DirMade(dir)
+		dir, _ = splitLast(dir)
+		if isNoted(dir) && stored.Before(made.Add(storeClock)) {
+			return true
+		}
+	}
+	return false
 }
 
 // existing returns dir or the nearest directory above it that exists.

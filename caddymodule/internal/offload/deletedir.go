@@ -36,36 +36,33 @@ func (e *Engine) deleteDir(s *task) outcome {
 	return outcome{}
 }
 
-// withholdsBelow withholds the deletes of what was below a directory that went
-// outside a request, if that is too much, and reports whether it did. What was withheld
-// there before stays so in any case: its note may have gone with the directory.
+// withholdsBelow withholds the deletes of what was on this disk below a directory that
+// went outside a request, if that is too much, and reports whether it did.
 func (e *Engine) withholdsBelow(s *task) (bool, error) {
-	if s.meant() && e.unattended.withheld.count() == 0 {
+	if s.meant() {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
-	var keys, before []string
+	var gone []foreign
 	for _, class := range []media.Class{media.Public, media.Private} {
 		for o, err := range e.missingBelow(ctx, s.root, s.key, class) {
 			if err != nil {
 				return false, err
 			}
-			if e.unattended.withheld.has(o.key) {
-				before = append(before, o.key)
-			} else {
-				keys = append(keys, o.key)
+			if e.withheld.has(o.key) {
+				continue
 			}
-			if len(keys)+len(before) > maxNoted {
-				break // more are not counted
+			was, err := e.wasOnDisk(o.key, o.Info)
+			if err != nil {
+				return false, err
+			}
+			if was {
+				gone = append(gone, o.foreign)
 			}
 		}
 	}
-	above := scope{s.root, path.Dir(s.rel)}
-	if len(before) > 0 {
-		e.withhold(above.root, above.dir, before)
-	}
-	return !s.meant() && e.withholds(map[scope][]string{above: keys}), nil
+	return e.withholds(gone), nil
 }
 
 // deleteAllBelow deletes what the bucket holds below a directory that is gone and was
@@ -110,7 +107,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 		if o.root != s.root {
 			continue
 		}
-		if _, err := e.trees[o.root].Stat(o.rel); err == nil || e.unattended.withheld.has(o.key) {
+		if _, err := e.trees[o.root].Stat(o.rel); err == nil || e.withheld.has(o.key) {
 			continue
 		}
 		if found = append(found, o); len(found) == deleteBatch {
@@ -123,7 +120,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 }
 
 // deleteListed deletes those of the objects that were on this disk, and has the
-// others fetched.
+// others fetched where several nodes write.
 func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) {
 	var names, keys []string
 	var changes []changelog.Change
@@ -133,7 +130,9 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 			return 0, err
 		}
 		if !was {
-			e.look(o.foreign, putElsewhere)
+			if e.shared() {
+				e.look(o.foreign, putElsewhere)
+			}
 			continue
 		}
 		names, keys = append(names, o.Info.Key), append(keys, o.key)
@@ -192,13 +191,10 @@ func (q *queue) decides(key string) bool {
 	return it != nil && (it.rewritten || it.unannounced)
 }
 
-// wasOnDisk reports whether a listed object is a version that this disk held: who
-// writes alone has had them all.
+// wasOnDisk reports whether a listed object is a version that this disk held.
 func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 	known, ok := e.index.get(key)
 	switch {
-	case !e.shared():
-		return true, nil
 	case e.index.holdsAny(key):
 		return e.index.holds(key, info.ETag), nil
 	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly),

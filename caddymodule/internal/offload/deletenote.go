@@ -40,14 +40,17 @@ type notedDelete struct {
 	// known.
 	ETag    string `json:"etag,omitempty"`
 	Private bool   `json:"private,omitempty"`
+	// Withheld is since when the delete is withheld, in Unix nanoseconds.
+	Withheld int64 `json:"withheld,omitempty"`
 }
 
 // deleteNotes are the notes of all roots.
 type deleteNotes struct {
-	mu     sync.Mutex
-	files  []noteFile // by root
-	broken bool       // there are deletes that could not be noted
-	full   sync.Once  // the log line
+	mu       sync.Mutex
+	files    []noteFile     // by root
+	withheld []withheldFile // by root
+	broken   bool           // there are deletes that could not be noted
+	full     sync.Once      // the log line
 
 	// heldBack are recalled deletes that wait for the first comparison, which is over
 	// once compared: it tells their share of all, and stores what has a new name.
@@ -71,13 +74,13 @@ func noteText(whose string, all []notedDelete) []byte {
 	return text.Bytes()
 }
 
-func parseNoted(whose string, data []byte) (all []notedDelete) {
+func parseNoted(whose string, data []byte, most int) (all []notedDelete) {
 	lines := json.NewDecoder(bytes.NewReader(data))
 	var header string
 	if err := lines.Decode(&header); err != nil || header != whose {
 		return nil
 	}
-	for len(all) < maxNoted {
+	for len(all) < most {
 		var d notedDelete
 		if err := lines.Decode(&d); err != nil {
 			break // its end, or somebody else's
@@ -97,12 +100,14 @@ func (e *Engine) noteDeletes() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.files == nil {
-		n.files = make([]noteFile, len(e.trees))
+		n.files, n.withheld = make([]noteFile, len(e.trees)), make([]withheldFile, len(e.trees))
 	}
 	for root := range e.trees {
 		e.recallDeletes(root)
 	}
-	waiting := e.waitingDeletes(e.rootsNow())
+	roots := e.rootsNow()
+	e.noteWithheld(roots) // first: what is withheld now waits no more
+	waiting := e.waitingDeletes(roots)
 	had := n.broken
 	n.broken = false
 	for root, t := range e.trees {
@@ -175,10 +180,10 @@ func (e *Engine) noteVersion(d *notedDelete) {
 	}
 }
 
-// noteHeld adds the versions that the disk held below directories that are gone:
-// where several nodes write, only those go with them.
+// noteHeld adds the versions that the disk held below directories that are gone: only
+// those go with them.
 func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
-	if len(dirs) == 0 || !e.index.shared {
+	if len(dirs) == 0 {
 		return
 	}
 	for _, key := range e.index.cache.Keys() {
@@ -211,7 +216,7 @@ func (e *Engine) recallDeletes(root int) {
 	if !ok {
 		return
 	}
-	for _, d := range parseNoted(e.whoseNotes(), data) {
+	for _, d := range parseNoted(e.whoseNotes(), data, maxNoted) {
 		e.recallDelete(root, in, d)
 	}
 }

@@ -188,7 +188,8 @@ func TestNotedDeletesAreWithheldByTheirShare(t *testing.T) {
 		s.calls.set(func(c *calls) { c.onDelete = nil })
 		s.ready()
 		s.until("the objects to go", func() bool { return len(s.objects()) == 25 })
-		if s.e.Stats().Withheld != 0 || len(s.inTrash()) != 15 {
+		// The stop may have come in the middle of a try, and another process makes a copy again.
+		if s.e.Stats().Withheld != 0 || len(slices.Compact(slices.Sorted(slices.Values(s.inTrash())))) != 15 {
 			t.Errorf("%d withheld, the trash has %q", s.e.Stats().Withheld, s.inTrash())
 		}
 	})
@@ -270,11 +271,11 @@ func (s *site) removeAtOnce(keys []string) {
 }
 
 func FuzzParseNotedDeletes(f *testing.F) {
-	f.Add(noteText("bucket disk", []notedDelete{{Key: "a.jpg", ETag: "x", Meant: true}, {Key: "dir", Dir: true}}))
+	f.Add(noteText("bucket disk", []notedDelete{{Key: "a.jpg", ETag: "x", Meant: true}, {Key: "dir", Dir: true}, {Key: "b.jpg", Withheld: 1}}))
 	f.Add([]byte("{}\n{\"key\":\"../x\"}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		all := parseNoted("bucket disk", data)
-		if again := parseNoted("bucket disk", noteText("bucket disk", all)); !slices.Equal(all, again) {
+		all := parseNoted("bucket disk", data, maxNoted)
+		if again := parseNoted("bucket disk", noteText("bucket disk", all), maxNoted); !slices.Equal(all, again) {
 			t.Errorf("%+v is read as %+v", all, again)
 		}
 	})

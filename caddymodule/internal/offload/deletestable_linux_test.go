@@ -32,7 +32,7 @@ var deletions = []struct {
 	test func(t *testing.T, d *deleting)
 }{
 	{deletion{"one file, by a request that may write (a click on \"Delete permanently\")", "deleted before the answer goes out", "removed within about a second", dash}, testFileByRequest},
-	{deletion{"a directory, by such a request", "the same, for all below it", "the same", dash}, testDirectoryByRequest},
+	{deletion{"a directory, by such a request", "the same, for all below it that was on this disk", "the same", dash}, testDirectoryByRequest},
 	{deletion{"more than 5 % of the objects (and more than 10) within a minute, by such requests", "deleted before the answer goes out", "removed within about a second", "a copy for 30 days"}, testManyByRequests},
 	{deletion{"a file or directory, by the command line, cron, FTP, or a GET that the preset does not list", "deleted after two seconds", "removed within about a second after that", "a copy for 30 days"}, testOutsideRequests},
 	{deletion{"a file or directory that has another name in a media root now, whoever renamed it and whatever is in it", "deleted once that of the new name is there", "removed within about a second", dash}, testRenamed},

@@ -132,7 +132,8 @@ type Engine struct {
 	recon     reconciler
 	admitted  admitted
 
-	unattended  unattended
+	unattended  deleteCount // deletes outside requests
+	withheld    withheldKeys
 	attended    deleteCount // of requests
 	joining     joining
 	deleteNotes deleteNotes
@@ -173,10 +174,11 @@ func New(cfg Config) (*Engine, error) {
 	life, stop := context.WithCancel(ctx)
 	e := &Engine{
 		cfg: cfg, site: cfg.Site,
-		index: newIndex(cfg.IndexSize), queue: newQueue(), said: newLRU[struct{}](1024), ignoredTold: newLRU[struct{}](1024),
+		queue: newQueue(), said: newLRU[struct{}](1024), ignoredTold: newLRU[struct{}](1024),
 		life: life, stop: stop, ctx: ctx, kill: kill,
 		watching: make(chan struct{}),
 	}
+	e.index = newIndex(cfg.IndexSize, &e.withheld)
 	e.logger.Store(cfg.Logger)
 	e.store = guard{cfg.Store, e.usable, e.mayChange, &e.stored}
 	e.membership.before, e.membership.most = sync.OnceValue(e.wasMember), maxGuestItems

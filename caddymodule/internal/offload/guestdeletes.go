@@ -200,7 +200,7 @@ func (e *Engine) recallGuestDeletes(root int) {
 	if e.membership.is(memberRole) {
 		return // what it deleted as a guest is there again
 	}
-	for _, d := range parseNoted(e.whoseNotes(), data) {
+	for _, d := range parseNoted(e.whoseNotes(), data, maxNoted) {
 		k, letIn := aFile, e.letIn
 		if d.Dir {
 			k, letIn = aDirGone, e.letInDir

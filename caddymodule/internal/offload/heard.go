@@ -51,7 +51,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	x := entry{state: removed, class: known.class}
 	it := news{why: deletedElsewhere, version: c.ETag}
 	if c.Op == changelog.Delete {
-		e.unattended.withheld.remove(c.Key)
+		e.withheld.remove(c.Key)
 	}
 	if c.Op == changelog.Delete && c.ETag != "" {
 		e.admitted.contested(c.Key, c.ETag)

@@ -9,9 +9,8 @@ import (
 // each. What comes beyond is known from the index and the marks only.
 const maxHeld = 1 << 22
 
-// held remembers of all keys, where several nodes write, which version of the
-// object this disk held last: the base of a file that the app replaced or
-// deleted, whose mark went with it. In a few bytes for each key, so it outlives
+// held remembers of all keys which version of the object this disk held last: the base
+// of a file that the app replaced or deleted, whose mark went with it. In a few bytes for each key, so it outlives
 // what the index knows.
 //
 // Keys and ETags are kept as hashes that no client can foresee. Two of a million
@@ -20,31 +19,17 @@ type held struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
-	of map[uint64]uint64 // ETag by key; nil: nothing is remembered
+	of map[uint64]uint64 // ETag by key
 }
 
-func newHeld() *held { return &held{seed: maphash.MakeSeed()} }
-
-// begin makes it remember.
-func (h *held) begin() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.of = make(map[uint64]uint64)
-}
-
-// end makes it forget all.
-func (h *held) end() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.of = nil
-}
+func newHeld() *held { return &held{seed: maphash.MakeSeed(), of: make(map[uint64]uint64)} }
 
 // set notes that the disk holds a version.
 func (h *held) set(key, etag string) {
 	k, v := maphash.String(h.seed, key), maphash.String(h.seed, etag)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, ok := h.of[k]; h.of != nil && (ok || len(h.of) < maxHeld) {
+	if _, ok := h.of[k]; ok || len(h.of) < maxHeld {
 		h.of[k] = v
 	}
 }

@@ -67,18 +67,19 @@ type index struct {
 	cache  *lru.Cache[string, entry]
 	shared bool // several nodes write
 	held   *held
+	// withheld loses the keys whose files are committed again.
+	withheld *withheldKeys
 	// changes grows after each change of the cache, but for what it forgets to
 	// make room: that is still true.
 	changes atomic.Uint64
 }
 
-func newIndex(size int) *index { return &index{cache: newLRU[entry](size), held: newHeld()} }
+func newIndex(size int, withheld *withheldKeys) *index {
+	return &index{cache: newLRU[entry](size), held: newHeld(), withheld: withheld}
+}
 
 // share makes the index one of several nodes.
-func (x *index) share() {
-	x.shared = true
-	x.held.begin()
-}
+func (x *index) share() { x.shared = true }
 
 // newLRU returns a cache of a size that is known to be positive.
 func newLRU[T any](size int) *lru.Cache[string, T] {
@@ -95,8 +96,11 @@ func (x *index) get(key string) (entry, bool) { return x.cache.Get(key) }
 func (x *index) set(key string, e entry) {
 	x.cache.Add(key, e.judged(key))
 	x.changes.Add(1)
-	if x.shared && e.based() {
+	if e.based() {
 		x.held.set(key, e.etag)
+	}
+	if e.state == committed {
+		x.withheld.remove(key)
 	}
 }
 
@@ -108,7 +112,7 @@ func (x *index) learn(key string, e entry) {
 		return
 	}
 	x.changes.Add(1)
-	if x.shared && e.state == committed {
+	if e.state == committed {
 		x.held.learn(key, e.etag)
 	}
 }

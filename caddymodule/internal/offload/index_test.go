@@ -14,7 +14,7 @@ func TestChanges(t *testing.T) {
 	const size, keys = 2, 4 // some are forgotten to make room
 	for _, shared := range []bool{false, true} {
 		random := rand.New(rand.NewPCG(1, 1))
-		e := &Engine{index: newIndex(size)}
+		e := &Engine{index: newIndex(size, new(withheldKeys))}
 		if shared {
 			e.index.share()
 		}

@@ -1,12 +1,13 @@
 package offload
 
-import "bytes"
+import "crypto/sha256"
 
 // noteFile is a file in a media root by which this process tells the next one something.
 type noteFile struct {
-	recalled bool   // what an earlier process left was read
-	written  []byte // what stands there; nil: there is no file
-	moved    bool   // another directory is at the root now: what stands there is not known
+	recalled bool // what an earlier process left was read
+	holds    bool // there is a file
+	sum      [sha256.Size]byte
+	moved    bool // another directory is at the root now: what stands there is not known
 }
 
 // recall reads what an earlier process left, once there is the directory; ok is false
@@ -19,18 +20,19 @@ func (n *noteFile) recall(read func(limit int64) ([]byte, error)) (data []byte, 
 	if err != nil {
 		return nil, false // no such directory yet
 	}
-	n.recalled, n.written = true, data
+	n.recalled, n.holds, n.sum = true, data != nil, sha256.Sum256(data)
 	return data, true
 }
 
 // write brings the file up to date; nil removes it.
 func (n *noteFile) write(text []byte, set func([]byte) error) error {
-	if !n.moved && (text == nil) == (n.written == nil) && bytes.Equal(text, n.written) {
+	sum := sha256.Sum256(text)
+	if !n.moved && (text != nil) == n.holds && sum == n.sum {
 		return nil
 	}
 	if err := set(text); err != nil {
 		return err
 	}
-	n.written, n.moved = text, false
+	n.holds, n.sum, n.moved = text != nil, sum, false
 	return nil
 }

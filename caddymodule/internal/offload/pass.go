@@ -30,12 +30,7 @@ type pass struct {
 	deletes                      []missing
 	began, reported              time.Time
 	lastNoted                    string
-	lastWithheld                 struct {
-		asked bool
-		root  int
-		dir   string
-		found withheldDir
-	}
+	withheld                     map[string]struct{} // keys that were found to be so
 
 	// Where several nodes write: waits is false for the first comparison, which
 	// only takes note of the names that the queue has no room for (skipped).
@@ -325,14 +320,13 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 		e.recon.pass(o.key)
 	}
 	m := missing{foreign: o.foreign, under: class, object: o.Info}
-	withheld := p.withheldIn(o.root, path.Dir(o.rel))
 	switch {
 	case e.rootsSeen.isGone(o.root):
 		p.only++
 		p.learn(&m)
-	case withheld.covers(o.Stored):
+	case e.withheld.covers(o.key, o.Stored):
 		p.only++
-		e.unattended.withheld.add(e.site.Key(o.root, withheld.dir), []string{o.key}, time.Now())
+		p.withheld[o.key] = struct{}{}
 		p.learn(&m)
 	case p.goesWithDir(o.key):
 		p.only++
@@ -340,7 +334,7 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 		if p.shared {
 			p.lookToo(o.key, o.root, o.rel)
 		}
-	case p.wasDeleted(o.root, o.rel):
+	case p.wasDeleted(o):
 		p.deletes = append(p.deletes, m)
 	case p.shared:
 		p.fetch(&m)
@@ -368,15 +362,15 @@ func (p *pass) goesWithDir(key string) bool {
 
 // wasDeleted reports whether a file that is missing went while a request ran
 // in an earlier process, or when events were lost: its directory changed in
-// that time, and no file was missing there before.
-func (p *pass) wasDeleted(root int, rel string) bool {
-	if p.older || p.during.from.IsZero() || p.e.cfg.Deletes == DeletesNever || !p.e.rootsSeen.wasThere(root, p.during.from) {
+// that time, and it was not missing there before.
+func (p *pass) wasDeleted(o *object) bool {
+	e := p.e
+	if p.older || p.during.from.IsZero() || e.cfg.Deletes == DeletesNever || !e.rootsSeen.wasThere(o.root, p.during.from) {
 		return false
 	}
-	t := p.e.trees[root]
-	dir := p.e.existing(root, path.Dir(rel))
-	info, err := t.StatDir(dir)
-	return err == nil && p.during.holds(info.ModTime()) && t.DirNote(dir, local.AttrBucketOnly) == ""
+	dir := e.existing(o.root, path.Dir(o.rel))
+	info, err := e.trees[o.root].StatDir(dir)
+	return err == nil && p.during.holds(info.ModTime()) && !e.isBucketOnly(o.root, dir, o.Stored)
 }
 
 // passOnDeletes hands the deletes that were found to the queue, unless they

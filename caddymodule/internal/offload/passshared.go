@@ -18,7 +18,7 @@ import (
 const maxTouched = 1000
 
 func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during window) *pass {
-	p := &pass{e: e, ctx: ctx, what: what, during: during, began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
+	p := &pass{e: e, ctx: ctx, what: what, during: during, withheld: make(map[string]struct{}), began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
 	_, p.whole = what[everything]
 	p.why, p.older = e.olderCause()
 	if p.shared {
@@ -225,6 +225,7 @@ func (p *pass) finish() error {
 	p.passOnDeletes()
 	if p.whole {
 		e.foundUnlisted(p.leftOut)
+		p.forgetSettled()
 	}
 	if p.older && p.whole && len(p.leftOut) == 0 {
 		if err := e.compared(p.ctx, p.lost); err != nil {
@@ -259,6 +260,18 @@ func (p *pass) finish() error {
 		e.recon.want(everything, window{})
 	}
 	return nil
+}
+
+// forgetSettled drops the withheld deletes of which there is no object any more.
+func (p *pass) forgetSettled() {
+	if len(p.leftOut) > 0 || p.older || p.e.rootsSeen.missing() >= 0 {
+		return
+	}
+	for _, key := range p.e.withheld.before(p.began) {
+		if _, found := p.withheld[key]; !found && !p.isOld(key) {
+			p.e.withheld.remove(key)
+		}
+	}
 }
 
 // passOnRemovals has files removed that other nodes deleted without this one's

@@ -77,13 +77,9 @@ func (e *Engine) lookAtRoots() {
 	for _, root := range e.rootsSeen.look(e.rootsNow()) {
 		e.trees[root].Reopen()
 		e.htaccess.reset()
-		e.unattended.withheld.forget(func(key string) bool {
-			in, _, ok := e.site.Locate(key)
-			return ok && in == root
-		})
 		if !e.rootsSeen.isGone(root) {
 			e.deleteNotes.rootIsNew(root)
-			e.recon.want(scope{root, ""}, window{}) // what is withheld there, say
+			e.recon.want(scope{root, ""}, window{})
 		}
 	}
 }

@@ -115,7 +115,6 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 			"if it is, set `local own`", keyBucket, e.store.String(), "missing", missing)
 		t.alone = true
 		close(t.decided)
-		e.index.held.end()
 		return nil
 	}
 	before := e.positionBefore()
@@ -244,8 +243,11 @@ func (g *gate) state() (open bool, moved <-chan struct{}) {
 }
 
 // filled reports whether this disk has all that was in the bucket when the
-// engine started.
+// engine started; who writes alone fetches nothing.
 func (e *Engine) filled() bool {
+	if !e.shared() {
+		return false
+	}
 	open, _ := e.team.names.state()
 	_, active, _ := e.recon.status()
 	return open && !active && e.queue.backgroundLen() == 0

@@ -83,7 +83,7 @@ func (e *Engine) Stats() Stats {
 		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
 		FetchBacklog: e.queue.heardLen(),
 		IndexSize:    e.index.len(),
-		Withheld:     e.unattended.withheld.count(),
+		Withheld:     e.withheld.count(),
 		Log:          e.logStats(), Names: e.leaser().Stats(),
 	}
 	switch {

@@ -21,7 +21,7 @@ import (
 func (e *Engine) ownsName(s *task, x *sight) bool {
 	known, ok := e.index.get(s.key)
 	return s.inRequest && !s.elsewhere && !x.asGuest && x.file == strangeFile && x.object == otherObject && x.under == x.class &&
-		!(ok && known.object()) && (e.isUnfinished(x) || e.isWithheld(s.root, s.rel, x.stored.Stored)) &&
+		!(ok && known.object()) && (e.isUnfinished(x) || e.withheld.covers(s.key, x.stored.Stored)) &&
 		e.admitted.own(s.key)
 }
 
@@ -54,7 +54,7 @@ func (e *Engine) takeName(s *task, x *sight) outcome {
 	case err != nil:
 		return failed(fmt.Errorf("keeping what was under the name of %s: %w", s.key, err))
 	}
-	withheld := e.isWithheld(s.root, s.rel, x.stored.Stored)
+	withheld := e.withheld.covers(s.key, x.stored.Stored)
 	o := e.put(s, x, condition{over: x.stored.ETag})
 	switch {
 	case o.how != done:

@@ -8,8 +8,8 @@ import (
 
 // Many files that go at once outside requests may be a mistake at the shell, or a
 // disk that is being emptied. Their deletes are withheld: the objects stay, and the
-// files are not fetched either, until the admin has said which it was. A note on
-// the directory keeps that over a restart.
+// files are not fetched either, until the admin has said which it was. A note file in the
+// media root keeps that over a restart.
 
 const (
 	// burst is the time within which deletes outside requests are counted
@@ -21,7 +21,7 @@ const (
 	// that come with it are seen before it is passed on.
 	unattendedRest = 2 * time.Second
 	// storeClock is how far the store's clock may be behind: objects stored so
-	// long after a directory's deletes were withheld may still be older.
+	// long after a delete was withheld, or a directory was made, may still be older.
 	storeClock = time.Minute
 )
 
@@ -67,12 +67,6 @@ type deleteCount struct {
 	said   time.Time // when the log had a line about many
 }
 
-// unattended counts the deletes seen outside requests.
-type unattended struct {
-	deleteCount
-	withheld withheldKeys
-}
-
 // admits reports whether the deletes of keys are few enough to be passed on, with
 // others that are known to come; waiting tells how many these are, besides those that
 // have been counted. limit is how many may go within a burst.
@@ -102,11 +96,6 @@ func (u *deleteCount) says(now time.Time) bool {
 	}
 	u.said = now
 	return true
-}
-
-func (u *unattended) reset() {
-	u.forgetCounted()
-	u.withheld.clear()
 }
 
 // forgetCounted begins a new count.
@@ -148,18 +137,21 @@ func (e *Engine) trashFirst(all ...departing) error {
 	return e.toTrash(inRequests, trashRequests)
 }
 
-// withholds withholds deletes outside requests, by the directory of the files, if they
-// are too many, and reports whether it did.
-func (e *Engine) withholds(gone map[scope][]string) bool {
-	var keys []string
-	for _, below := range gone {
-		keys = append(keys, below...)
+// withholds withholds the deletes of files outside requests if they are too many, and
+// reports whether it did: their objects are kept, and the files are not fetched, until the
+// admin says what is to become of them.
+func (e *Engine) withholds(gone []foreign) bool {
+	keys := make([]string, len(gone))
+	for i, f := range gone {
+		keys[i] = f.key
 	}
 	if len(keys) == 0 || e.admitsDeletes(keys) {
 		return false
 	}
-	for dir, below := range gone {
-		e.withhold(dir.root, dir.dir, below)
+	if !e.withheld.add(gone, time.Now()) {
+		e.withheld.full.Do(func() {
+			e.log().Error("more deletes are withheld than can be remembered: the objects of the others are kept, and their files come back after a restart", "limit", maxWithheld)
+		})
 	}
 	return true
 }

@@ -48,7 +48,7 @@ func TestCountOfDeletes(t *testing.T) {
 	const limit = 10
 	now := time.Now()
 	none := func(map[string]time.Time) int { return 0 }
-	var u unattended
+	var u deleteCount
 	for range 2 {
 		if !u.admits(names(10), none, limit, now) {
 			t.Error("ten, twice, are not admitted")
@@ -67,11 +67,11 @@ func TestCountOfDeletes(t *testing.T) {
 	if u.admits(names(10), none, limit, now) {
 		t.Error("ten more are admitted")
 	}
-	u.reset()
+	u.forgetCounted()
 	if u.admits(names(5), func(map[string]time.Time) int { return 6 }, limit, now) {
 		t.Error("five are admitted with six to come")
 	}
-	u.reset()
+	u.forgetCounted()
 	if u.admits(names(10_000), none, limit, now) || len(u.recent) > limit+1 {
 		t.Errorf("%d keys are kept", len(u.recent))
 	}

@@ -141,7 +141,6 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 	}
 	e.recon.touch(key)
 	if ev.Op != watch.Gone {
-		e.unattended.withheld.remove(key)
 		e.deletedKeys.Remove(key)
 	}
 	it, isNew := e.queue.change(aFile, key, ev.Root, ev.Path, now)

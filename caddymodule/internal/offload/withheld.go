@@ -1,90 +1,125 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"maps"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
-// withheldKeys are the keys whose deletes are withheld, as far as this process has
-// seen them; of more than maxNoted not all.
+// maxWithheld bounds the withheld deletes that are remembered, at some 100 bytes each;
+// those beyond are as if the module had not been running.
+const maxWithheld = 1 << 20
+
+// withheldKeys are the files whose deletes are withheld: such as were on this disk and
+// were seen to go. A key stays until it is known what became of it, be its file there
+// again meanwhile: that may be an upload that fails. What uses it asks of missing files.
 type withheldKeys struct {
 	mu      sync.Mutex
-	keys    map[string]struct{}
+	keys    map[string]withheldDelete
+	changes uint64
 	changed time.Time // since the log had a line about them; zero: not since
 	dirs    []string  // of those, some
+
+	full, unnoted sync.Once // lines of the log
 }
 
-// add notes keys that were withheld in a directory.
-func (w *withheldKeys) add(dir string, keys []string, now time.Time) {
-	if dir == "" {
-		dir = "/"
-	}
+// withheldDelete is one of them.
+type withheldDelete struct {
+	root  int
+	since time.Time
+}
+
+// covers reports whether an object stored at some time is the one that was meant.
+func (d withheldDelete) covers(stored time.Time) bool { return stored.Before(d.since.Add(storeClock)) }
+
+// add notes files whose deletes are withheld; false if there is no room for all.
+func (w *withheldKeys) add(gone []foreign, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	had := len(w.keys)
-	for _, key := range keys {
-		if len(w.keys) >= maxNoted {
-			break
+	if w.keys == nil {
+		w.keys = make(map[string]withheldDelete)
+	}
+	for _, f := range gone {
+		if _, known := w.keys[f.key]; known {
+			continue
 		}
-		if w.keys == nil {
-			w.keys = make(map[string]struct{})
+		if len(w.keys) >= maxWithheld {
+			return false
 		}
-		w.keys[key] = struct{}{}
+		w.keys[f.key] = withheldDelete{f.root, now}
+		w.changes++
+		w.changed = now
+		dir, _ := splitLast(f.key)
+		if dir = cmp.Or(dir, "/"); len(w.dirs) < maxSaid && !slices.Contains(w.dirs, dir) {
+			w.dirs = append(w.dirs, dir)
+		}
 	}
-	if len(w.keys) == had {
-		return
-	}
-	w.changed = now
-	if !slices.Contains(w.dirs, dir) && len(w.dirs) < maxSaid {
-		w.dirs = append(w.dirs, dir)
-	}
+	return true
 }
 
 // maxSaid is how many directories a line of the log names.
 const maxSaid = 10
 
-// has reports whether the delete of a missing file is withheld; where not all such keys
-// are known, any is taken for one.
+// covers reports whether a missing file's object, stored at some time, is one whose delete
+// is withheld.
+func (w *withheldKeys) covers(key string, stored time.Time) bool {
+	d, ok := w.get(key)
+	return ok && d.covers(stored)
+}
+
+// has reports whether the delete of a missing file is withheld.
 func (w *withheldKeys) has(key string) bool {
+	_, ok := w.get(key)
+	return ok
+}
+
+func (w *withheldKeys) get(key string) (withheldDelete, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, ok := w.keys[key]
-	return ok || len(w.keys) >= maxNoted
+	d, ok := w.keys[key]
+	return d, ok
 }
 
 // remove notes that a file is there again, or its object gone.
 func (w *withheldKeys) remove(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.keys, key)
+	if _, ok := w.keys[key]; ok {
+		delete(w.keys, key)
+		w.changes++
+	}
 }
 
-// forget drops keys of which nothing is known any more.
-func (w *withheldKeys) forget(drop func(key string) bool) {
+// before returns the keys that were withheld before a time.
+func (w *withheldKeys) before(t time.Time) (keys []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	maps.DeleteFunc(w.keys, func(key string, _ struct{}) bool { return drop(key) })
+	for key, d := range w.keys {
+		if d.since.Before(t) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
-func (w *withheldKeys) clear() {
+// forget drops some. The index calls remove under the queue's lock, so drop takes none.
+func (w *withheldKeys) forget(drop func(withheldDelete) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.keys, w.dirs, w.changed = nil, nil, time.Time{}
+	maps.DeleteFunc(w.keys, func(_ string, d withheldDelete) bool { return drop(d) })
+	w.changes++
 }
 
 func (w *withheldKeys) count() int {
@@ -105,104 +140,106 @@ func (w *withheldKeys) news(now time.Time, quiet time.Duration) (n int, dirs []s
 	return n, dirs
 }
 
-// withhold notes that the objects of files that went from a directory are kept,
-// and that the files are not fetched, until the admin says what is to become of
-// them.
-func (e *Engine) withhold(root int, dir string, keys []string) {
-	t, now := e.trees[root], time.Now()
-	dir = e.existing(root, dir)
-	err := t.SetDirNote(dir, local.AttrWithheld, strconv.FormatInt(now.UnixNano(), 10))
-	if err != nil {
-		e.log().Warn("many deletes are withheld, but that cannot be noted on disk: after a restart the files will be fetched again",
-			keyDir, e.site.Key(root, dir), keyError, err)
+// below returns the directory of the keys of a root that were withheld up to a time, as
+// far down as they have one; ok is false if there are none.
+func (w *withheldKeys) below(root int, upTo time.Time) (dir string, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, d := range w.keys {
+		if d.root != root || d.since.After(upTo) {
+			continue
+		}
+		if !ok {
+			dir, _ = splitLast(key)
+			ok = true
+		}
+		for dir != "" && !strings.HasPrefix(key, dir+"/") {
+			dir, _ = splitLast(dir)
+		}
 	}
-	e.unattended.withheld.add(e.site.Key(root, dir), keys, now)
+	return dir, ok
+}
+
+// noted returns what is to be noted of a root.
+func (w *withheldKeys) noted(root int) (all []notedDelete) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, d := range w.keys {
+		if d.root == root {
+			all = append(all, notedDelete{Key: key, Withheld: d.since.UnixNano()})
+		}
+	}
+	return all
+}
+
+func (w *withheldKeys) changesNow() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changes
+}
+
+// withheldFile is the note of a root's withheld deletes.
+type withheldFile struct {
+	noteFile
+	in   watch.DirID // the media root
+	upTo uint64      // change that it has
+}
+
+// noteWithheld brings the notes of withheld deletes up to date, after having read those
+// that an earlier process left. With a root that another directory takes the place of goes
+// what was withheld there. The caller holds the notes' lock.
+func (e *Engine) noteWithheld(roots rootsNow) {
+	for root, t := range e.trees {
+		file := &e.deleteNotes.withheld[root]
+		if roots[root] == nil {
+			continue
+		}
+		if file.recalled && !roots.isRoot(root, file.in) {
+			e.withheld.forget(func(d withheldDelete) bool { return d.root == root })
+			*file = withheldFile{}
+		}
+		file.in = *roots[root]
+		e.recallWithheld(root)
+		changes := e.withheld.changesNow()
+		if !file.recalled || changes == file.upTo {
+			continue
+		}
+		noted := e.withheld.noted(root)
+		slices.SortFunc(noted, func(a, b notedDelete) int { return strings.Compare(a.Key, b.Key) })
+		if err := file.write(noteText(e.whoseNotes(), noted), t.SetWithheldDeletes); err != nil {
+			e.withheld.unnoted.Do(func() {
+				e.log().Warn("many deletes are withheld, but that cannot be noted on disk: after a restart the files will be fetched again",
+					keyDir, t.Dir(), keyError, err)
+			})
+			continue
+		}
+		file.upTo = changes
+	}
+}
+
+// recallWithheld reads what an earlier process noted of a root.
+func (e *Engine) recallWithheld(root int) {
+	data, ok := e.deleteNotes.withheld[root].recall(e.trees[root].WithheldDeletes)
+	if !ok {
+		return
+	}
+	for _, d := range parseNoted(e.whoseNotes(), data, maxWithheld) {
+		if f, ok := e.letIn(d.Key); ok && f.root == root && f.rel != "" {
+			e.withheld.add([]foreign{f}, time.Unix(0, d.Withheld))
+		}
+	}
 }
 
 // sayWithheld has the log tell of deletes that were withheld: one line for all that
 // came together.
 func (e *Engine) sayWithheld(now time.Time) {
-	n, dirs := e.unattended.withheld.news(now, noteEvery)
+	n, dirs := e.withheld.news(now, noteEvery)
 	if n == 0 {
 		return
 	}
 	e.log().Error("many media files were deleted outside requests at once: their objects are kept and the files are not fetched back "+
 		"until you say what is right: `media-offload trash accept` deletes the objects, `media-offload trash restore` brings the files back, "+
 		"`media-offload trash list` shows them", "withheld", n, "dirs", dirs)
-}
-
-// isWithheld reports whether a missing file's object, stored at some time, is one
-// whose delete is withheld.
-func (e *Engine) isWithheld(root int, rel string, stored time.Time) bool {
-	return e.withheldOver(root, path.Dir(rel)).covers(stored)
-}
-
-// withheldOver is what is withheld in a directory: of it and all above it, there or not,
-// the one whose deletes were withheld last. A directory takes its note along when it
-// goes; then the nearest one above has it, also for the directories that are made anew
-// below that one.
-func (e *Engine) withheldOver(root int, dir string) (last withheldDir) {
-	for ; ; dir = path.Dir(dir) {
-		if dir == "." {
-			dir = ""
-		}
-		if until := e.withheldUntil(root, dir); until.After(last.until) {
-			last = withheldDir{root, dir, until}
-		}
-		if dir == "" {
-			return last
-		}
-	}
-}
-
-// withheldIn is withheldOver, which is asked once for the objects of one directory.
-func (p *pass) withheldIn(root int, dir string) withheldDir {
-	if l := &p.lastWithheld; !l.asked || l.root != root || l.dir != dir {
-		l.asked, l.root, l.dir, l.found = true, root, dir, p.e.withheldOver(root, dir)
-	}
-	return p.lastWithheld.found
-}
-
-// withheldUntil is up to when objects of missing files must have been stored in a
-// directory for their deletes to be withheld; zero: none are.
-func (e *Engine) withheldUntil(root int, dir string) time.Time {
-	note := e.trees[root].DirNote(dir, local.AttrWithheld)
-	if note == "" {
-		return time.Time{}
-	}
-	nanos, err := strconv.ParseInt(note, 10, 64)
-	if err != nil {
-		nanos = time.Now().UnixNano() // somebody's; in doubt the admin is asked
-	}
-	return time.Unix(0, nanos).Add(storeClock)
-}
-
-// withheldDir is a directory with withheld deletes.
-type withheldDir struct {
-	root  int
-	dir   string
-	until time.Time
-}
-
-// covers reports whether the delete of a missing file's object is withheld that was stored
-// at some time.
-func (d withheldDir) covers(stored time.Time) bool { return stored.Before(d.until) }
-
-// withheldDirs looks for all of them.
-func (e *Engine) withheldDirs(ctx context.Context) (dirs []withheldDir, err error) {
-	for root, t := range e.trees {
-		err = errors.Join(err, t.Walk("", local.Visit{
-			Dir: func(rel string) bool {
-				if until := e.withheldUntil(root, rel); !until.IsZero() {
-					dirs = append(dirs, withheldDir{root, rel, until})
-				}
-				return ctx.Err() == nil && (rel == "" || !e.site.SkipDir(root, rel))
-			},
-			File: func(string, fs.FileInfo) error { return nil },
-			Err:  func(string, error) {}, // what cannot be read has no note
-		}))
-	}
-	return dirs, errors.Join(err, ctx.Err())
 }
 
 // AcceptDeletes deletes, by way of the trash, the objects of files whose deletes
@@ -227,18 +264,11 @@ type Withheld struct {
 // Withheld yields what AcceptDeletes would delete. A non-nil error ends the sequence.
 func (e *Engine) Withheld(ctx context.Context) iter.Seq2[Withheld, error] {
 	return func(yield func(Withheld, error) bool) {
-		dirs, err := e.withheldDirs(ctx)
-		if err != nil {
-			yield(Withheld{}, err)
-			return
-		}
-		for i, d := range dirs {
+		for root := range e.trees {
 			for _, class := range []media.Class{media.Public, media.Private} {
-				for o, err := range e.missingBelow(ctx, d.root, e.site.Key(d.root, d.dir), class) {
-					if err == nil && (!d.has(o) || slices.ContainsFunc(dirs[:i], func(above withheldDir) bool { return above.has(o) })) {
-						continue
-					}
-					if !yield(Withheld{o.key, class, d.until.Add(-storeClock), o.Size}, err) || err != nil {
+				for o, err := range e.withheldIn(ctx, root, class, time.Now()) {
+					d, _ := e.withheld.get(o.key)
+					if !yield(Withheld{o.key, class, d.since, o.Size}, err) || err != nil {
 						return
 					}
 				}
@@ -247,9 +277,23 @@ func (e *Engine) Withheld(ctx context.Context) iter.Seq2[Withheld, error] {
 	}
 }
 
-// has reports whether an object without a file is one whose delete is withheld here.
-func (d withheldDir) has(o object) bool {
-	return o.root == d.root && (d.dir == "" || strings.HasPrefix(o.rel, d.dir+"/")) && d.covers(o.Stored)
+// withheldIn lists the objects of a root's files whose deletes were withheld up to a time.
+func (e *Engine) withheldIn(ctx context.Context, root int, class media.Class, upTo time.Time) iter.Seq2[object, error] {
+	return func(yield func(object, error) bool) {
+		dir, ok := e.withheld.below(root, upTo)
+		if !ok {
+			return
+		}
+		for o, err := range e.missingBelow(ctx, root, dir, class) {
+			if err != nil {
+				yield(object{}, err)
+				return
+			}
+			if d, ok := e.withheld.get(o.key); ok && d.covers(o.Stored) && !d.since.After(upTo) && !yield(o, nil) {
+				return
+			}
+		}
+	}
 }
 
 // refuseOne brings back the file of a key whose delete is withheld, and reports whether
@@ -269,7 +313,7 @@ func (e *Engine) refuseOne(ctx context.Context, key string) (withheld bool, err 
 	case err != nil:
 		return false, err
 	}
-	if !e.isWithheld(f.root, f.rel, info.Stored) {
+	if !e.withheld.covers(key, info.Stored) {
 		return false, nil
 	}
 	return true, e.bringNow(ctx, object{f, info}, class)
@@ -278,32 +322,26 @@ func (e *Engine) refuseOne(ctx context.Context, key string) (withheld bool, err 
 // settler deals with objects of one class whose deletes are withheld.
 type settler func(ctx context.Context, class media.Class, found []object) error
 
-// settleWithheld has settle deal with all objects whose deletes are withheld, and
-// removes the notes of directories that are done.
+// settleWithheld has settle deal with all objects whose deletes are withheld by now.
 func (e *Engine) settleWithheld(ctx context.Context, settle settler) (n int, err error) {
-	dirs, err := e.withheldDirs(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, d := range dirs {
+	upTo := time.Now()
+	for root := range e.trees {
 		for _, class := range []media.Class{media.Public, media.Private} {
-			done, err := e.settleBelow(ctx, d, class, settle)
+			done, err := e.settleIn(ctx, root, class, upTo, settle)
 			n += done
 			if err != nil {
 				return n, err
 			}
 		}
-		if err := e.trees[d.root].SetDirNote(d.dir, local.AttrWithheld, ""); err != nil {
-			return n, err
-		}
 	}
-	e.unattended.reset()
+	e.withheld.forget(func(d withheldDelete) bool { return !d.since.After(upTo) })
+	e.unattended.forgetCounted()
+	e.noteDeletes()
 	return n, nil
 }
 
-// settleBelow has settle deal with the objects below a directory whose deletes are
-// withheld.
-func (e *Engine) settleBelow(ctx context.Context, d withheldDir, class media.Class, settle settler) (n int, err error) {
+// settleIn has settle deal with those of one root and class.
+func (e *Engine) settleIn(ctx context.Context, root int, class media.Class, upTo time.Time, settle settler) (n int, err error) {
 	var found []object
 	flush := func() error {
 		if len(found) == 0 {
@@ -316,12 +354,9 @@ func (e *Engine) settleBelow(ctx context.Context, d withheldDir, class media.Cla
 		found = found[:0]
 		return err
 	}
-	for o, err := range e.missingBelow(ctx, d.root, e.site.Key(d.root, d.dir), class) {
+	for o, err := range e.withheldIn(ctx, root, class, upTo) {
 		if err != nil {
 			return n, err
-		}
-		if !d.has(o) {
-			continue
 		}
 		if found = append(found, o); len(found) == deleteBatch {
 			if err := flush(); err != nil {

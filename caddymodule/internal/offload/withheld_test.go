@@ -3,8 +3,10 @@ package offload
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 )
 
 // Deletes that are withheld stay so when the folder that went is there again, whoever made
@@ -140,4 +142,27 @@ func TestDirectoryOfWithheldDeletesGoes(t *testing.T) {
 			t.Errorf("after a restart %d are withheld, listed are %q", s.e.Stats().Withheld, got)
 		}
 	})
+}
+
+// BenchmarkWithheld measures what a library of 300,000 files takes that goes at once.
+func BenchmarkWithheld(b *testing.B) {
+	gone := make([]foreign, 300_000)
+	for i := range gone {
+		gone[i].key = fmt.Sprintf("2026/%02d/photo-%d-1024x768.jpg", i%12, i)
+	}
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		w := new(withheldKeys)
+		w.add(gone, time.Now())
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
+		text := noteText("bucket disk", w.noted(0))
+		b.ReportMetric(float64(len(text))/1e6, "MB-noted")
+		if all := parseNoted("bucket disk", text, maxWithheld); len(all) != len(gone) {
+			b.Fatalf("%d are read", len(all))
+		}
+	}
 }
