@@ -102,7 +102,7 @@ func (s *seen) gone() bool { return s.presence != present }
 type news struct {
 	why     cause
 	version string      // ETag of what was stored or deleted; "" unknown
-	told    string      // ETag of what the change log said last was stored; "" nothing
+	told    string      // ETag of what the change log said last was stored, or may have; "" nothing
 	under   media.Class // of the object that was stored
 	size    int64       // of that
 }

@@ -37,7 +37,8 @@ type pass struct {
 	// removals are clean files without an object where others may have deleted it (see
 	// unclear), lacking those elsewhere. touched are the directories that changed while
 	// requests of a killed process ran.
-	shared, logged, waits bool
+	// behind: see reconciler.
+	shared, logged, waits, behind bool
 	// older: the bucket is in an older state (see identity), and lost so many of
 	// the files that had been committed.
 	older    bool
@@ -450,6 +451,9 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 	}
 	if own != nil {
 		it.listed = own
+		if p.behind {
+			it.told = own.ETag // for all that is known
+		}
 	}
 	q.backgrounds++
 	q.schedule(it, now)

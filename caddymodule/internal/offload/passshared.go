@@ -22,7 +22,7 @@ func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during wi
 	_, p.whole = what[everything]
 	p.why, p.older = e.olderCause()
 	if p.shared {
-		p.logged, p.unclear = e.logged(), e.recon.unclearNow()
+		p.logged, p.unclear, p.behind = e.logged(), e.recon.unclearNow(), e.recon.behind.Load()
 		p.writes = e.identity.writesNow()
 		open, _ := e.team.names.state()
 		p.waits = open || !p.whole
@@ -246,6 +246,9 @@ func (p *pass) finish() error {
 		if p.whole {
 			e.identity.sawWrites(p.writes)
 		}
+	}
+	if p.whole && p.skipped == 0 && len(p.leftOut) == 0 {
+		e.recon.behind.Store(false)
 	}
 	switch {
 	case p.whole && p.waits:

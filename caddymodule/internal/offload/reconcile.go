@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
@@ -23,6 +24,7 @@ const reportEvery = 10 * time.Second
 // after a start, after lost events.
 type reconciler struct {
 	wanted chan struct{}
+	behind atomic.Bool // until all is compared once: the change log did not reach back to where this node was
 
 	mu      sync.Mutex
 	active  bool

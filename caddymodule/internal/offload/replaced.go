@@ -11,8 +11,8 @@ import (
 
 // A committed file is written over if its object is another one. Where a node of the
 // site replaced it, that is what an overwrite means, and nothing is kept: the node has
-// put its name on the object, and told of this very version in the change log. Anything
-// else is an object that somebody put there who has no say in what a site's disks have:
+// put its name on the object, and told of this very version in the change log; to a node
+// that was away for longer than the log reaches back, the name must do. Anything else is an object that somebody put there who has no say in what a site's disks have:
 // a sync from elsewhere, an older tool, an intruder; or a node for which the bucket had
 // come back with another version, which need not be newer than this disk's. The file
 // follows, as the bucket's object is the truth for all nodes; its content is kept aside
@@ -32,7 +32,7 @@ const maxReplaced = 10
 const tellIn = 10 * time.Second
 
 // tells reports whether a version is known to be newer than what was there: the change
-// log names it, and it says that a node stored it for its app.
+// log names it, or may have, and it says that a node stored it for its app.
 func (s *task) tells(info bucket.Info) bool {
 	return s.told != "" && s.told == info.ETag && info.Meta[metaNode] != "" && info.Meta[metaReturned] == ""
 }

@@ -2,6 +2,8 @@ package offload
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -98,6 +100,46 @@ func TestReplacementsByNodesAreNotKept(t *testing.T) {
 	ns.agree()
 	if got := ns[0].conflicts(); len(got) != 0 {
 		t.Errorf("kept aside: %q", got)
+	}
+}
+
+// A server that was away for longer than the change log reaches back follows what the
+// site's servers replaced meanwhile, and keeps nothing of that: its files are as they were
+// committed. What somebody else replaced is kept.
+//
+// Promise 2: "Nothing is lost."
+func TestReplacedBeyondTheLog(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2).ready()
+	a, b := ns[0], ns[1]
+	keys := append(names(5), "strange.jpg")
+	a.mustUpload(func() { a.writeAll(keys) })
+	ns.agree()
+	b.stop()
+	for _, key := range keys[:5] {
+		a.mustUpload(func() { a.write(key, "newer") }, key)
+	}
+	a.putObject("media/strange.jpg", "somebody's")
+	a.trimLog()
+	b.ready()
+	if n := b.logs.count("the change log does not reach back"); n != 1 {
+		t.Fatalf("%d lines about the log", n)
+	}
+	for _, key := range keys[:5] {
+		nodes{b}.untilRead(key, "newer")
+	}
+	if got := a.conflicts(); len(got) != 1 || got[0] != "content of strange.jpg" {
+		t.Errorf("kept aside: %q", got)
+	}
+}
+
+// trimLog removes all but the newest entry of the change log.
+func (s *site) trimLog() {
+	s.t.Helper()
+	entries, err := os.ReadDir(filepath.Join(s.bucket, "offload", "log"))
+	mustDo(s.t, err)
+	for _, entry := range entries[:len(entries)-1] {
+		mustDo(s.t, os.RemoveAll(filepath.Join(s.bucket, "offload", "log", entry.Name())))
 	}
 }
 

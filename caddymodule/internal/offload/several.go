@@ -124,6 +124,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 	}
 	if !goesOn {
 		e.recon.blur(everything) // the comparison that joins settles it
+		e.recon.behind.Store(before > 0)
 	}
 	if !goesOn && before > 0 {
 		e.log().Info("the change log does not reach back to where this server was; disk and bucket are compared without it")
