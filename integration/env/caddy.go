@@ -3,6 +3,7 @@ package env
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -147,7 +149,21 @@ func (c *Caddy) Sites() string { return c.opts.Sites }
 func (c *Caddy) SetSites(sites string) { c.opts.Sites = sites }
 
 // Reload loads the Caddyfile into the running server, even if it is unchanged.
+//
+// The admin endpoint is replaced as well, and resets a connection that comes in just then:
+// loading the same once more does no harm.
 func (c *Caddy) Reload() error {
+	err := c.reload()
+	for try := 1; errors.Is(err, syscall.ECONNRESET) && try < reloadTries; try++ {
+		err = c.reload()
+	}
+	return err
+}
+
+// reloadTries bounds how often a configuration is loaded whose connection was reset.
+const reloadTries = 5
+
+func (c *Caddy) reload() error {
 	req, err := http.NewRequest(http.MethodPost, "http://"+c.Admin+"/load", strings.NewReader(c.Caddyfile()))
 	if err != nil {
 		return fmt.Errorf("reloading Caddy: %w", err)
