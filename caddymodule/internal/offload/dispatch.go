@@ -54,6 +54,7 @@ func (e *Engine) dispatch() {
 			e.work.Add(1)
 			go func() {
 				defer end(1, bg)
+				defer e.doubtIfSlow()()
 				e.finish(s, e.workOn(s))
 			}()
 			may, next = e.mayWork(now, running > 0)
@@ -63,6 +64,7 @@ func (e *Engine) dispatch() {
 			e.work.Add(1)
 			go func() {
 				defer end(1, 0)
+				defer e.doubtIfSlow()()
 				e.deleteAll(deletes)
 			}()
 		}

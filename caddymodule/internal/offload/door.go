@@ -101,7 +101,8 @@ func (e *Engine) objects(ctx context.Context, class media.Class, below string) i
 				}
 				return
 			}
-			if isTrial(info.Key[len(prefix):]) {
+			if key := info.Key[len(prefix):]; isTrial(key) {
+				e.left(class, key)
 				continue
 			}
 			f, ok := e.letIn(info.Key[len(prefix):])

@@ -3,6 +3,7 @@ package offload
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -173,6 +174,58 @@ func TestOneRightIsDenied(t *testing.T) {
 				}
 				s.faults.SetHook(nil)
 				s.until("uploads", s.takesUploads)
+				s.idle()
+				s.equal()
+			})
+		})
+	}
+}
+
+// A store that never answers is seen while it lasts, by the file that waits for it.
+func TestNoAnswerIsSeenSoon(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+		answer := make(chan struct{})
+		s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+			if strings.HasPrefix(c.Key, "media/") {
+				return buckettest.Fault{Hang: answer}
+			}
+			return buckettest.Fault{}
+		})
+		s.write("a.jpg", "x")
+		s.until("it to be seen", func() bool { return !s.takesUploads() })
+		s.faults.SetHook(nil)
+		close(answer)
+		s.until("uploads", s.takesUploads)
+		s.idle()
+		s.equal()
+	})
+}
+
+// An object that was stored to try the bucket goes, also if the answer to that was lost, or
+// the process was stopped.
+func TestTrialLeavesNothing(t *testing.T) {
+	left := func(s *site) (n int) {
+		found, err := filepath.Glob(s.bucket + "/media/" + trialName + "*")
+		mustDo(s.t, err)
+		return len(found)
+	}
+	for name, stop := range map[string]bool{"the answer is lost": false, "the process is stopped": true} {
+		t.Run(name, func(t *testing.T) {
+			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+				s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+					if c.Op == buckettest.OpPut && strings.HasPrefix(c.Key, "media/") {
+						return buckettest.Fault{After: buckettest.ErrInjected}
+					}
+					return buckettest.Fault{}
+				})
+				s.write("a.jpg", "x")
+				s.until("a trial", func() bool { return !s.takesUploads() && left(s) == 1 })
+				if stop {
+					s.kill()
+					s.start()
+				}
+				s.faults.SetHook(nil)
+				s.until("it to go", func() bool { return left(s) == 0 && s.takesUploads() })
 				s.idle()
 				s.equal()
 			})

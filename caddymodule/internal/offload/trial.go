@@ -27,8 +27,6 @@ const (
 	trialName = ".media-offload-trial-"
 	// maxTrial bounds the size of such an object.
 	maxTrial = 1 << 20
-	// trialPatience is how long a store may take for it.
-	trialPatience = 10 * time.Second
 	// trialRest is how long a trial that succeeded stands for what has failed for long.
 	trialRest = time.Minute
 )
@@ -61,6 +59,27 @@ func (t *trial) doubt(class media.Class, size int64, fresh bool) {
 	background.Signal(t.wanted)
 }
 
+// open reports whether something is yet to be tried, or was stored perhaps and not deleted.
+func (t *trial) open() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.sizes) > 0
+}
+
+// doubtIfSlow has a small object tried if work on the bucket is not done soon: that tells
+// whether it answers at all. done ends it.
+func (e *Engine) doubtIfSlow() (done func() bool) {
+	return time.AfterFunc(slowCall, func() { e.trial.doubt(media.Public, 0, true) }).Stop
+}
+
+// left has an object of a trial of this node deleted that a listing found: its process was
+// stopped meanwhile.
+func (e *Engine) left(class media.Class, key string) {
+	if key == trialName+e.team.self() {
+		e.trial.doubt(class, 0, true)
+	}
+}
+
 // add is doubt without haste. The caller holds mu.
 func (t *trial) add(class media.Class, size int64) {
 	if class != media.Private {
@@ -91,14 +110,14 @@ func (t *trial) pass(tried map[media.Class]int64) {
 	}
 }
 
-// tryFiles tries the bucket when something raises a doubt, and as long as not all is well.
+// tryFiles tries the bucket when something raises a doubt, and until all is well.
 func (e *Engine) tryFiles() {
 	tick := time.NewTicker(probeMax)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if well, _ := e.health.isWell(); well {
+			if well, _ := e.health.isWell(); well && !e.trial.open() {
 				continue
 			}
 		case <-e.trial.wanted:
@@ -154,7 +173,7 @@ func (e *Engine) tookTrial() {
 
 // tryObject stores, reads and deletes an object, and reports whether it was stored.
 func (e *Engine) tryObject(class media.Class, size int64) (stored bool, err error) {
-	ctx, cancel := context.WithTimeout(e.life, trialPatience)
+	ctx, cancel := context.WithTimeout(e.life, slowCall+time.Duration(size/putRate)*time.Second)
 	defer cancel()
 	name := e.objectName(trialName+e.team.self(), class)
 	var denies []error
