@@ -129,6 +129,8 @@ func (e *Engine) carryOut(v verdict, s *task, x *sight) outcome {
 		return e.put(s, x, condition{over: x.base})
 	case putKeeping:
 		return e.putKeeping(s, x)
+	case putOverStrangers:
+		return e.putOverStrangers(s, x)
 	case fetch:
 		if e.rootsSeen.isGone(s.root) {
 			return e.leaveInBucket(s, x) // it is fetched when the root is back
@@ -312,7 +314,8 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 			x.object = heldObject
 		}
 	}
-	if x.object == otherObject && x.file == cleanFile && !s.tells(info) {
+	isBased := x.file == cleanFile || x.file == changedFile && s.wrote && s.from != comparison
+	if x.object == otherObject && isBased && !s.tells(info) {
 		x.object = untoldObject
 	}
 	return nil

@@ -44,6 +44,8 @@ type departed struct {
 	names []string // of objects to be deleted
 	etag  string
 	pass  bool // the delete is to be passed on
+	// strangers: the object is of none of the site's servers.
+	strangers bool
 
 	outcome // unless pass: what became of it
 }
@@ -77,7 +79,16 @@ func (e *Engine) deleteDeparted(all []*departed) {
 	for i, d := range all {
 		going[i] = departing{d.s, []string{d.s.key}, d.names}
 	}
-	err := e.trashFirst(going...)
+	var strangers []string
+	for _, d := range all {
+		if d.strangers {
+			strangers = append(strangers, d.names...)
+		}
+	}
+	err := e.keepStrangers(strangers)
+	if err == nil {
+		err = e.trashFirst(going...)
+	}
 	if err == nil {
 		err = e.deleteAndTell(all)
 	}
@@ -159,7 +170,7 @@ func (e *Engine) seeDeparted(s *task) *departed {
 		return dealt(e.keepObject(s, known))
 	}
 	if !e.shared() { // nobody else has written it since
-		return &departed{s: s, known: known, names: e.namesOf(s.key, known), pass: true}
+		return &departed{s: s, known: known, names: e.namesOf(s.key), pass: true}
 	}
 	info, class, err := e.headAny(s.key, known.class, true)
 	switch {
@@ -174,6 +185,15 @@ func (e *Engine) seeDeparted(s *task) *departed {
 			return dealt(e.keepTold(s, known, info, class))
 		}
 		return &departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, pass: true}
+	}
+	if e.passOn(s) {
+		is, err := e.isStrangers(s, info)
+		if err != nil {
+			return dealt(failed(fmt.Errorf("deleting %s: %w", s.key, err)))
+		}
+		if is {
+			return &departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, pass: true, strangers: true}
+		}
 	}
 	// Another node has written it since: this delete was of an older version.
 	return dealt(lookAgainAtBoth(0))
@@ -294,11 +314,8 @@ func (e *Engine) existing(root int, dir string) string {
 	}
 }
 
-// namesOf returns the names a key's object can have.
-func (e *Engine) namesOf(key string, known entry) []string {
-	if known.object() {
-		return []string{e.objectName(key, known.class)}
-	}
+// namesOf returns the names a key's object can have: somebody may have moved it.
+func (e *Engine) namesOf(key string) []string {
 	return []string{e.objectName(key, media.Public), e.objectName(key, media.Private)}
 }
 

@@ -119,10 +119,10 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 	return deleted, errors.Join(flush(), leftOut)
 }
 
-// deleteListed deletes those of the objects that were on this disk, and has the
-// others fetched where several nodes write.
+// deleteListed deletes those of the objects that were on this disk, or in place of such,
+// and has the others fetched where several nodes write.
 func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) {
-	var names, keys []string
+	var names, keys, strangers []string
 	var changes []changelog.Change
 	for _, o := range found {
 		was, err := e.wasOnDisk(o.key, o.Info)
@@ -130,16 +130,27 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 			return 0, err
 		}
 		if !was {
-			if e.shared() {
-				e.look(o.foreign, putElsewhere)
+			if !e.shared() {
+				continue
 			}
-			continue
+			was, err = e.isStrangersBelow(o)
+			if err != nil {
+				return 0, err
+			}
+			if !was {
+				e.look(o.foreign, putElsewhere)
+				continue
+			}
+			strangers = append(strangers, o.Info.Key)
 		}
 		names, keys = append(names, o.Info.Key), append(keys, o.key)
 		changes = append(changes, changelog.Change{Op: changelog.Delete, Key: o.key, ETag: o.ETag})
 	}
 	if len(names) == 0 {
 		return 0, nil
+	}
+	if err := e.keepStrangers(strangers); err != nil {
+		return 0, err
 	}
 	if err := e.trashFirst(departing{s, keys, names}); err != nil {
 		return 0, err

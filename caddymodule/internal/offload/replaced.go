@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"time"
@@ -37,6 +38,81 @@ func (s *task) tells(info bucket.Info) bool {
 	return s.told != "" && s.told == info.ETag && info.Meta[metaNode] != "" && info.Meta[metaReturned] == ""
 }
 
+// isStrangers reports whether an object, seen in place of the version that this disk held
+// last, is of none of the site's servers: no node has told of it, and none is about to.
+// Then what the app does with its file goes for the object as well. Who has not held a
+// version in this process' time does not know what was told of meanwhile.
+func (e *Engine) isStrangers(s *task, info bucket.Info) (bool, error) {
+	if !e.index.holdsAny(s.key) || s.why.mayBeLost() || s.tells(info) || justStored(info) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	if err := e.team.log.CatchUp(ctx); err != nil {
+		return false, err
+	}
+	return !e.queue.heardOf(s), nil
+}
+
+// justStored reports whether the node that stored an object may be about to tell of it.
+func justStored(info bucket.Info) bool {
+	return info.Meta[metaNode] != "" && time.Since(info.Stored).Abs() < tellIn
+}
+
+// putOverStrangers stores a file that the app wrote over an object that somebody had put
+// in place of what was here before, whose content is kept aside first.
+func (e *Engine) putOverStrangers(s *task, x *sight) outcome {
+	is, err := e.isStrangers(s, x.stored)
+	switch {
+	case err != nil:
+		return failed(err)
+	case is:
+		return e.putKeeping(s, x)
+	case e.queue.heardOf(s):
+		return lookAgain(0)
+	}
+	return e.keepBoth(s, x)
+}
+
+// isStrangersBelow is isStrangers for an object below a directory that is gone.
+func (e *Engine) isStrangersBelow(o object) (bool, error) {
+	if known, _ := e.index.get(o.key); !e.index.holdsAny(o.key) || known.state == announced {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	info, err := e.store.Head(ctx, o.Info.Key)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound), err == nil && justStored(info):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if err := e.team.log.CatchUp(ctx); err != nil {
+		return false, err
+	}
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	it := e.queue.items[o.key]
+	return it == nil || it.heard == 0, nil
+}
+
+// keepStrangers keeps the objects of these names aside, which are about to be deleted
+// with files, though somebody had stored them who is none of the site's servers: in the
+// trash, also where nothing else goes there.
+func (e *Engine) keepStrangers(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if err := e.toTrash(names, trashReplaced); err != nil {
+		return err
+	}
+	e.count.conflicts.Add(uint64(len(names)))
+	e.log().Warn("files were deleted whose objects had been replaced by such as no server of the site's told of; those are in the trash",
+		keyObjects, len(names), "first", names[0])
+	return nil
+}
+
 // bringKeeping brings an object of which no node has told in place of a clean file,
 // whose content is kept aside first.
 func (e *Engine) bringKeeping(s *task, x *sight) outcome {
@@ -49,7 +125,7 @@ func (e *Engine) bringKeeping(s *task, x *sight) outcome {
 		if e.queue.heardOf(s) {
 			return lookAgain(0)
 		}
-		if x.stored.Meta[metaNode] != "" && time.Since(x.stored.Stored).Abs() < tellIn {
+		if justStored(x.stored) {
 			return lookAgainAtBoth(time.Second)
 		}
 	}

@@ -33,6 +33,7 @@ const (
 	trashOutside  = "outside"  // the file was deleted outside a request
 	trashRequests = "requests" // it was one of many that went while requests ran
 	trashAccepted = "accepted" // the admin said that many deletes at once were meant
+	trashReplaced = "replaced" // somebody had stored it in place of what the file was
 )
 
 // Trashed is an object in the trash.

@@ -30,7 +30,7 @@ const (
 	heldObject
 	// otherObject is a version that this disk never held.
 	otherObject
-	// untoldObject is one, seen in place of a clean file's, that no node told of.
+	// untoldObject is one, seen in place of a file's base, that no node told of.
 	untoldObject
 )
 
@@ -83,6 +83,9 @@ const (
 	putOver
 	// putKeeping: as putOver, but the object's content is kept aside first.
 	putKeeping
+	// putOverStrangers: as putKeeping, unless a node is about to tell of the object: then
+	// keepBoth.
+	putOverStrangers
 	// fetch: bring the object to the disk, in place of a file that is clean.
 	fetch
 	// fetchKeeping: as fetch, but the file's content is kept aside first.
@@ -133,6 +136,10 @@ func decide(file fileState, object objectState, why cause, alone bool) verdict {
 		return adopt
 	case heldObject:
 		return putKeeping
+	case untoldObject:
+		if file == changedFile {
+			return putOverStrangers
+		}
 	case baseObject:
 		if file == changedFile {
 			return putOver

@@ -14,6 +14,7 @@ import "testing"
 //     its base: TestReplacementOfWhatTheIndexForgot
 //     an object held once: TestOverwrittenAfterALostAnswer
 //     another one: TestCollisionKeepsBothContents
+//     a stranger's: TestOverwriteOfWhatAStrangerReplaced
 //   - the rest: TestSimulation
 //
 // Only this table notices what costs requests, but no content: putNew for putOver
@@ -34,7 +35,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		changedFile: {
 			unseenObject: {putOver}, noObject: {putNew},
-			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth}, untoldObject: {keepBoth},
+			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth}, untoldObject: {putOverStrangers},
 		},
 		strangeFile: {
 			unseenObject: {putNew}, noObject: {putNew},
