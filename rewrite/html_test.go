@@ -24,6 +24,10 @@ const htmlRows = `
 <video src="{U}a.mp4" poster="{U}p.jpg"> ==> <video src="{C}a.mp4" poster="{C}p.jpg">
 <a ping="{U}a {U}b" href=/> ==> <a ping="{C}a {C}b" href=/>
 <image xlink:href="{U}a.svg"/> ==> <image xlink:href="{C}a.svg"/>
+// PHP's serialize format, in which a length stands before each string
+<div data-instance="a:1:{s:4:&quot;text&quot;;s:45:&quot;&lt;img src='{U}a.png'&gt;&quot;;}"> ==> <div data-instance="a:1:{s:4:&quot;text&quot;;s:45:&quot;&lt;img src='{U}a.png'&gt;&quot;;}">
+<script>x = {"raw":"O:8:\"stdClass\":1:{s:1:\"a\";s:9:\"<img src='{U}a.png'>\";}","b":"{U}b.png"}</script> ==> <script>x = {"raw":"O:8:\"stdClass\":1:{s:1:\"a\";s:9:\"<img src='{U}a.png'>\";}","b":"{C}b.png"}</script>
+<div data-x="s:1: {U}a.png"><div data-x="a:x" style="background:url({U}b.png)"> ==> <div data-x="s:1: {U}a.png"><div data-x="a:x" style="background:url({C}b.png)">
 // forms of the URL
 <img src="http://example.com/wp-content/uploads/a.jpg"> ==> <img src="{C}a.jpg">
 <img src="HTTPS://EXAMPLE.com:99/wp-content/uploads/a.jpg"> ==> <img src="{C}a.jpg">
@@ -84,7 +88,7 @@ const htmlRows = `
 // scripts
 <script>var a="{U}a.jpg",b='{UJ}b.jpg';</script> ==> <script>var a="{C}a.jpg",b='{CJ}b.jpg';</script>
 <script>x("{UU}a.jpg","{UX}a.jpg")</script> ==> <script>x("{CU}a.jpg","{CX}a.jpg")</script>
-<script type="application/json">{"a":"{UJ}a.jpg","{UJ}b.jpg":1}</script> ==> <script type="application/json">{"a":"{CJ}a.jpg","{UJ}b.jpg":1}</script>
+<script type="application/json">{"a":"{UJ}a.jpg","{UJ}b.jpg":1}</script> ==> <script type="application/json">{"a":"{CJ}a.jpg","{CJ}b.jpg":1}</script>
 <script type="application/ld+json">{"image":"images/hero%20image.jpg"}</script>
 <script>x='<img src="{U}a.jpg">'; y="<a href=\"{UJ}b.jpg\">{U}c.jpg</a>"</script> ==> <script>x='<img src="{C}a.jpg">'; y="<a href=\"{CJ}b.jpg\">{U}c.jpg</a>"</script>
 <script>// "{U}a.jpg"</script>
@@ -126,7 +130,7 @@ const htmlRows = `
 <script>a = b / c; d = "{U}a.jpg" / 2</script> ==> <script>a = b / c; d = "{C}a.jpg" / 2</script>
 <script>return /["{U}]/.test("{U}a.jpg")</script> ==> <script>return /["{U}]/.test("{C}a.jpg")</script>
 <script>x = a[0] /2; y = f() / 2; z = {BT}{U}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script> ==> <script>x = a[0] /2; y = f() / 2; z = {BT}{U}a.jpg{BT} + {BT}{U}${n}.jpg{BT}</script>
-<script>x = {"{U}k.jpg": "{U}a.jpg", '/images/k.jpg' : 1}; y = c ? "{U}a.jpg" : "{U}b.jpg"</script> ==> <script>x = {"{U}k.jpg": "{C}a.jpg", '/images/k.jpg' : 1}; y = c ? "{C}a.jpg" : "{C}b.jpg"</script>
+<script>x = {"{U}k.jpg": "{U}a.jpg", '/images/k.jpg' : 1}; y = c ? "{U}a.jpg" : "{U}b.jpg"</script> ==> <script>x = {"{C}k.jpg": "{C}a.jpg", '/images/k.jpg' : 1}; y = c ? "{C}a.jpg" : "{C}b.jpg"</script>
 <script>x = "un{NL}y = "{U}a.jpg"</script> ==> <script>x = "un{NL}y = "{C}a.jpg"</script>
 <script>x = "a\{NL}b"; y = '{U}a.jpg'</script> ==> <script>x = "a\{NL}b"; y = '{C}a.jpg'</script>
 <script>x = '.a{background:url({UJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script> ==> <script>x = '.a{background:url({CJ}a.jpg)}'; i < 2; <!-- "{U}a.jpg"</script>

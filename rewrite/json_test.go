@@ -17,7 +17,8 @@ func TestJSON(t *testing.T) {
 const jsonRows = `
 {"source_url":"{UJ}a.jpg","n":1} ==> {"source_url":"{CJ}a.jpg","n":1}
 ["{U}a.jpg","{UU}b.jpg"] ==> ["{C}a.jpg","{CU}b.jpg"]
-{"{U}a.jpg" : "{U}b.jpg"} ==> {"{U}a.jpg" : "{C}b.jpg"}
+{"{U}a.jpg" : "{U}b.jpg", "/wp-content/uploads/c.jpg": 1} ==> {"{C}a.jpg" : "{C}b.jpg", "/wp-content/uploads/c.jpg": 1}
+{"meta":"a:1:{i:0;s:9:\"<img src='{U}a.jpg'>\";}","x":"s:12:\"<a href='{U}a.jpg'>\";"} ==> {"meta":"a:1:{i:0;s:9:\"<img src='{U}a.jpg'>\";}","x":"s:12:\"<a href='{U}a.jpg'>\";"}
 {"rendered":"<p>{UJ}t.jpg<\/p><img src=\"{UJ}a.jpg\" srcset=\"{UJ}a.jpg 1x, {UJ}b.jpg 2x\" alt=\"{UJ}a.jpg\" \/>"} ==> {"rendered":"<p>{UJ}t.jpg<\/p><img src=\"{CJ}a.jpg\" srcset=\"{CJ}a.jpg 1x, {CJ}b.jpg 2x\" alt=\"{UJ}a.jpg\" \/>"}
 {"r":"\u003Cimg src=\u0022{UU}a.jpg\u0022\u003E"} ==> {"r":"\u003Cimg src=\u0022{CU}a.jpg\u0022\u003E"}
 {"srcset":"{UJ}a.jpg 300w, {UJ}b.jpg 1024w"} ==> {"srcset":"{CJ}a.jpg 300w, {CJ}b.jpg 1024w"}

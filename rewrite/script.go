@@ -276,7 +276,7 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 		}
 		switch {
 		case next == ':' && (s.last == '{' || s.last == ','):
-			s.member(src[i+1 : end])
+			s.member(src[i+1:end], i+1, n < end)
 		case n < end:
 			s.readString(src[i+1:end], i+1, next)
 		}
@@ -285,10 +285,16 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 	return end + 1, true
 }
 
-// member takes note of the key of a member. Those of a manifest that are URLs are
-// in the table of places.
-func (s *scriptScanner) member(key []byte) {
+// member reads the key of a member, which stands at off: it is a URL where something is
+// looked up by the URL of an element. Of a manifest the table of places has the keys
+// whose values are URLs.
+func (s *scriptScanner) member(key []byte, off int, needle bool) {
 	if !s.manifest {
+		if needle {
+			s.w.use = s.use
+			s.w.use.whole = true
+			s.w.value(key, off, urlOnly, escapes, s.depth)
+		}
 		return
 	}
 	t := &placeTables[inManifest]

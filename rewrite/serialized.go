@@ -57,3 +57,22 @@ func (s *serializedStrings) drop(piece []byte, n int) {
 	s.seen -= n
 	s.end -= n
 }
+
+// isSerialized reports whether a text begins as a value in PHP's serialize format that
+// can have strings in it. Such a text keeps its bytes: what a page holds of it may be sent
+// back to the app.
+func isSerialized(text []byte) bool {
+	text = text[skipSpace(text, 0):]
+	if len(text) < len(`s:0:"";`) || text[1] != ':' || !isDigit(text[2]) {
+		return false
+	}
+	switch text[0] {
+	case 'a', 's', 'O', 'C', 'E':
+		i := 3
+		for i < len(text) && isDigit(text[i]) {
+			i++
+		}
+		return i < len(text) && text[i] == ':'
+	}
+	return false
+}

@@ -17,9 +17,10 @@ const (
 	jsonText               // JSON
 	htmlText               // an HTML document or fragment
 	refresh                // the content of <meta http-equiv=refresh>
-	anything               // whichever of these it looks like
-	anyText                // the same with document-relative URLs
-	fragment               // part of such a text: not a URL
+	// What follows may be of any kind.
+	anything // whichever of these it looks like
+	anyText  // the same with document-relative URLs
+	fragment // part of such a text: not a URL
 )
 
 // maxDepth bounds how deep texts within texts are followed, as in a style in
@@ -54,6 +55,9 @@ func (w *Writer) value(src []byte, off int, k kind, c codec, depth int) {
 // read looks for URLs in text, which has no escapes left, and adds edits in
 // its coordinates.
 func (w *Writer) read(text []byte, k kind, depth int) {
+	if k >= anything && isSerialized(text) {
+		return
+	}
 	switch k {
 	case oneURL:
 		w.trimmedURL(text, anyRelative)

@@ -98,11 +98,14 @@ func (d *Writer) run(encoding string, r io.Reader) (err error) {
 		return err
 	}
 	body, closeBody, err := openEncoding(encoding, in)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil // it is cut off before there is anything in it
+	}
 	if err != nil {
 		return fmt.Errorf("decoding %s: %w", encoding, err)
 	}
 	defer closeBody()
-	if _, err := io.Copy(writerFunc(d.pass), body); err != nil {
+	if _, err := io.Copy(writerFunc(d.pass), body); err != nil && !endsBody(err) {
 		return fmt.Errorf("decoding %s: %w", encoding, err)
 	}
 	// What follows the encoded body is no part of it; the app must be able to
@@ -110,6 +113,19 @@ func (d *Writer) run(encoding string, r io.Reader) (err error) {
 	_, err = io.Copy(io.Discard, in)
 	return err
 }
+
+// endsBody reports whether browsers would take an error of a decoder for the end of
+// the body, and show what came before it: it was cut off, its checksum is wrong or
+// missing, or something else follows. Apps that compress by themselves send such, as
+// with an empty line behind the last ?>. Within the body it is an error for browsers too.
+func endsBody(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) ||
+		errors.Is(err, zstd.ErrMagicMismatch) || errors.Is(err, zstd.ErrCRCMismatch) || err.Error() == brotliExcess
+}
+
+// brotliExcess is what the brotli package's error says, which has no name there, when
+// something follows the body.
+const brotliExcess = "brotli: excessive input"
 
 func openEncoding(encoding string, r io.Reader) (body io.Reader, closeBody func(), err error) {
 	switch encoding {

@@ -66,3 +66,56 @@ func FuzzDecoder(f *testing.F) {
 		}
 	})
 }
+
+// TestSloppyBodies: what browsers show of a body that an app compressed by itself, and
+// not quite right, is decoded, too.
+func TestSloppyBodies(t *testing.T) {
+	const text = "<p>hello, hello, hello</p>"
+	for _, encoding := range []string{"gzip", "br", "zstd"} {
+		good := decodetest.Compress(t, encoding, text)
+		bodies := map[string]string{
+			"a newline behind it":  good + "\n",
+			"a comment behind it":  good + "<!-- cached by a plugin, in a while -->",
+			"zeros behind it":      good + strings.Repeat("\x00", 100),
+			"its end is cut off":   good[:len(good)-3],
+			"its middle and end":   good[:len(good)/2],
+			"nothing but a letter": good[:1],
+		}
+		if encoding == "gzip" {
+			trailer := len(good) - 8
+			bodies["no trailer"] = good[:trailer]
+			bodies["half a trailer"] = good[:trailer+4]
+			bodies["a wrong checksum"] = good[:trailer] + "\x00\x00\x00\x00" + good[trailer+4:]
+			bodies["a wrong length"] = good[:trailer+4] + "\x00\x00\x00\x00"
+			bodies["two members"] = good + good
+			bodies["two members and a newline"] = good + good + "\n"
+		}
+		for name, body := range bodies {
+			t.Run(encoding+"/"+name, func(t *testing.T) {
+				var got strings.Builder
+				d := NewWriter(encoding, &got)
+				for i := range len(body) { // in the smallest pieces
+					if _, err := d.Write([]byte(body[i : i+1])); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := d.Close(); err != nil {
+					t.Fatal(err)
+				}
+				want := text
+				switch {
+				case strings.HasPrefix(name, "two members"):
+					want = text + text
+				case strings.HasPrefix(name, "its") || strings.HasPrefix(name, "nothing"):
+					want = got.String()
+					if !strings.HasPrefix(text, want) {
+						t.Errorf("decoded to %q", want)
+					}
+				}
+				if got.String() != want {
+					t.Errorf("decoded to %q", got.String())
+				}
+			})
+		}
+	}
+}

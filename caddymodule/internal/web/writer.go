@@ -303,10 +303,13 @@ func (w *responseWriter) release() error {
 // fail ends an answer whose handler returned err. If nothing of it was sent, it
 // makes place for an error page.
 func (w *responseWriter) fail(err error) error {
-	if w.status == 0 {
+	switch {
+	case w.status == 0:
 		w.publishHeader() // the handler may have set Retry-After and the like
-	} else if w.untouched() {
+	case w.untouched():
 		w.discard()
+	case w.decoder != nil && w.decoder.Close() != nil:
+		panic(http.ErrAbortHandler) // the handler cannot know that a part was sent
 	}
 	return err
 }
