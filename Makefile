@@ -20,7 +20,6 @@ tools:
 unit:
 	$(GO) vet ./...
 	$(GO) test -race -timeout 30m ./...
-	$(GO) test -tags purego ./rewrite
 	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/lease -sim.runs 8000 -sim.seed 1
 	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/offload -sim.runs 7000 -sim.seed 1
 

@@ -27,8 +27,7 @@
 // # What it does not know
 //
 // It knows hosts, path prefixes and contexts, never a bucket, a file system or
-// HTTP. It imports the standard library only. On amd64 it has assembly for
-// processors with AVX2, which the build tag purego leaves out.
+// HTTP. It imports the standard library only.
 //
 // # Places
 //

@@ -135,11 +135,7 @@ func (h *htmlScanner) step(src []byte, pos, n int, f *finder, final, advance boo
 // data reads text and tags up to the one that holds the needle at n.
 func (h *htmlScanner) data(src []byte, pos, n int, f *finder, final bool) (int, bool) {
 	limit := h.w.rw.maxToken
-	plainFrom := pos // where to try skipPlain again
 	for pos < len(src) {
-		if hasVectors && pos >= plainFrom && h.foreign.n == 0 {
-			pos, plainFrom = skipPlain(src, pos, min(n, pos+limit))
-		}
 		if src[pos] != '<' {
 			if h.svgStyle {
 				h.state, h.end, h.ahead = htmlStyle, "<", 0

@@ -25,9 +25,6 @@ const maxHead = 4 << 10
 // needles' own grams. An occurrence covers at least one of those positions, so
 // that a page is read at several bytes a cycle until something like a needle
 // comes.
-//
-// Twice as fast is to compare 64 positions at once, as findGrams does, if the
-// needles have grams that are no more than two but for the case of letters.
 type needles struct {
 	// everywhere says that there is one at each position: every URL counts.
 	everywhere bool
@@ -36,11 +33,6 @@ type needles struct {
 	stride     int
 	longest    int
 	table      [1 << gramBits]gramPlace
-	// paired says that each needle has one of the lower-cased grams of pair at
-	// offset pairAt.
-	paired bool
-	pair   [2]uint32
-	pairAt int
 }
 
 // gramPlace is where in the needles a gram stands: the needle's index and the
@@ -90,73 +82,12 @@ func newNeedles(texts []string) *needles {
 			}
 		}
 	}
-	ns.choosePair(shortest)
 	return ns
-}
-
-// caseBits make the letters of a gram lower case, and some other bytes others.
-const caseBits = 0x20202020
-
-// choosePair looks for an offset at which the needles have no more than two
-// different grams, and takes that at which their ends are the least frequent.
-func (ns *needles) choosePair(shortest int) {
-	best := 0
-	for at := range shortest - 3 {
-		var grams []uint32
-		cost := 0
-		for _, t := range ns.texts {
-			g := binary.LittleEndian.Uint32(t[at:]) | caseBits
-			if !slices.Contains(grams, g) {
-				grams = append(grams, g)
-				cost += frequency(byte(g)) * frequency(byte(g>>24))
-			}
-		}
-		if len(grams) <= 2 && (!ns.paired || cost < best) {
-			ns.paired, ns.pairAt, best = true, at, cost
-			ns.pair = [2]uint32{grams[0], grams[len(grams)-1]}
-		}
-	}
-}
-
-// frequency is how often the lower-cased c is expected in a page, by its rank.
-func frequency(c byte) int {
-	const most = `/-mhupdclrsnoiate` // the last one most
-	return 1 + max(0, 1+strings.IndexByte(most, c))
-}
-
-// skipPair is the position of the first needle from from on, or else that up to
-// which there is none, blocks being whole.
-func (ns *needles) skipPair(s []byte, from int) (at int, found bool) {
-	at = from
-	for {
-		i := at + ns.pairAt
-		n := (len(s) - i - 3) &^ (blockSize - 1)
-		if n <= 0 {
-			return at, false
-		}
-		k := findGrams(&s[i], n, ns.pair[0], ns.pair[1])
-		at += k
-		if k == n {
-			return at, false
-		}
-		for _, t := range ns.texts {
-			if bytes.HasPrefix(s[at:], t) {
-				return at, true
-			}
-		}
-		at++
-	}
 }
 
 // index is the position of the first needle in s that begins at or after from,
 // or -1.
 func (ns *needles) index(s []byte, from int) int {
-	if ns.paired && hasVectors && len(s)-from >= 2*blockSize {
-		var found bool
-		if from, found = ns.skipPair(s, from); found {
-			return from
-		}
-	}
 	j := from + ns.stride - 1
 	for ns.gram == 4 {
 		var hit bool

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// needleSets are searched for in one way or another: by pairs of grams, seven or
-// four bytes at a time, one at a time.
+// needleSets are searched for in one way or another: seven or four bytes at a time,
+// one at a time.
 var needleSets = [][]string{
 	{"wp-content"},
 	append([]string{"wp-content"}, policyNeedles...),
