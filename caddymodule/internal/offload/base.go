@@ -28,14 +28,13 @@ func (e *Engine) noteBases() {
 
 // basesToNote returns the files that have new content since the last call.
 func (e *Engine) basesToNote() (all []basis) {
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	for it := range e.queue.unbased {
-		if known, ok := e.index.cache.Peek(it.key); ok && known.based() && it.kind == aFile && !it.gone() {
-			all = append(all, basis{it.target, known})
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	for _, t := range e.queue.takeUnbased() {
+		if known, ok := e.index.cache.Peek(t.key); ok && known.based() {
+			all = append(all, basis{t, known})
 		}
 	}
-	clear(e.queue.unbased)
 	return all
 }
 

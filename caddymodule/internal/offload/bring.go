@@ -143,10 +143,10 @@ func (e *Engine) removeLocal(s *task, x *sight) outcome {
 		return lookAgainAtBoth(rest)
 	}
 	// First, so that the event about it is known for what it is.
-	e.queue.mu.Lock()
+	e.queue.Lock()
 	e.index.forget(s.key)
 	e.index.set(s.key, entry{state: removed})
-	e.queue.mu.Unlock()
+	e.queue.Unlock()
 	err := e.trees[s.root].Remove(s.rel, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
 	var stranded *local.StrandedError
 	switch {
@@ -278,7 +278,7 @@ func (e *Engine) look(f foreign, why cause) { e.lookFor(f, news{why: why}) }
 // lookFor asks for a look at a key because of a change.
 func (e *Engine) lookFor(f foreign, c news) {
 	now := time.Now()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, c, now), now)
 }

@@ -186,8 +186,8 @@ func (r *Request) Lapsed() bool {
 
 // lostName notes that the file of an item does not get its name.
 func (e *Engine) lostName(s *task) {
-	e.queue.mu.Lock()
+	e.queue.Lock()
 	gen := s.item.soiled
-	e.queue.mu.Unlock()
+	e.queue.Unlock()
 	e.admitted.lost(s.key, gen)
 }

@@ -410,8 +410,8 @@ func (e *Engine) agree(s *task, x *sight) outcome {
 func (e *Engine) follow(s *task, x *sight) {
 	st := e.underPlace(s.key, x.rule, x.under)
 	x.class, x.kept = st.class, st.kept
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	if known, ok := e.index.cache.Peek(s.key); ok {
 		known.class, known.kept = st.class, st.kept
 		e.index.set(s.key, known)

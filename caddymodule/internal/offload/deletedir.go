@@ -244,14 +244,14 @@ func (e *Engine) forgetDeleted(key string, err error) {
 		ok = statErr == nil
 	}
 	now := time.Now()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	e.queue.endDelete(key)
 	e.recon.touch(key)
 	switch {
 	case ok:
 		e.queue.schedule(e.queue.storeAgain(key, root, rel, now), now)
-	case err == nil && e.queue.items[key] == nil:
+	case err == nil && e.queue.at(key) == nil:
 		e.index.forget(key)
 	}
 }

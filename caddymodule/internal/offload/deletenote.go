@@ -145,8 +145,8 @@ func (n *deleteNotes) failed() bool {
 func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	all = make([][]notedDelete, len(e.trees))
 	var dirs []string
-	e.queue.mu.Lock()
-	for it := range e.queue.going {
+	e.queue.Lock()
+	for it := range e.queue.allGoing() {
 		s := it.task()
 		if it.fresh || !e.passOn(s) || !roots.holds(s) {
 			continue
@@ -159,7 +159,7 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 		}
 		all[it.root] = append(all[it.root], d)
 	}
-	e.queue.mu.Unlock()
+	e.queue.Unlock()
 	e.noteHeld(all, dirs)
 	for root, noted := range all {
 		slices.SortFunc(noted, func(a, b notedDelete) int { return cmp.Compare(a.Key, b.Key) })
@@ -236,9 +236,9 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 		return
 	}
 	now := time.Now()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	if e.queue.items[k.itemKey(d.Key)] != nil {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	if e.queue.at(k.itemKey(d.Key)) != nil {
 		return
 	}
 	if d.ETag != "" {
@@ -270,8 +270,8 @@ func (d notedDelete) class() media.Class {
 // releaseRecalled lets go on what waited for the first comparison.
 func (e *Engine) releaseRecalled() {
 	q, n, now := e.queue, &e.deleteNotes, time.Now()
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.Lock()
+	defer q.Unlock()
 	for _, m := range n.heldBack {
 		if it := m.old; it.move == m && it.movedAt != 0 {
 			it.move = nil
@@ -287,7 +287,7 @@ func (e *Engine) releaseRecalled() {
 // be passed on. The caller holds the queue's lock.
 func (e *Engine) goesWithDir(key string) bool {
 	for above, _ := splitLast(key); above != ""; above, _ = splitLast(above) {
-		if it := e.queue.items[aDirGone.itemKey(above)]; it != nil && e.passOn(it.task()) {
+		if it := e.queue.at(aDirGone.itemKey(above)); it != nil && e.passOn(it.task()) {
 			return true
 		}
 	}

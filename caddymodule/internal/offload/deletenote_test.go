@@ -261,8 +261,8 @@ func TestDeletesThatCannotBeNoted(t *testing.T) {
 // however slow the machine is.
 func (s *site) removeAtOnce(keys []string) {
 	s.t.Helper()
-	s.e.queue.mu.Lock()
-	defer s.e.queue.mu.Unlock()
+	s.e.queue.Lock()
+	defer s.e.queue.Unlock()
 	for _, key := range keys {
 		if err := os.Remove(s.path(key)); err != nil {
 			s.t.Error(err)

@@ -13,14 +13,14 @@ const reserved = 4
 // dispatch hands due items to workers until the engine stops.
 func (e *Engine) dispatch() {
 	free := make(chan struct{}, 1) // a worker has ended
-	var running, backgrounds int   // guarded by queue.mu
+	var running, backgrounds int   // guarded by the queue's lock
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	end := func(n, bg int) {
-		e.queue.mu.Lock()
+		e.queue.Lock()
 		running -= n
 		backgrounds -= bg
-		e.queue.mu.Unlock()
+		e.queue.Unlock()
 		background.Signal(free)
 		e.work.Done()
 	}
@@ -29,7 +29,7 @@ func (e *Engine) dispatch() {
 	}
 	for {
 		now := time.Now()
-		e.queue.mu.Lock()
+		e.queue.Lock()
 		may, next := e.mayWork(now, running > 0)
 		var deletes []*task
 		for may && running < e.cfg.Workers {
@@ -71,13 +71,13 @@ func (e *Engine) dispatch() {
 		if may {
 			next = e.queue.nextDue(running < e.cfg.Workers)
 		}
-		e.queue.mu.Unlock()
+		e.queue.Unlock()
 
 		timer.Reset(untilNext(next, now))
 		select {
 		case <-e.life.Done():
 			return
-		case <-e.queue.wake:
+		case <-e.queue.woken():
 		case <-free:
 		case <-timer.C:
 		}
@@ -100,27 +100,33 @@ func untilNext(next, now time.Time) time.Duration {
 	return max(next.Sub(now), time.Millisecond)
 }
 
-// nextItem takes the item that is due first; items of events come before those
-// of others' changes, and these before those of a reconcile. Both leave some
-// workers free for events.
+// nextItem takes the item that is to be worked on next, nil if there is none. Some
+// workers are left free for events.
 //
 // While the bucket is down the one that has been due for longest tries it, whatever told
 // of it: else what fails again and again would keep others from being tried at all.
 func (e *Engine) nextItem(now time.Time, background int) *item {
 	if e.health.isDown() {
-		return e.queue.take(e.queue.dueLongest(), now)
+		return e.queue.takeDueLongest(now)
 	}
-	if it := e.queue.take(&e.queue.urgent, now); it != nil {
-		return it
-	}
-	if background >= max(1, e.cfg.Workers-reserved) {
-		return nil
-	}
-	if it := e.queue.take(&e.queue.others, now); it != nil {
-		return it
-	}
-	return e.queue.take(&e.queue.idle, now)
+	return e.queue.takeFirst(now, background < max(1, e.cfg.Workers-reserved))
 }
+
+// takeFirst takes the item of an event that is due first or, if background, else one of
+// others' changes, or of a comparison. The caller holds the lock.
+func (q *queue) takeFirst(now time.Time, background bool) *item {
+	if it := q.take(&q.urgent, now); it != nil || !background {
+		return it
+	}
+	if it := q.take(&q.others, now); it != nil {
+		return it
+	}
+	return q.take(&q.idle, now)
+}
+
+// takeDueLongest takes the item that is due first, whatever told of it. The caller holds
+// the lock.
+func (q *queue) takeDueLongest(now time.Time) *item { return q.take(q.dueLongest(), now) }
 
 // dueLongest returns the heap of the item that is due first. The caller holds mu.
 func (q *queue) dueLongest() *itemHeap {
@@ -161,6 +167,9 @@ func (e *Engine) workOn(s *task) outcome {
 	}
 	return e.converge(s)
 }
+
+// woken tells that an item may be due sooner than nextDue said.
+func (q *queue) woken() <-chan struct{} { return q.wake }
 
 func (q *queue) len() int {
 	q.mu.Lock()

@@ -368,9 +368,9 @@ func TestGuestForgets(t *testing.T) {
 	s.start()
 	s.untilGuest()
 	const most, many = 300, 700
-	s.e.queue.mu.Lock()
+	s.e.queue.Lock()
 	s.e.membership.most = most
-	s.e.queue.mu.Unlock()
+	s.e.queue.Unlock()
 	for i := range many {
 		mustDo(t, os.WriteFile(s.path(fmt.Sprintf("n-%d.jpg", i)), nil, 0o644))
 	}

@@ -74,7 +74,7 @@ func (e *Engine) keepDelete(ev watch.Event, during bool) {
 	}
 	switch ev.Op {
 	case watch.Gone:
-		if it := e.queue.items[aFile.itemKey(key)]; it != nil && !it.fresh {
+		if it := e.queue.at(aFile.itemKey(key)); it != nil && !it.fresh {
 			e.guest.add(key, guestDelete{ev.Root, ev.In, during})
 		}
 	case watch.DirGone:
@@ -90,8 +90,8 @@ func (e *Engine) deletedHere(key string) bool {
 	if !e.isGuest() { // mostly: no lock for each read
 		return false
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	gone := e.guest.gone
 	if _, ok := gone[key]; ok {
 		return true
@@ -106,8 +106,8 @@ func (e *Engine) deletedHere(key string) bool {
 
 // guestKeeps is how many files and deletes a guest keeps to itself.
 func (e *Engine) guestKeeps() (files, deletes int) {
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	return e.queue.written() + e.guest.forgot, len(e.guest.gone)
 }
 
@@ -158,8 +158,8 @@ func (e *Engine) noteGuestDeletes() {
 // takeGuestDeletes returns by root what is to be noted, if that has changed. What went
 // from a directory that is not the media root any more is no delete.
 func (e *Engine) takeGuestDeletes(roots rootsNow) (all [][]notedDelete, changed bool) {
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	g := &e.guest
 	if !g.changed {
 		return nil, false
@@ -194,8 +194,8 @@ func (e *Engine) recallGuestDeletes(root int) {
 	if !ok {
 		return
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	g.changed = g.changed || data != nil
 	if e.membership.is(memberRole) {
 		return // what it deleted as a guest is there again

@@ -22,8 +22,8 @@ const everyDir = ".media-offload"
 // apply puts others' changes into the queue.
 func (e *Engine) apply(changes []changelog.Change) {
 	now := time.Now()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	for i := range changes {
 		e.hear(&changes[i], now)
 	}
@@ -73,7 +73,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	if known.state != dirty && !here {
 		e.index.set(c.Key, x)
 	}
-	if len(e.queue.heard) >= maxHeard {
+	if e.queue.heardSize() >= maxHeard {
 		e.recon.want(e.recon.blur(everything), window{})
 		return
 	}

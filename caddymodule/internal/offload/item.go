@@ -172,7 +172,7 @@ type waiter struct {
 	on  *wait
 }
 
-// wait is what one request waits for. Guarded by queue.mu.
+// wait is what one request waits for. Guarded by its lock.
 type wait struct {
 	left int
 	err  error // why it cannot be had, if the store refuses for good

@@ -32,9 +32,9 @@ func (j *joining) asGuest(s *task) bool { return s.gen <= j.upTo.Load() }
 
 // joinedBucket notes that all that differs on disk is in the queue.
 func (e *Engine) joinedBucket() {
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	e.joining.upTo.CompareAndSwap(anyChange, e.queue.gen)
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	e.joining.upTo.CompareAndSwap(anyChange, e.queue.latest())
 }
 
 // endJoining ends the time of joining when the queue has done with what was there.

@@ -104,11 +104,11 @@ func (e *Engine) reachLinks(s *task, info fs.FileInfo) {
 		return
 	}
 	for root := range e.trees {
-		e.queue.mu.Lock()
+		e.queue.Lock()
 		it, _ := e.queue.change(aSearch, e.site.Key(root, ""), root, "", time.Now())
 		s.item.spread = true
 		e.queue.schedule(it, time.Now())
-		e.queue.mu.Unlock()
+		e.queue.Unlock()
 	}
 }
 
@@ -120,8 +120,8 @@ func sameFile(info fs.FileInfo, id local.FileID) bool {
 // lookAtLink has another name of the file of s looked at.
 func (e *Engine) lookAtLink(s *task, name linkName) {
 	now := time.Now()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	it, isNew := e.queue.change(aFile, name.key, name.root, name.rel, now)
 	e.queue.found(it, present)
 	it.complete, it.wrote = true, true

@@ -69,7 +69,7 @@ const maxGuestItems = 10_000
 type membership struct {
 	role     atomic.Int32
 	before   func() bool  // whether an earlier process was a member
-	most     int          // maxGuestItems, or less in a test; guarded by queue.mu
+	most     int          // maxGuestItems, or less in a test; guarded by the queue's lock
 	vouching atomic.Int64 // requests whose uploads may prove something
 
 	mu         sync.Mutex
@@ -264,9 +264,9 @@ func (m *membership) isSites(host string) bool { return slices.Contains(m.site.H
 // becomeGuest ends the waits of requests, and keeps what has been deleted until now.
 func (e *Engine) becomeGuest() {
 	e.queue.giveUp(nil)
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	for _, it := range e.queue.items {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	for it := range e.queue.all() {
 		if s := it.task(); s.isDelete() && !it.fresh {
 			e.guest.add(it.kind.itemKey(it.key), guestDelete{root: it.root, in: it.in, meant: it.inRequest})
 		}
@@ -277,7 +277,7 @@ func (e *Engine) becomeGuest() {
 // until now, or, if the role was not known yet, its disk is a guest's. What a guest deleted
 // is not passed on: nobody knew whose files those are.
 func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
-	e.queue.mu.Lock()
+	e.queue.Lock()
 	was := role(e.membership.role.Load())
 	joins = was == guestRole || was == unknownRole && guestsDisk
 	if joins {
@@ -289,7 +289,7 @@ func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
 		e.queue.since(time.Now())
 	}
 	e.guest.clear()
-	e.queue.mu.Unlock()
+	e.queue.Unlock()
 	if was == memberRole {
 		return false
 	}

@@ -39,7 +39,7 @@ func (e *Engine) followMoves(events []watch.Event) {
 		if !ok {
 			continue
 		}
-		it := e.queue.items[k.itemKey(e.site.Key(ev.Root, ev.Path))]
+		it := e.queue.at(k.itemKey(e.site.Key(ev.Root, ev.Path)))
 		if it == nil {
 			continue // not media
 		}

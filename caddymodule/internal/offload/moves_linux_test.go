@@ -100,16 +100,16 @@ func TestOldNameIsWrittenAnewDuringTheMove(t *testing.T) {
 	s.until("the first try", func() bool { return s.e.Stats().Retries > 0 })
 	s.rename("a.jpg", "b.jpg")
 	s.until("the move to wait", func() bool {
-		s.e.queue.mu.Lock()
-		defer s.e.queue.mu.Unlock()
-		it := s.e.queue.items["a.jpg"]
+		s.e.queue.Lock()
+		defer s.e.queue.Unlock()
+		it := s.e.queue.at("a.jpg")
 		return it != nil && it.move != nil
 	})
 	s.write("a.jpg", "second")
 	s.until("the new file to be seen", func() bool {
-		s.e.queue.mu.Lock()
-		defer s.e.queue.mu.Unlock()
-		it := s.e.queue.items["a.jpg"]
+		s.e.queue.Lock()
+		defer s.e.queue.Unlock()
+		it := s.e.queue.at("a.jpg")
 		return it != nil && it.move == nil
 	})
 	s.calls.set(func(c *calls) { c.onPut = nil })

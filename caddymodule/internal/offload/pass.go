@@ -276,9 +276,9 @@ func (p *pass) inspectMarked(root int, rel, key string, now entry) bool {
 // remember notes that a key is committed, unless something newer is known of it.
 func (p *pass) remember(key string, now entry) bool {
 	e := p.e
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	if e.recon.touched(key) || e.queue.items[key] != nil {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	if e.recon.touched(key) || e.queue.at(key) != nil {
 		return false
 	}
 	e.index.set(key, now)
@@ -356,8 +356,8 @@ func (p *pass) isOld(key string) bool { return p.e.recon.touched(key) || p.e.que
 // goesWithDir reports whether an object is to go with the directory that its file was
 // in: neither is it fetched before that, nor does the comparison wait for it.
 func (p *pass) goesWithDir(key string) bool {
-	p.e.queue.mu.Lock()
-	defer p.e.queue.mu.Unlock()
+	p.e.queue.Lock()
+	defer p.e.queue.Unlock()
 	return p.e.goesWithDir(key)
 }
 
@@ -394,10 +394,10 @@ func (p *pass) passOnDeletes() {
 	}
 	e.log().Info("passing on deletes that an earlier run could not", keyDeletes, len(p.deletes))
 	now, roots := time.Now(), e.rootsNow()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	for _, m := range p.deletes {
-		if e.queue.items[m.key] != nil || roots[m.root] == nil {
+		if e.queue.at(m.key) != nil || roots[m.root] == nil {
 			continue
 		}
 		it, _ := e.queue.change(aFile, m.key, m.root, m.rel, now)
@@ -421,30 +421,20 @@ func (p *pass) report() {
 // enqueue adds an item for a key that nothing else is known to be wrong with,
 // waiting for room.
 func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, misplaced string) error {
-	e, q, ctx := p.e, p.e.queue, p.ctx
-	for {
-		q.mu.Lock()
-		if q.items[key] != nil || (e.recon.touched(key) && misplaced == "") {
-			if e.shared() {
-				q.lookToo(key, root, rel, p.cause())
-			}
-			q.mu.Unlock()
-			return nil
-		}
-		if q.backgrounds < maxBackground {
-			break
-		}
-		q.mu.Unlock()
-		select {
-		case <-q.room:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	e, q := p.e, p.e.queue
+	if err := q.awaitRoom(p.ctx); err != nil {
+		return err
 	}
-	defer q.mu.Unlock()
+	defer q.Unlock()
+	if q.at(key) != nil || (e.recon.touched(key) && misplaced == "") {
+		if e.shared() {
+			q.lookToo(key, root, rel, p.cause())
+		}
+		return nil
+	}
 	now := time.Now()
 	it, _ := q.change(aFile, key, root, rel, now)
-	it.from, it.wrote, it.complete = comparison, true, true
+	it.wrote, it.complete = true, true
 	it.misplaced = misplaced
 	if p.older && p.shared {
 		it.why = p.why
@@ -455,8 +445,7 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 			it.told = own.ETag // for all that is known
 		}
 	}
-	q.backgrounds++
-	q.schedule(it, now)
+	q.scheduleIdle(it, now)
 	return nil
 }
 
@@ -472,9 +461,9 @@ func (p *pass) cause() cause {
 // bucket before that was away: its mark may be written at any time.
 func (p *pass) mayBeStored(key string) bool {
 	q := p.e.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.Lock()
+	defer q.Unlock()
 	known, _ := p.e.index.cache.Peek(key)
-	it := q.items[key]
+	it := q.at(key)
 	return known.state == committed || (it != nil && it.running())
 }

@@ -66,13 +66,13 @@ func (p *pass) lacks(f foreign) {
 		return
 	}
 	q := p.e.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.Lock()
+	defer q.Unlock()
 	known, ok := p.e.index.cache.Peek(f.key)
 	switch {
 	case ok && (known.state == announced || known.state == removed):
 		return
-	case ok && known.state == committed && q.items[f.key] == nil:
+	case ok && known.state == committed && q.at(f.key) == nil:
 		known.state = dirty
 		p.e.index.set(f.key, known)
 	}
@@ -91,9 +91,9 @@ type missing struct {
 // learn remembers that there is an object and no file.
 func (p *pass) learn(m *missing) {
 	e := p.e
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	if !e.recon.touched(m.key) && e.queue.items[m.key] == nil {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	if !e.recon.touched(m.key) && e.queue.at(m.key) == nil {
 		st := e.underPlace(m.key, m.class, m.believe(m.under))
 		e.index.learn(m.key, entry{state: bucketOnly, class: st.class, kept: st.kept, size: m.object.Size, etag: m.object.ETag})
 	}
@@ -118,9 +118,9 @@ func (p *pass) fetch(m *missing) {
 // have been this object's.
 func (p *pass) lookToo(key string, root int, rel string) {
 	q := p.e.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if it := q.items[key]; it == nil || it.heard == 0 {
+	q.Lock()
+	defer q.Unlock()
+	if it := q.at(key); it == nil || it.heard == 0 {
 		q.lookToo(key, root, rel, p.cause())
 	}
 }
@@ -175,19 +175,25 @@ func (e *Engine) enqueueLook(ctx context.Context, f foreign, why cause) error {
 	if err := q.awaitRoom(ctx); err != nil {
 		return err
 	}
-	defer q.mu.Unlock()
-	if q.items[f.key] != nil || e.recon.touched(f.key) {
+	defer q.Unlock()
+	if q.at(f.key) != nil || e.recon.touched(f.key) {
 		return nil
 	}
 	now := time.Now()
 	it := q.hear(f.key, f.root, f.rel, news{why: why}, now)
-	it.from = comparison
-	q.backgrounds++
-	q.schedule(it, now)
+	q.scheduleIdle(it, now)
 	return nil
 }
 
-// awaitRoom returns with mu held when there is room for a background item.
+// scheduleIdle schedules an item that only a comparison asks for. The caller holds the
+// lock, and awaited room.
+func (q *queue) scheduleIdle(it *item, due time.Time) {
+	it.from = comparison
+	q.backgrounds++
+	q.schedule(it, due)
+}
+
+// awaitRoom returns with the lock held when there is room for a background item.
 func (q *queue) awaitRoom(ctx context.Context) error {
 	for {
 		q.mu.Lock()

@@ -105,8 +105,8 @@ func (e *Engine) markUnannounced(s *task) {
 	if !e.shared() {
 		return
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	s.item.unannounced = true
 }
 

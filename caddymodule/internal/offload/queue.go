@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"container/list"
 	"context"
+	"iter"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +71,30 @@ func newQueue() *queue {
 		wake:     make(chan struct{}, 1),
 	}
 }
+
+// Lock lets the caller alone look at the queue and change what is in it, and what is to
+// agree with that, as the index is. It is never held over I/O. Methods that say so are
+// called with it held; the others take it themselves.
+func (q *queue) Lock() { q.mu.Lock() }
+
+// Unlock ends that.
+func (q *queue) Unlock() { q.mu.Unlock() }
+
+// at returns the item with an itemKey, nil if there is none. The caller holds the lock.
+func (q *queue) at(itemKey string) *item { return q.items[itemKey] }
+
+// all are the items in no order, allGoing those of deletes that were seen. The caller
+// holds the lock.
+func (q *queue) all() iter.Seq[*item]      { return maps.Values(q.items) }
+func (q *queue) allGoing() iter.Seq[*item] { return maps.Keys(q.going) }
+
+// size is the number of items, heardSize that of others' changes. The caller holds the
+// lock.
+func (q *queue) size() int      { return len(q.items) }
+func (q *queue) heardSize() int { return len(q.heard) }
+
+// latest is the number of the last change. The caller holds the lock.
+func (q *queue) latest() uint64 { return q.gen }
 
 // change merges a change into the item of its path and tells whether the item
 // is new. The caller holds mu and schedules the item.
@@ -446,7 +472,35 @@ func (q *queue) abandon(w *wait, items []*item) (keys []string, cause error) {
 	return keys, cause
 }
 
-// tag notes that client was told that it failed.
+// tagAll notes on the items that are left that client was told that they failed.
+func (q *queue) tagAll(items []*item, client string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range items {
+		if q.items[it.kind.itemKey(it.key)] == it {
+			q.tag(it, client)
+		}
+	}
+}
+
+// soil notes that an item's content may have changed. The caller holds the lock.
+func (q *queue) soil(it *item) {
+	it.soiled = it.gen
+	q.unbased[it] = struct{}{}
+}
+
+// takeUnbased returns the files that have new content since the last call. The caller
+// holds the lock.
+func (q *queue) takeUnbased() (all []target) {
+	for it := range q.unbased {
+		if it.kind == aFile && !it.gone() {
+			all = append(all, it.target)
+		}
+	}
+	clear(q.unbased)
+	return all
+}
+
 func (q *queue) tag(it *item, client string) {
 	set := q.clients[client]
 	if set == nil {

@@ -161,8 +161,8 @@ func (e *Engine) readsFail(class media.Class, err error) {
 
 // stale drops what memory says of a key, because the bucket said otherwise.
 func (e *Engine) stale(key string) {
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	if x, ok := e.index.cache.Peek(key); ok && x.state != dirty {
 		e.index.evict(key)
 	}
@@ -214,9 +214,9 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 // note records what the bucket said of a key, unless something else was
 // established since memory said was.
 func (e *Engine) note(key string, was, now entry) {
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	if x, _ := e.index.cache.Peek(key); x == was && e.queue.items[key] == nil {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	if x, _ := e.index.cache.Peek(key); x == was && e.queue.at(key) == nil {
 		e.index.set(key, now)
 	}
 }

@@ -91,9 +91,9 @@ func (e *Engine) isStrangersBelow(o object) (bool, error) {
 	if err := e.team.log.CatchUp(ctx); err != nil {
 		return false, err
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	it := e.queue.items[o.key]
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	it := e.queue.at(o.key)
 	return it == nil || it.heard == 0, nil
 }
 

@@ -81,9 +81,9 @@ func (e *Engine) Begin(ctx context.Context, client string) *Request {
 		case <-ctx.Done():
 		}
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	return &Request{e: e, client: client, since: e.queue.gen}
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	return &Request{e: e, client: client, since: e.queue.latest()}
 }
 
 // AppRuns notes that the app may be at work on the request from now on: what is deleted
@@ -204,14 +204,7 @@ func (r *Request) waitFor(ctx context.Context, w *wait, items []*item) error {
 // work: the client's next requests wait for r's files too. (WordPress' uploader
 // asks again in a way that touches no file.)
 func (r *Request) Fail() {
-	q := r.e.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range r.failed {
-		if q.items[it.kind.itemKey(it.key)] == it {
-			q.tag(it, r.client)
-		}
-	}
+	r.e.queue.tagAll(r.failed, r.client)
 }
 
 // End ends the request. It does not wait. A second call does nothing.

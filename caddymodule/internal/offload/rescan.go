@@ -60,8 +60,8 @@ func (e *Engine) walkChanges(s *task, differs func(key string, info fs.FileInfo,
 				return nil
 			}
 			now := time.Now()
-			e.queue.mu.Lock()
-			defer e.queue.mu.Unlock()
+			e.queue.Lock()
+			defer e.queue.Unlock()
 			it, _ := e.queue.change(aFile, key, s.root, rel, now)
 			it.complete, it.wrote = true, true
 			e.soil(it)

@@ -113,8 +113,8 @@ func (r rootsNow) isRoot(root int, dir watch.DirID) bool { return r[root] != nil
 // such as nobody was seen to delete.
 func (e *Engine) seenInRoots(gone []*task) []*task {
 	roots := e.rootsNow()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	for _, s := range gone {
 		if roots.holds(s) {
 			continue

@@ -147,11 +147,11 @@ func (e *Engine) announce(changes []changelog.Change, items ...*task) error {
 	if !e.shared() {
 		return nil
 	}
-	e.queue.mu.Lock()
+	e.queue.Lock()
 	for _, s := range items {
 		s.item.unannounced = true
 	}
-	e.queue.mu.Unlock()
+	e.queue.Unlock()
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	return e.team.log.Append(ctx, changes...)

@@ -105,9 +105,9 @@ func (p *pass) settlesPrivate(root int, rel, key string, private *bucket.Info) b
 	if _, ok := e.ownClass(root, rel, key); ok || e.site.SaidPublic(key) {
 		return false
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	if e.recon.touched(key) || e.queue.items[key] != nil {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	if e.recon.touched(key) || e.queue.at(key) != nil {
 		return false
 	}
 	e.index.set(key, entry{state: dirty, class: media.Private, kept: true, size: private.Size, etag: private.ETag})

@@ -12,8 +12,8 @@ import (
 func leavings(s *site) map[string]func(dir string) {
 	return map[string]func(dir string){
 		"removed": func(dir string) {
-			s.e.queue.mu.Lock()
-			defer s.e.queue.mu.Unlock()
+			s.e.queue.Lock()
+			defer s.e.queue.Unlock()
 			s.remove(dir)
 		},
 		"moved away": func(dir string) { mustDo(s.t, os.Rename(s.path(dir), s.t.TempDir()+"/away")) },

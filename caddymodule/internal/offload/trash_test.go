@@ -241,14 +241,14 @@ func TestDirectoriesCountOnce(t *testing.T) {
 		if n := s.e.Stats().Deleted; n != 3 {
 			t.Errorf("%d deleted", n)
 		}
-		s.e.queue.mu.Lock()
+		s.e.queue.Lock()
 		s.remove("first")
-		s.e.queue.mu.Unlock()
+		s.e.queue.Unlock()
 		s.until("the line in the log", func() bool { return s.logs.count("withheld=20") == 1 })
 		s.idle()
-		s.e.queue.mu.Lock()
+		s.e.queue.Lock()
 		s.remove("second")
-		s.e.queue.mu.Unlock()
+		s.e.queue.Unlock()
 		s.until("the second line in the log", func() bool { return s.logs.count("withheld=40") == 1 })
 		s.idle()
 		if n := len(s.withheld()); n != 40 || s.e.Stats().Withheld != n || s.e.Stats().Deleted != 3 {
@@ -339,9 +339,9 @@ func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
 	back := make(chan error, 1)
 	go func() { back <- s.takeBack("a.jpg") }()
 	s.until("it to wait for the delete", func() bool {
-		s.e.queue.mu.Lock()
-		defer s.e.queue.mu.Unlock()
-		it := s.e.queue.items["a.jpg"]
+		s.e.queue.Lock()
+		defer s.e.queue.Unlock()
+		it := s.e.queue.at("a.jpg")
 		return it != nil && len(it.waiters) > 0
 	})
 	close(told)

@@ -17,8 +17,8 @@ import (
 func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
 	e := &Engine{queue: newQueue(), cfg: Config{Workers: 8}}
 	now := time.Now()
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	for i := range 3 {
 		e.queue.schedule(e.queue.hear(fmt.Sprintf("poison-%d.jpg", i), 0, "", news{why: putElsewhere}, now), now.Add(-time.Second))
 	}

@@ -57,8 +57,8 @@ func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	func() {
-		e.queue.mu.Lock()
-		defer e.queue.mu.Unlock()
+		e.queue.Lock()
+		defer e.queue.Unlock()
 		it := e.queue.hear("x.jpg", 0, "x.jpg", news{why: putElsewhere}, e.began)
 		it.inRequest, it.unannounced, it.nonce = true, true, "of this work"
 		e.queue.schedule(it, e.began)

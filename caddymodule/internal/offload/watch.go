@@ -70,10 +70,10 @@ func (e *Engine) handle(events []watch.Event) {
 	if e.membership.vouching.Load() > 0 {
 		e.noteUploads(events)
 	}
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
+	e.queue.Lock()
+	defer e.queue.Unlock()
 	guest := e.isGuest()
-	if guest && len(e.queue.items) > e.membership.most {
+	if guest && e.queue.size() > e.membership.most {
 		e.guest.forgot += e.queue.written()
 		e.queue.forget(func(*item) bool { return true })
 	}
@@ -189,7 +189,6 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 // soil notes that an item's content may have changed. The caller holds the
 // queue's lock.
 func (e *Engine) soil(it *item) {
-	it.soiled = it.gen
-	e.queue.unbased[it] = struct{}{}
+	e.queue.soil(it)
 	e.index.soil(it.key)
 }

@@ -65,9 +65,9 @@ func testWithheldInAFolderMadeAgain(t *testing.T, s *site, others nodes, make fu
 	}
 	s.mustUpload(func() { s.writeAll(append(slices.Clone(went), names(20)...)) })
 	append(nodes{s}, others...).agree()
-	s.e.queue.mu.Lock()
+	s.e.queue.Lock()
 	s.remove("e")
-	s.e.queue.mu.Unlock()
+	s.e.queue.Unlock()
 	s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
 	s.idle()
 	made := make(s, others)
