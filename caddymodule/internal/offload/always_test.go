@@ -3,6 +3,8 @@ package offload
 import (
 	"os"
 	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // Where all deletes count, one that is found while another node's change of the
@@ -19,7 +21,7 @@ func TestDeleteAlwaysWhileLooking(t *testing.T) {
 	if err := os.Remove(s.path(key)); err != nil {
 		t.Fatal(err)
 	}
-	s.e.lookAt(key, putElsewhere)
+	s.e.lookAt(key, verdict.PutElsewhere)
 	s.idle()
 	if object, file := s.readObject(key), s.read(key); object != "" || file != "" {
 		t.Errorf("the object is %q, the file %q", object, file)

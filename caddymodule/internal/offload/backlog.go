@@ -12,6 +12,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // backlog remembers, in a few bytes for each name, which objects of the first
@@ -125,7 +126,7 @@ func (e *Engine) fetchFrom(ctx context.Context, dir string, resembles func(key s
 				continue
 			}
 			if _, err := e.trees[o.root].Stat(o.rel); errors.Is(err, fs.ErrNotExist) {
-				e.look(o.foreign, putElsewhere)
+				e.look(o.foreign, verdict.PutElsewhere)
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // placed is a file that was brought from the bucket, so that the event about it
@@ -76,7 +77,7 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 			return e.markOf(s.key, now), nil
 		},
 	}
-	if x.file == noFile {
+	if x.file == verdict.NoFile {
 		err = e.trees[s.root].Place(s.rel, p)
 	} else {
 		err = e.trees[s.root].Replace(s.rel, p, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
@@ -105,7 +106,7 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 	if st.class != x.rule && !st.kept {
 		// An .htaccess on this disk closes what another node made public: it
 		// moves to the private ones.
-		e.look(foreign{s.key, s.root, s.rel, x.rule}, putElsewhere)
+		e.look(foreign{s.key, s.root, s.rel, x.rule}, verdict.PutElsewhere)
 	}
 	return outcome{}
 }
@@ -273,7 +274,7 @@ func (e *Engine) rescue(root int, rel, key string) {
 }
 
 // look asks for a look at a key, because the disk may lack what others wrote.
-func (e *Engine) look(f foreign, why cause) { e.lookFor(f, news{why: why}) }
+func (e *Engine) look(f foreign, why verdict.Cause) { e.lookFor(f, news{why: why}) }
 
 // lookFor asks for a look at a key because of a change.
 func (e *Engine) lookFor(f foreign, c news) {

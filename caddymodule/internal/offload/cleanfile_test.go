@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // What becomes of a file that is committed and whose object is gone depends on
@@ -13,23 +15,23 @@ import (
 // would show."
 func TestCommittedFileWithoutObject(t *testing.T) {
 	const key = "2026/11/photo.jpg"
-	look := func(why cause) func(e *Engine) { return func(e *Engine) { e.lookAt(key, why) } }
+	look := func(why verdict.Cause) func(e *Engine) { return func(e *Engine) { e.lookAt(key, why) } }
 	for name, c := range map[string]struct {
 		look         func(e *Engine)
 		file, object string
 	}{
 		// The log will say who deleted it.
-		"told of a Put": {look(putElsewhere), "content", ""},
-		"just seen":     {look(ownLook), "content", ""},
+		"told of a Put": {look(verdict.PutElsewhere), "content", ""},
+		"just seen":     {look(verdict.OwnLook), "content", ""},
 		"found so by a comparison": {func(e *Engine) {
 			root, rel, _ := e.site.Locate(key)
 			if err := (&pass{e: e, ctx: e.ctx}).enqueue(key, root, rel, nil, ""); err != nil {
 				t.Error(err)
 			}
 		}, "content", ""},
-		"told of its delete": {look(deletedElsewhere), "", ""},
+		"told of its delete": {look(verdict.DeletedElsewhere), "", ""},
 		// The delete hit more than it was meant for.
-		"told of another version's delete": {look(otherDeleted), "content", "content"},
+		"told of another version's delete": {look(verdict.OtherDeleted), "content", "content"},
 		"this node deleted too much":       {func(e *Engine) { e.forgetDeleted(key, nil) }, "content", "content"},
 	} {
 		t.Run(name, func(t *testing.T) {

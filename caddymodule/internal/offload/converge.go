@@ -10,6 +10,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // maxTurns is how often one piece of work looks at a key whose object changes
@@ -23,7 +24,7 @@ const largePut = 16 << 20
 
 // sight is what is seen of one key.
 type sight struct {
-	file    fileState
+	file    verdict.FileState
 	f       *os.File // nil if there is none
 	info    fs.FileInfo
 	class   media.Class
@@ -38,7 +39,7 @@ type sight struct {
 	over    string      // the version that was replaced by storing the file
 	found   finding     // of the content that was stored
 
-	object objectState
+	object verdict.ObjectState
 	stored bucket.Info // the object, if one was seen
 	under  media.Class // its class
 }
@@ -78,7 +79,7 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 	}
 	defer x.close()
 	switch {
-	case x.file == noFile && (!s.elsewhere || !e.shared()):
+	case x.file == verdict.NoFile && (!s.elsewhere || !e.shared()):
 		return foundGone()
 	case x.class == media.Ignored:
 		return e.forget(s)
@@ -88,12 +89,12 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 	}
 	// What has become private leaves the public folder first; the file itself is
 	// on disk, so nothing can be lost in between.
-	if x.file != noFile && x.rule == media.Private {
+	if x.file != verdict.NoFile && x.rule == media.Private {
 		if err := e.removeMisplaced(s, standing{class: x.rule}); err != nil {
 			return failed(err)
 		}
 	}
-	if s.why == putElsewhere && s.version != "" && x.file == cleanFile && x.base == s.version && x.class == s.under && !s.unannounced {
+	if s.why == verdict.PutElsewhere && s.version != "" && x.file == verdict.CleanFile && x.base == s.version && x.class == s.under && !s.unannounced {
 		return e.committed(s, x.entry(x.base), x.f) // this very version is here
 	}
 	if look || x.doubt || e.looksFirst(s, x) {
@@ -101,7 +102,7 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 			return failed(err)
 		}
 	}
-	if x.file == noFile && (e.index.holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
+	if x.file == verdict.NoFile && (e.index.holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
 		// It went from this very disk: is it this node's app that deleted it?
 		file, dir := e.seesDelete(s)
 		switch {
@@ -111,37 +112,37 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 			return lookAgainAtBoth(keptFor) // once that is dealt with
 		}
 	}
-	return e.carryOut(decide(x.file, x.object, e.causeOf(s, x), !e.shared() && !x.asGuest), s, x)
+	return e.carryOut(verdict.Of(x.file, x.object, e.causeOf(s, x), !e.shared() && !x.asGuest), s, x)
 }
 
 // carryOut does what a verdict says.
-func (e *Engine) carryOut(v verdict, s *task, x *sight) outcome {
+func (e *Engine) carryOut(v verdict.Verdict, s *task, x *sight) outcome {
 	switch v {
-	case agreed:
+	case verdict.Agreed:
 		return e.agree(s, x)
-	case adopt:
+	case verdict.Adopt:
 		return e.confirm(s, x, x.stored.ETag, s.untold() || e.isOwn(x.stored))
-	case putAny:
+	case verdict.PutAny:
 		return e.put(s, x, condition{})
-	case putNew:
+	case verdict.PutNew:
 		return e.put(s, x, condition{create: e.shared()})
-	case putOver:
+	case verdict.PutOver:
 		return e.put(s, x, condition{over: x.base})
-	case putKeeping:
+	case verdict.PutKeeping:
 		return e.putKeeping(s, x)
-	case putOverStrangers:
+	case verdict.PutOverStrangers:
 		return e.putOverStrangers(s, x)
-	case fetch:
+	case verdict.Fetch:
 		if e.rootsSeen.isGone(s.root) {
 			return e.leaveInBucket(s, x) // it is fetched when the root is back
 		}
-		if s.version == "" && x.file == noFile && e.withheld.covers(s.key, x.stored.Stored) {
+		if s.version == "" && x.file == verdict.NoFile && e.withheld.covers(s.key, x.stored.Stored) {
 			return e.leaveInBucket(s, x)
 		}
 		return e.bring(s, x, s.untold())
-	case fetchKeeping:
+	case verdict.FetchKeeping:
 		return e.bringKeeping(s, x)
-	case removeFile:
+	case verdict.RemoveFile:
 		return e.removeLocal(s, x)
 	}
 	return e.keepBoth(s, x)
@@ -157,7 +158,7 @@ func (e *Engine) putKeeping(s *task, x *sight) outcome {
 	case err != nil:
 		return failed(fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
 	}
-	o := e.put(s, x, condition{over: x.stored.ETag, returned: x.file == cleanFile})
+	o := e.put(s, x, condition{over: x.stored.ETag, returned: x.file == verdict.CleanFile})
 	if o.how == done {
 		e.keptAside(s, x, aside)
 	}
@@ -184,12 +185,12 @@ func (e *Engine) looksFirst(s *task, x *sight) bool {
 	if !e.shared() {
 		return s.from == comparison || x.asGuest
 	}
-	return s.attempts > 0 || s.from == comparison && x.file == cleanFile || x.info != nil && x.info.Size() > largePut
+	return s.attempts > 0 || s.from == comparison && x.file == verdict.CleanFile || x.info != nil && x.info.Size() > largePut
 }
 
 // keptAside notes that the file keeps its name, and what the bucket had is kept aside.
 func (e *Engine) keptAside(s *task, x *sight, aside string) {
-	if x.file != cleanFile { // the app replaced what had been here
+	if x.file != verdict.CleanFile { // the app replaced what had been here
 		e.log().Info("what was replaced is kept aside", keyKey, s.key, "kept_as", aside)
 		return
 	}
@@ -200,14 +201,14 @@ func (e *Engine) keptAside(s *task, x *sight, aside string) {
 
 // causeOf tells a change of the app's from a look that only found the file
 // there.
-func (e *Engine) causeOf(s *task, x *sight) cause {
-	if s.why != ownChange || x.info == nil || !e.logged() {
+func (e *Engine) causeOf(s *task, x *sight) verdict.Cause {
+	if s.why != verdict.OwnChange || x.info == nil || !e.logged() {
 		return s.why
 	}
 	if s.from == comparison || !s.wrote || (!s.elsewhere && e.isPlaced(s.key, x.info)) {
-		return ownLook
+		return verdict.OwnLook
 	}
-	return ownChange
+	return verdict.OwnChange
 }
 
 // seeFile looks at the disk.
@@ -234,18 +235,18 @@ func (e *Engine) seeFile(s *task) (*sight, error) {
 	mark, marked := local.ReadMark(f)
 	marked = marked && mark.Binding == e.binding(s.key)
 	held := e.index.holdsAny(s.key)
-	x.file = strangeFile
+	x.file = verdict.StrangeFile
 	switch {
 	case ok && known.based():
 		e.compareFile(s, x, known)
 	case marked && (!held || e.index.holds(s.key, mark.ETag)):
 		e.compareFile(s, x, entry{class: classOf(mark.Class), kept: mark.Class == letterKept, size: mark.Size, modTime: mark.ModTime, etag: mark.ETag})
-		x.doubt = x.file == cleanFile && !held
+		x.doubt = x.file == verdict.CleanFile && !held
 	case held:
-		x.file, x.doubt = changedFile, true // a look will tell whether it is the base that is there
+		x.file, x.doubt = verdict.ChangedFile, true // a look will tell whether it is the base that is there
 	}
-	if x.asGuest = e.joining.asGuest(s); x.asGuest && x.file == changedFile {
-		x.file, x.base, x.doubt = strangeFile, "", false
+	if x.asGuest = e.joining.asGuest(s); x.asGuest && x.file == verdict.ChangedFile {
+		x.file, x.base, x.doubt = verdict.StrangeFile, "", false
 	}
 	return x, nil
 }
@@ -256,13 +257,13 @@ func (e *Engine) compareFile(s *task, x *sight, base entry) {
 		x.own = !base.kept
 		return // its object has another name: for the present one it is strange
 	}
-	x.base, x.file = base.etag, changedFile
+	x.base, x.file = base.etag, verdict.ChangedFile
 	if base.size != x.info.Size() {
 		return
 	}
 	sameTime := base.modTime == x.info.ModTime().UnixNano()
 	if sameTime && (!s.wrote || s.from == comparison || e.isPlaced(s.key, x.info)) {
-		x.file = cleanFile
+		x.file = verdict.CleanFile
 		return
 	}
 	want := bucket.Info{ETag: base.etag}.ContentMD5()
@@ -271,52 +272,52 @@ func (e *Engine) compareFile(s *task, x *sight, base entry) {
 		return
 	}
 	if sum, err := x.md5(); err == nil && sum == want {
-		x.file = cleanFile
+		x.file = verdict.CleanFile
 	}
 }
 
 // seeObject looks at the bucket.
 func (e *Engine) seeObject(s *task, x *sight) error {
 	first := x.class
-	if known, ok := e.index.get(s.key); ok && known.object() && x.file == noFile {
+	if known, ok := e.index.get(s.key); ok && known.object() && x.file == verdict.NoFile {
 		first = known.class
 	}
 	info, class, err := e.lookUp(s, x, first)
 	if errors.Is(err, bucket.ErrNotFound) {
-		x.object = noObject
+		x.object = verdict.NoObject
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	x.stored, x.under, x.object = info, class, otherObject
-	if x.file != noFile && class != x.class && x.rule == media.Public && !x.own && !e.site.SaidPublic(s.key) {
+	x.stored, x.under, x.object = info, class, verdict.OtherObject
+	if x.file != verdict.NoFile && class != x.class && x.rule == media.Public && !x.own && !e.site.SaidPublic(s.key) {
 		e.follow(s, x)
 	}
 	switch {
-	case x.file == noFile:
+	case x.file == verdict.NoFile:
 	case class != x.class:
-		x.object = noObject // it is elsewhere what it is not by the rules of this disk
-	case x.file != strangeFile && (info.ETag == x.base || x.base == "" && e.index.holds(s.key, info.ETag)):
-		x.object, x.base = baseObject, info.ETag
-		if x.file == changedFile && x.hasContent(info) {
-			x.object = sameObject
+		x.object = verdict.NoObject // it is elsewhere what it is not by the rules of this disk
+	case x.file != verdict.StrangeFile && (info.ETag == x.base || x.base == "" && e.index.holds(s.key, info.ETag)):
+		x.object, x.base = verdict.BaseObject, info.ETag
+		if x.file == verdict.ChangedFile && x.hasContent(info) {
+			x.object = verdict.SameObject
 		}
 	case x.hasContent(info):
-		x.object = sameObject
-	case !x.unheld && !x.asGuest && e.wasHere(info) && (x.file != cleanFile):
-		x.object = heldObject
+		x.object = verdict.SameObject
+	case !x.unheld && !x.asGuest && e.wasHere(info) && (x.file != verdict.CleanFile):
+		x.object = verdict.HeldObject
 	}
-	if x.object == otherObject && x.file == cleanFile && s.wrote && s.from != comparison && !s.elsewhere {
+	if x.object == verdict.OtherObject && x.file == verdict.CleanFile && s.wrote && s.from != comparison && !s.elsewhere {
 		// The app has just put an old version there, with its mark.
-		x.file = strangeFile
+		x.file = verdict.StrangeFile
 		if e.wasHere(info) {
-			x.object = heldObject
+			x.object = verdict.HeldObject
 		}
 	}
-	isBased := x.file == cleanFile || x.file == changedFile && s.wrote && s.from != comparison
-	if x.object == otherObject && isBased && !s.tells(info) {
-		x.object = untoldObject
+	isBased := x.file == verdict.CleanFile || x.file == verdict.ChangedFile && s.wrote && s.from != comparison
+	if x.object == verdict.OtherObject && isBased && !s.tells(info) {
+		x.object = verdict.UntoldObject
 	}
 	return nil
 }
@@ -326,7 +327,7 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 func (e *Engine) lookUp(s *task, x *sight, first media.Class) (bucket.Info, media.Class, error) {
 	switch {
 	case e.shared():
-		return e.headAny(s.key, first, x.file == noFile || s.elsewhere || s.from == comparison)
+		return e.headAny(s.key, first, x.file == verdict.NoFile || s.elsewhere || s.from == comparison)
 	case s.from == comparison && s.listed == nil:
 		return bucket.Info{}, x.class, bucket.ErrNotFound
 	case s.from == comparison && s.listed.ContentMD5() != "":
@@ -392,9 +393,9 @@ func (x *sight) md5() (string, error) {
 // agree notes that nothing is to be done.
 func (e *Engine) agree(s *task, x *sight) outcome {
 	switch {
-	case x.file != noFile && x.object != noObject:
+	case x.file != verdict.NoFile && x.object != verdict.NoObject:
 		return e.confirm(s, x, x.base, s.unannounced)
-	case x.file != noFile:
+	case x.file != verdict.NoFile:
 		e.know(s, entry{state: removed})
 		return outcome{}
 	case s.unannounced:

@@ -10,6 +10,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // deleteDir deletes what the bucket holds below a directory that is gone,
@@ -138,7 +139,7 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 				return 0, err
 			}
 			if !was {
-				e.look(o.foreign, putElsewhere)
+				e.look(o.foreign, verdict.PutElsewhere)
 				continue
 			}
 			strangers = append(strangers, o.Info.Key)
@@ -262,7 +263,7 @@ func (q *queue) storeAgain(key string, root int, rel string, now time.Time) *ite
 	it, _ := q.change(aFile, key, root, rel, now)
 	q.found(it, present)
 	it.complete, it.wrote = true, true
-	it.heard, it.why, it.version = it.gen, ownChange, ""
+	it.heard, it.why, it.version = it.gen, verdict.OwnChange, ""
 	q.heard[it] = struct{}{}
 	return it
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // A file that went with its directory is not brought back because another node
@@ -24,7 +25,7 @@ func TestToldOfWhileItsDirectoryGoes(t *testing.T) {
 	s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
 		if c.Op == buckettest.OpList && strings.HasPrefix(c.Key, "media/d/") {
 			once.Do(func() {
-				s.e.lookAt("d/x.jpg", putElsewhere)
+				s.e.lookAt("d/x.jpg", verdict.PutElsewhere)
 				deadline := time.Now().Add(300 * time.Millisecond)
 				for s.read("d/x.jpg") == "" && time.Now().Before(deadline) {
 					time.Sleep(time.Millisecond) // nothing signals that it is not brought

@@ -16,6 +16,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // hostile are names of files that a web server would run or obey, or that no
@@ -268,7 +269,7 @@ func TestEntriesThatAreNone(t *testing.T) {
 }
 
 // lookAt is look at a key that the door lets in.
-func (e *Engine) lookAt(key string, why cause) {
+func (e *Engine) lookAt(key string, why verdict.Cause) {
 	if f, ok := e.letIn(key); ok {
 		e.look(f, why)
 	}

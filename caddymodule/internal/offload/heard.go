@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // maxHeard bounds the items of others' changes; beyond it disk and bucket are
@@ -49,7 +50,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	}
 	known, _ := e.index.cache.Peek(c.Key)
 	x := entry{state: removed, class: known.class}
-	it := news{why: deletedElsewhere, version: c.ETag}
+	it := news{why: verdict.DeletedElsewhere, version: c.ETag}
 	if c.Op == changelog.Delete {
 		e.withheld.remove(c.Key)
 	}
@@ -59,14 +60,14 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	if c.Op == changelog.Delete && c.ETag != "" && known.over == c.ETag && known.etag != c.ETag {
 		// The other node deleted what this one had just replaced, and may have
 		// hit the new version.
-		it.why = otherDeleted
+		it.why = verdict.OtherDeleted
 	}
 	if c.Op == changelog.Put {
 		x = entry{state: announced, class: f.believe(c.Class), size: c.Size, etag: c.ETag}
 		if !c.ModTime.IsZero() {
 			x.modTime = c.ModTime.UnixNano()
 		}
-		it = news{why: putElsewhere, version: c.ETag, told: c.ETag, under: x.class, size: c.Size}
+		it = news{why: verdict.PutElsewhere, version: c.ETag, told: c.ETag, under: x.class, size: c.Size}
 		e.keepDirs(c.Key)
 	}
 	here := known.state == committed && known.etag == c.ETag && known.class == x.class && c.Op == changelog.Put
@@ -115,7 +116,7 @@ func (q *queue) hear(key string, root int, rel string, c news, now time.Time) *i
 		it.from = others
 		q.freeBackground()
 	}
-	if it.heard != 0 && it.why.outlasts(c.why) {
+	if it.heard != 0 && it.why.Outlasts(c.why) {
 		c.why = it.why
 	}
 	if c.told == "" {
@@ -150,7 +151,7 @@ func (q *queue) lookAgain(s *task, due time.Time) {
 	it := s.item
 	it.heapIndex = -1
 	if it.heard == 0 {
-		it.why, it.version = putElsewhere, ""
+		it.why, it.version = verdict.PutElsewhere, ""
 	}
 	it.heard = it.gen
 	if it.gen == s.gen {
@@ -163,8 +164,8 @@ func (q *queue) lookAgain(s *task, due time.Time) {
 // lookToo has the bucket looked at for a key of which an event has told, because
 // a reconcile found a difference that need not be that event's. The caller holds
 // mu.
-func (q *queue) lookToo(key string, root int, rel string, why cause) {
-	if it := q.items[key]; it != nil && it.heard != 0 && !why.mayBeLost() {
+func (q *queue) lookToo(key string, root int, rel string, why verdict.Cause) {
+	if it := q.items[key]; it != nil && it.heard != 0 && !why.MayBeLost() {
 		why = it.why
 	}
 	now := time.Now()
@@ -178,7 +179,7 @@ func (q *queue) doubtRunning() {
 	defer q.mu.Unlock()
 	for _, it := range q.items {
 		if it.kind == aFile && it.running() {
-			q.lookToo(it.key, it.root, it.rel, bucketOlder)
+			q.lookToo(it.key, it.root, it.rel, verdict.BucketOlder)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // siteFile is the control object that names the site to which a bucket and prefix
@@ -538,13 +539,13 @@ func (e *Engine) isOlder() bool {
 
 // olderCause is why what disk and bucket differ in is looked at; ok is false if the
 // bucket is as this disk knows it.
-func (e *Engine) olderCause() (why cause, ok bool) {
+func (e *Engine) olderCause() (why verdict.Cause, ok bool) {
 	e.identity.mu.Lock()
 	defer e.identity.mu.Unlock()
 	if e.identity.putBack {
-		return bucketOlder, true
+		return verdict.BucketOlder, true
 	}
-	return bucketBack, e.identity.older
+	return verdict.BucketBack, e.identity.older
 }
 
 // caughtUp notes that all was compared with the older state.

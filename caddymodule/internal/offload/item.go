@@ -6,6 +6,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -100,7 +101,7 @@ func (s *seen) gone() bool { return s.presence != present }
 
 // news is what is known of another node's change.
 type news struct {
-	why     cause
+	why     verdict.Cause
 	version string      // ETag of what was stored or deleted; "" unknown
 	told    string      // ETag of what the change log said last was stored, or may have; "" nothing
 	under   media.Class // of the object that was stored

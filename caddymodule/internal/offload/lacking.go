@@ -5,6 +5,8 @@ import (
 	"maps"
 	"path"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // A file that was committed and has no object any more was deleted by another node, or
@@ -91,7 +93,7 @@ func (e *Engine) storeLacking() {
 		if e.recon.unclearNow().covers(f.foreign) {
 			continue // the comparison that this has brought about decides
 		}
-		if err := e.enqueueLook(e.life, f.foreign, objectLost); err != nil {
+		if err := e.enqueueLook(e.life, f.foreign, verdict.ObjectLost); err != nil {
 			return // the engine stops
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // pass is one run of a reconcile: a merge of the sorted tree with the sorted
@@ -42,7 +43,7 @@ type pass struct {
 	// older: the bucket is in an older state (see identity), and lost so many of
 	// the files that had been committed.
 	older    bool
-	why      cause // of what is looked at, then
+	why      verdict.Cause // of what is looked at, then
 	lost     int
 	whole    bool
 	skipped  int
@@ -450,11 +451,11 @@ func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, mispl
 }
 
 // cause is why a key is looked at of which an event has told as well.
-func (p *pass) cause() cause {
+func (p *pass) cause() verdict.Cause {
 	if p.older {
 		return p.why
 	}
-	return putElsewhere
+	return verdict.PutElsewhere
 }
 
 // mayBeStored reports whether a file without a mark may have been stored in the

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // maxTouched bounds the directories that other nodes are asked to look at after
@@ -166,11 +167,11 @@ func (p *pass) wasHeld(m *missing) (bool, error) {
 
 // enqueueMissing adds an item for an object without a file, waiting for room.
 func (e *Engine) enqueueMissing(ctx context.Context, f foreign) error {
-	return e.enqueueLook(ctx, f, putElsewhere)
+	return e.enqueueLook(ctx, f, verdict.PutElsewhere)
 }
 
 // enqueueLook has disk and bucket looked at in the background, waiting for room.
-func (e *Engine) enqueueLook(ctx context.Context, f foreign, why cause) error {
+func (e *Engine) enqueueLook(ctx context.Context, f foreign, why verdict.Cause) error {
 	q := e.queue
 	if err := q.awaitRoom(ctx); err != nil {
 		return err
@@ -302,7 +303,7 @@ func (p *pass) passOnRemovals() (settled bool) {
 	}
 	e.log().Info("removing files that other nodes deleted", keyDeletes, len(p.removals))
 	for _, f := range p.removals {
-		e.look(f, deletedElsewhere)
+		e.look(f, verdict.DeletedElsewhere)
 	}
 	return true
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // What only an admin mends ends waits at once, with several nodes too, of which
@@ -117,7 +118,7 @@ func TestPoisonedObjectStopsNoUploads(t *testing.T) {
 		return buckettest.Fault{}
 	})
 	s.putObject("media/poison.jpg", "poison")
-	s.e.lookAt("poison.jpg", putElsewhere)
+	s.e.lookAt("poison.jpg", verdict.PutElsewhere)
 	s.until("it to fail", func() bool { return s.e.Stats().Retries > 3 })
 	for i := range 2 {
 		key := fmt.Sprintf("fine-%d.jpg", i)

@@ -43,7 +43,7 @@ func (s *task) tells(info bucket.Info) bool {
 // Then what the app does with its file goes for the object as well. Who has not held a
 // version in this process' time does not know what was told of meanwhile.
 func (e *Engine) isStrangers(s *task, info bucket.Info) (bool, error) {
-	if !e.index.holdsAny(s.key) || s.why.mayBeLost() || s.tells(info) || justStored(info) {
+	if !e.index.holdsAny(s.key) || s.why.MayBeLost() || s.tells(info) || justStored(info) {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)

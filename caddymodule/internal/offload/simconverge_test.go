@@ -9,6 +9,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // converge deals with a key as Engine.converge does; false: again.
@@ -25,40 +26,40 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 		return n.finishDelete(ctx, key, it, seen, object, info)
 	}
 	file := f.state(there)
-	verdict := decide(file, object, seen.why, false)
-	n.w.note(n.id, key, "file %d %q, object %d %s, cause %d: verdict %d", file, f.content, object, info.ETag, seen.why, verdict)
-	switch verdict {
-	case agreed:
+	must := verdict.Of(file, object, seen.why, false)
+	n.w.note(n.id, key, "file %d %q, object %d %s, cause %d: verdict %d", file, f.content, object, info.ETag, seen.why, must)
+	switch must {
+	case verdict.Agreed:
 		if seen.untold && n.tell(ctx, changelog.Put, key, f.content) != nil {
 			return false
 		}
-	case adopt:
-		own := info.Meta[metaNode] == n.id && file != cleanFile
+	case verdict.Adopt:
+		own := info.Meta[metaNode] == n.id && file != verdict.CleanFile
 		if (own || seen.mayTell()) && n.tell(ctx, changelog.Put, key, f.content) != nil {
 			return false
 		}
 		n.replace(key, f, simFile{content: f.content, base: info.ETag})
-	case putNew:
+	case verdict.PutNew:
 		if !n.put(ctx, key, it, f, bucket.PutOptions{IfNoneMatch: true}) {
 			return false
 		}
-	case putOver:
+	case verdict.PutOver:
 		if !n.put(ctx, key, it, f, bucket.PutOptions{IfMatch: f.base}) {
 			return false
 		}
-	case putKeeping:
+	case verdict.PutKeeping:
 		if n.aside(ctx, key, n.w.content(key)) != nil || !n.put(ctx, key, it, f, bucket.PutOptions{IfMatch: info.ETag}) {
 			return false
 		}
-	case keepBoth:
+	case verdict.KeepBoth:
 		if n.aside(ctx, key, f.content) != nil || !n.fetch(ctx, key, it, f, there, true) {
 			return false
 		}
-	case fetch:
+	case verdict.Fetch:
 		if !n.fetch(ctx, key, it, f, there, seen.mayTell()) {
 			return false
 		}
-	case removeFile:
+	case verdict.RemoveFile:
 		if !n.remove(key, f) {
 			return false
 		}
@@ -67,24 +68,24 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 }
 
 // see looks at the bucket.
-func (n *simNode) see(ctx context.Context, key string, f simFile, there bool, seen simItem) (objectState, bucket.Info, error) {
+func (n *simNode) see(ctx context.Context, key string, f simFile, there bool, seen simItem) (verdict.ObjectState, bucket.Info, error) {
 	if !seen.look && there && !seen.untold {
-		return unseenObject, bucket.Info{}, nil
+		return verdict.UnseenObject, bucket.Info{}, nil
 	}
 	info, err := n.link.Head(ctx, "media/"+key)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
-		return noObject, info, nil
+		return verdict.NoObject, info, nil
 	case err != nil:
 		return 0, info, err
 	case there && info.ETag == etagOf(f.content):
-		return sameObject, info, nil
+		return verdict.SameObject, info, nil
 	case there && f.base == info.ETag && !f.strange:
-		return baseObject, info, nil
-	case there && info.Meta[metaNode] == n.id && f.state(there) != cleanFile:
-		return heldObject, info, nil
+		return verdict.BaseObject, info, nil
+	case there && info.Meta[metaNode] == n.id && f.state(there) != verdict.CleanFile:
+		return verdict.HeldObject, info, nil
 	}
-	return otherObject, info, nil
+	return verdict.OtherObject, info, nil
 }
 
 func (n *simNode) tell(ctx context.Context, op changelog.Op, key, content string) error {
@@ -132,15 +133,15 @@ func (n *simNode) fetch(ctx context.Context, key string, it *simItem, f simFile,
 }
 
 // finishDelete deletes what was on this disk.
-func (n *simNode) finishDelete(ctx context.Context, key string, it *simItem, seen simItem, object objectState, info bucket.Info) bool {
+func (n *simNode) finishDelete(ctx context.Context, key string, it *simItem, seen simItem, object verdict.ObjectState, info bucket.Info) bool {
 	n.w.note(n.id, key, "deleted as %s, object %d %s", seen.deleted, object, info.ETag)
-	if object != noObject && info.ETag != seen.deleted && info.Meta[metaNonce] != it.nonce {
+	if object != verdict.NoObject && info.ETag != seen.deleted && info.Meta[metaNonce] != it.nonce {
 		n.mu.Lock()
-		it.gone, it.look, it.why = false, true, putElsewhere
+		it.gone, it.look, it.why = false, true, verdict.PutElsewhere
 		n.mu.Unlock()
 		return false // another version: it is to be fetched
 	}
-	if object != noObject && n.link.Delete(ctx, "media/"+key) != nil {
+	if object != verdict.NoObject && n.link.Delete(ctx, "media/"+key) != nil {
 		return false
 	}
 	if n.log.Append(ctx, changelog.Change{Op: changelog.Delete, Key: key, ETag: seen.deleted}) != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // simFile is a file with its mark.
@@ -20,16 +21,16 @@ type simFile struct {
 	strange bool   // replaced by rename: the mark is gone
 }
 
-func (f simFile) state(there bool) fileState {
+func (f simFile) state(there bool) verdict.FileState {
 	switch {
 	case !there:
-		return noFile
+		return verdict.NoFile
 	case f.base == "" || f.strange:
-		return strangeFile
+		return verdict.StrangeFile
 	case f.base == etagOf(f.content):
-		return cleanFile
+		return verdict.CleanFile
 	}
-	return changedFile
+	return verdict.ChangedFile
 }
 
 // simNode is one node: a disk that outlives crashes, and the work on its keys.
@@ -59,7 +60,7 @@ type simNode struct {
 // simItem is work on one key.
 type simItem struct {
 	gen     int
-	why     cause
+	why     verdict.Cause
 	look    bool
 	wrote   bool   // the app did something
 	gone    bool   // the app deleted the file
@@ -71,7 +72,7 @@ type simItem struct {
 // mayTell reports whether the other nodes may not know of the object, as
 // snapshot.untold does: once one of them has told of it, the app's own change is no
 // reason to, or nodes would answer each other for ever.
-func (it simItem) mayTell() bool { return it.untold || it.wrote && it.why == ownChange }
+func (it simItem) mayTell() bool { return it.untold || it.wrote && it.why == verdict.OwnChange }
 
 func (n *simNode) files() map[string]simFile {
 	n.mu.Lock()
@@ -170,15 +171,15 @@ func (n *simNode) reconcile() {
 				continue
 			}
 			for key, f := range n.files() {
-				why := ownChange
-				if !listed[key] && f.state(true) == cleanFile {
-					why = deletedElsewhere
+				why := verdict.OwnChange
+				if !listed[key] && f.state(true) == verdict.CleanFile {
+					why = verdict.DeletedElsewhere
 				}
 				n.touch(key, simItem{why: why, look: true})
 				delete(listed, key)
 			}
 			for key := range listed {
-				n.touch(key, simItem{why: putElsewhere, look: true})
+				n.touch(key, simItem{why: verdict.PutElsewhere, look: true})
 			}
 			n.w.note(n.id, "", "compared")
 			n.mu.Lock()
@@ -215,9 +216,9 @@ func (n *simNode) apply(changes []changelog.Change) {
 			n.reconcile()
 			continue
 		}
-		why := putElsewhere
+		why := verdict.PutElsewhere
 		if c.Op == changelog.Delete {
-			why = deletedElsewhere
+			why = verdict.DeletedElsewhere
 		}
 		n.w.note(n.id, c.Key, "hears of it: cause %d, %s", why, c.ETag)
 		n.touch(c.Key, simItem{why: why, look: true})
@@ -249,7 +250,7 @@ func (n *simNode) touch(key string, change simItem) {
 		})
 	}
 	it.gen++
-	if change.look && !(it.look && it.why.outlasts(change.why)) {
+	if change.look && !(it.look && it.why.Outlasts(change.why)) {
 		it.look, it.why = true, change.why
 	}
 	it.wrote = it.wrote || change.wrote

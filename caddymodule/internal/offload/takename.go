@@ -12,6 +12,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // ownsName reports whether a file that meets another under its name is the one that the
@@ -20,7 +21,7 @@ import (
 // file whose delete is withheld on this disk, or of an upload that was never finished.
 func (e *Engine) ownsName(s *task, x *sight) bool {
 	known, ok := e.index.get(s.key)
-	return s.inRequest && !s.elsewhere && !x.asGuest && x.file == strangeFile && x.object == otherObject && x.under == x.class &&
+	return s.inRequest && !s.elsewhere && !x.asGuest && x.file == verdict.StrangeFile && x.object == verdict.OtherObject && x.under == x.class &&
 		!(ok && known.object()) && (e.isUnfinished(x) || e.withheld.covers(s.key, x.stored.Stored)) &&
 		e.admitted.own(s.key)
 }

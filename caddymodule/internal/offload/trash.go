@@ -14,6 +14,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // The trash is where an object goes whose file was deleted outside a request, by
@@ -335,7 +336,7 @@ func (e *Engine) bringNow(ctx context.Context, o object, class media.Class) erro
 	if !e.shared() {
 		return e.fetch(ctx, o, class)
 	}
-	version := news{why: putElsewhere, version: o.ETag, under: class, size: o.Size}
+	version := news{why: verdict.PutElsewhere, version: o.ETag, under: class, size: o.Size}
 	e.lookFor(o.foreign, version)
 	waiting, cancel := e.putContext(o.Size)
 	defer cancel()

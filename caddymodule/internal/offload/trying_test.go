@@ -7,6 +7,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // While the bucket is down and one item at a time tries it, what fails again and again
@@ -20,9 +21,9 @@ func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	for i := range 3 {
-		e.queue.schedule(e.queue.hear(fmt.Sprintf("poison-%d.jpg", i), 0, "", news{why: putElsewhere}, now), now.Add(-time.Second))
+		e.queue.schedule(e.queue.hear(fmt.Sprintf("poison-%d.jpg", i), 0, "", news{why: verdict.PutElsewhere}, now), now.Add(-time.Second))
 	}
-	lost := e.queue.hear("lost.jpg", 0, "lost.jpg", news{why: objectLost}, now)
+	lost := e.queue.hear("lost.jpg", 0, "lost.jpg", news{why: verdict.ObjectLost}, now)
 	lost.from = comparison
 	e.queue.schedule(lost, now.Add(-time.Minute))
 	e.health.down = true
@@ -50,7 +51,7 @@ func TestLyingObjectsAreNoOutage(t *testing.T) {
 		if _, err := buckettest.PutText(t.Context(), store, fmt.Sprintf("media/lie-%c.jpg", 'a'+i), "a lie", lie); err != nil {
 			t.Fatal(err)
 		}
-		s.e.lookAt(fmt.Sprintf("lie-%c.jpg", 'a'+i), putElsewhere)
+		s.e.lookAt(fmt.Sprintf("lie-%c.jpg", 'a'+i), verdict.PutElsewhere)
 	}
 	s.until("them to fail", func() bool { return s.e.Stats().Failing == 5 })
 	if st := s.e.Stats(); st.State != "running" {

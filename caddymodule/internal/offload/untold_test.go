@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // An object whose Put was answered to nobody, and whose file went before the next
@@ -59,7 +60,7 @@ func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
 	func() {
 		e.queue.Lock()
 		defer e.queue.Unlock()
-		it := e.queue.hear("x.jpg", 0, "x.jpg", news{why: putElsewhere}, e.began)
+		it := e.queue.hear("x.jpg", 0, "x.jpg", news{why: verdict.PutElsewhere}, e.began)
 		it.inRequest, it.unannounced, it.nonce = true, true, "of this work"
 		e.queue.schedule(it, e.began)
 	}()

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
 // A disk that was emptied while its engine was down has the identity that it
@@ -50,7 +51,7 @@ func TestWipedDiskDeletesNothingOld(t *testing.T) {
 			write: func(s *site) {
 				s.write(key, "new")
 				s.barrier()
-				s.e.lookAt(key, putElsewhere)
+				s.e.lookAt(key, verdict.PutElsewhere)
 			},
 		},
 	}

@@ -1,4 +1,4 @@
-package offload
+package verdict
 
 import "testing"
 
@@ -20,26 +20,26 @@ import "testing"
 // Only this table notices what costs requests, but no content: putNew for putOver
 // where nobody has looked; fetch for a file that is clean or of equal content.
 func TestVerdicts(t *testing.T) {
-	files := []fileState{noFile, cleanFile, changedFile, strangeFile}
-	objects := []objectState{unseenObject, noObject, baseObject, sameObject, heldObject, otherObject, untoldObject}
-	causes := []cause{ownChange, ownLook, putElsewhere, deletedElsewhere, otherDeleted}
+	files := []FileState{NoFile, CleanFile, ChangedFile, StrangeFile}
+	objects := []ObjectState{UnseenObject, NoObject, BaseObject, SameObject, HeldObject, OtherObject, UntoldObject}
+	causes := []Cause{OwnChange, OwnLook, PutElsewhere, DeletedElsewhere, OtherDeleted}
 	// By file and object; where the cause matters, by cause.
-	table := map[fileState]map[objectState][]verdict{
-		noFile: {
-			unseenObject: {agreed}, noObject: {agreed},
-			baseObject: {fetch}, sameObject: {fetch}, heldObject: {fetch}, otherObject: {fetch}, untoldObject: {fetch},
+	table := map[FileState]map[ObjectState][]Verdict{
+		NoFile: {
+			UnseenObject: {Agreed}, NoObject: {Agreed},
+			BaseObject: {Fetch}, SameObject: {Fetch}, HeldObject: {Fetch}, OtherObject: {Fetch}, UntoldObject: {Fetch},
 		},
-		cleanFile: {
-			unseenObject: {agreed}, noObject: {putNew, agreed, agreed, removeFile, putNew},
-			baseObject: {agreed}, sameObject: {adopt}, heldObject: {fetch}, otherObject: {fetch}, untoldObject: {fetchKeeping},
+		CleanFile: {
+			UnseenObject: {Agreed}, NoObject: {PutNew, Agreed, Agreed, RemoveFile, PutNew},
+			BaseObject: {Agreed}, SameObject: {Adopt}, HeldObject: {Fetch}, OtherObject: {Fetch}, UntoldObject: {FetchKeeping},
 		},
-		changedFile: {
-			unseenObject: {putOver}, noObject: {putNew},
-			baseObject: {putOver}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth}, untoldObject: {putOverStrangers},
+		ChangedFile: {
+			UnseenObject: {PutOver}, NoObject: {PutNew},
+			BaseObject: {PutOver}, SameObject: {Adopt}, HeldObject: {PutKeeping}, OtherObject: {KeepBoth}, UntoldObject: {PutOverStrangers},
 		},
-		strangeFile: {
-			unseenObject: {putNew}, noObject: {putNew},
-			baseObject: {keepBoth}, sameObject: {adopt}, heldObject: {putKeeping}, otherObject: {keepBoth}, untoldObject: {keepBoth},
+		StrangeFile: {
+			UnseenObject: {PutNew}, NoObject: {PutNew},
+			BaseObject: {KeepBoth}, SameObject: {Adopt}, HeldObject: {PutKeeping}, OtherObject: {KeepBoth}, UntoldObject: {KeepBoth},
 		},
 	}
 	for _, file := range files {
@@ -49,14 +49,14 @@ func TestVerdicts(t *testing.T) {
 				if len(want) == 0 {
 					t.Fatalf("no row for file %d, object %d", file, object)
 				}
-				got := decide(file, object, why, false)
+				got := Of(file, object, why, false)
 				if w := want[min(i, len(want)-1)]; got != w {
 					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, w)
 				}
-				if (got == removeFile || got == fetch) && file != noFile && file != cleanFile {
+				if (got == RemoveFile || got == Fetch) && file != NoFile && file != CleanFile {
 					t.Errorf("file %d, object %d, cause %d: drops content that is not in the bucket", file, object, why)
 				}
-				if got == putOver && object == otherObject {
+				if got == PutOver && object == OtherObject {
 					t.Errorf("file %d, object %d, cause %d: overwrites what was never here", file, object, why)
 				}
 			}
@@ -66,17 +66,17 @@ func TestVerdicts(t *testing.T) {
 
 // Who writes alone stores what is on disk, unless the bucket has it.
 func TestVerdictsAlone(t *testing.T) {
-	for _, file := range []fileState{cleanFile, changedFile, strangeFile} {
-		for object := unseenObject; object <= otherObject; object++ {
-			for why := ownChange; why <= bucketBack; why++ {
-				want := putAny
+	for _, file := range []FileState{CleanFile, ChangedFile, StrangeFile} {
+		for object := UnseenObject; object <= OtherObject; object++ {
+			for why := OwnChange; why <= BucketBack; why++ {
+				want := PutAny
 				switch {
-				case object == sameObject:
-					want = adopt
-				case file == cleanFile && object <= baseObject && object != noObject:
-					want = agreed
+				case object == SameObject:
+					want = Adopt
+				case file == CleanFile && object <= BaseObject && object != NoObject:
+					want = Agreed
 				}
-				if got := decide(file, object, why, true); got != want {
+				if got := Of(file, object, why, true); got != want {
 					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, want)
 				}
 			}
