@@ -1,6 +1,9 @@
 package offload
 
-import "github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+import (
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+)
 
 // A file that takes the place of another under its name (a rename, move_uploaded_file,
 // rsync) bears no mark, so after a restart nothing would tell that it was made of the
@@ -13,7 +16,7 @@ import "github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 // basis is a file that waits, and the version that it was made of.
 type basis struct {
 	target
-	version entry
+	version index.Entry
 }
 
 // noteBases marks the files that wait for the bucket and have not been marked so.
@@ -31,7 +34,7 @@ func (e *Engine) basesToNote() (all []basis) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	for _, t := range e.queue.takeUnbased() {
-		if known, ok := e.index.cache.Peek(t.key); ok && known.based() {
+		if known, ok := e.index.Peek(t.key); ok && known.Based() {
 			all = append(all, basis{t, known})
 		}
 	}
@@ -54,7 +57,7 @@ func (e *Engine) noteBase(b basis) {
 		return
 	}
 	now := b.version
-	now.size, now.modTime, now.found = info.Size()+1, noTime, finding{} // no mark of this content
+	now.Size, now.ModTime, now.Found = info.Size()+1, noTime, index.Finding{} // no mark of this content
 	e.mark(b.key, now, f)
 }
 

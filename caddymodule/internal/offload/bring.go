@@ -14,6 +14,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -59,21 +60,21 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 	defer o.Body.Close()
 	sum := md5.New()
 	body := &source{Reader: o.Body}
-	var now entry
+	var now index.Entry
 	undo := func() {}
 	st := e.underPlace(s.key, x.rule, x.under)
 	p := local.Placement{
-		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime, Marked: st.kept,
+		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime, Marked: st.Kept,
 		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
 			if err := verify(o.Info, sum); err != nil {
 				body.err = err
 				return local.Mark{}, err
 			}
-			now = committedEntry(st, info, o.ETag)
-			now.found = e.inspect(s.key, f, now)
+			now = index.EntryOf(st, info, o.ETag)
+			now.Found = e.inspect(s.key, f, now)
 			e.placed.Add(s.key, placed{info: info})
 			// Before it is there: the app may remove it at once.
-			undo = e.index.held.expect(s.key, o.ETag)
+			undo = e.index.Expect(s.key, o.ETag)
 			return e.markOf(s.key, now), nil
 		},
 	}
@@ -90,20 +91,20 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 	e.count.fetched.Add(1)
 	e.count.fetchedBytes.Add(uint64(o.Size))
 	if tell {
-		if err := e.announce([]changelog.Change{now.change(s.key)}, s); err != nil {
+		if err := e.announce([]changelog.Change{changeOf(s.key, now)}, s); err != nil {
 			return failed(err)
 		}
 	}
 	e.queue.note(s, func(latest bool) {
 		if !latest {
-			now.state = dirty
+			now.State = index.Dirty
 		}
-		e.index.set(s.key, now)
+		e.index.Set(s.key, now)
 	})
-	if st.kept {
+	if st.Kept {
 		e.sayKept(s.key)
 	}
-	if st.class != x.rule && !st.kept {
+	if st.Class != x.rule && !st.Kept {
 		// An .htaccess on this disk closes what another node made public: it
 		// moves to the private ones.
 		e.look(foreign{s.key, s.root, s.rel, x.rule}, verdict.PutElsewhere)
@@ -145,8 +146,8 @@ func (e *Engine) removeLocal(s *task, x *sight) outcome {
 	}
 	// First, so that the event about it is known for what it is.
 	e.queue.Lock()
-	e.index.forget(s.key)
-	e.index.set(s.key, entry{state: removed})
+	e.index.Forget(s.key)
+	e.index.Set(s.key, index.Entry{State: index.Removed})
 	e.queue.Unlock()
 	err := e.trees[s.root].Remove(s.rel, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
 	var stranded *local.StrandedError
@@ -163,7 +164,7 @@ func (e *Engine) removeLocal(s *task, x *sight) outcome {
 	e.placed.Remove(s.key)
 	e.queue.note(s, func(latest bool) {
 		if latest {
-			e.index.set(s.key, entry{state: removed})
+			e.index.Set(s.key, index.Entry{State: index.Removed})
 		}
 	})
 	return outcome{}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 func (e *Engine) head(key string, class media.Class) (bucket.Info, error) {
@@ -46,7 +47,7 @@ const (
 var errUnreadable = errors.New("reading the file")
 
 // storeFile stores a file's present content, of which now tells what is known.
-func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now entry, c condition) (bucket.Info, error) {
+func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now index.Entry, c condition) (bucket.Info, error) {
 	ctx, cancel := e.putContext(info.Size())
 	defer cancel()
 	var head [512]byte
@@ -55,14 +56,14 @@ func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now entry, c c
 		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	content := &diskRead{from: f}
-	stored, err := e.store.Put(ctx, e.objectName(s.key, now.class), content, info.Size(), bucket.PutOptions{
+	stored, err := e.store.Put(ctx, e.objectName(s.key, now.Class), content, info.Size(), bucket.PutOptions{
 		Info: bucket.Info{
 			ContentType:  media.ContentType(s.rel, head[:n]),
-			CacheControl: e.cfg.CacheControl(s.key, now.class),
+			CacheControl: e.cfg.CacheControl(s.key, now.Class),
 			ModTime:      info.ModTime(),
-			Meta:         e.meta(s, now.found, c),
+			Meta:         e.meta(s, now.Found, c),
 		},
-		Public:      now.class == media.Public,
+		Public:      now.Class == media.Public,
 		IfNoneMatch: c.create, IfMatch: c.over,
 	})
 	if err != nil && content.failed.Load() {
@@ -91,12 +92,12 @@ func (s *diskRead) ReadAt(p []byte, off int64) (int, error) {
 // changedMeanwhile ends a put of a file that was written to, replaced or
 // removed while it was read: what was stored, if it was, is no state of the
 // file, and another look is due.
-func (e *Engine) changedMeanwhile(s *task, stored entry, err error) outcome {
+func (e *Engine) changedMeanwhile(s *task, stored index.Entry, err error) outcome {
 	e.queue.note(s, func(bool) {
 		s.item.fresh = false
 		if err == nil {
-			stored.state = dirty
-			e.index.set(s.key, stored)
+			stored.State = index.Dirty
+			e.index.Set(s.key, stored)
 		}
 	})
 	return lookAgain(rest)
@@ -104,14 +105,14 @@ func (e *Engine) changedMeanwhile(s *task, stored entry, err error) outcome {
 
 // unchanged reports whether f is still the file at its path, with the size and
 // time of now.
-func unchanged(e *Engine, s *task, f *os.File, now entry) bool {
+func unchanged(e *Engine, s *task, f *os.File, now index.Entry) bool {
 	return e.isStill(s.root, s.rel, f, now)
 }
 
 // isStill reports whether f is the file at a path, with the size and time of now.
-func (e *Engine) isStill(root int, rel string, f *os.File, now entry) bool {
+func (e *Engine) isStill(root int, rel string, f *os.File, now index.Entry) bool {
 	info, err := f.Stat()
-	if err != nil || info.Size() != now.size || info.ModTime().UnixNano() != now.modTime {
+	if err != nil || info.Size() != now.Size || info.ModTime().UnixNano() != now.ModTime {
 		return false
 	}
 	there, err := e.trees[root].Stat(rel)
@@ -120,18 +121,18 @@ func (e *Engine) isStill(root int, rel string, f *os.File, now entry) bool {
 
 // removeMisplaced deletes the object under the other class, if there may be
 // one: what has become private must not stay public.
-func (e *Engine) removeMisplaced(s *task, st standing) error {
-	if st.kept {
+func (e *Engine) removeMisplaced(s *task, st index.Standing) error {
+	if st.Kept {
 		return nil // this disk has no say in where it lies
 	}
-	class := st.class
+	class := st.Class
 	name := s.misplaced
-	if known, ok := e.index.get(s.key); ok && known.object() {
-		if known.class != class {
-			name = e.objectName(s.key, known.class)
+	if known, ok := e.index.Get(s.key); ok && known.Object() {
+		if known.Class != class {
+			name = e.objectName(s.key, known.Class)
 		}
-	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Binding == e.binding(s.key) && classOf(m.Class) != class {
-		name = e.objectName(s.key, classOf(m.Class))
+	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Binding == e.binding(s.key) && index.ClassOf(m.Class) != class {
+		name = e.objectName(s.key, index.ClassOf(m.Class))
 	}
 	if name == "" {
 		return nil
@@ -145,21 +146,21 @@ func (e *Engine) removeMisplaced(s *task, st standing) error {
 }
 
 // committed ends the work on a file of which the bucket has the present content.
-func (e *Engine) committed(s *task, now entry, f *os.File) outcome {
-	if err := e.removeMisplaced(s, now.standing()); err != nil {
+func (e *Engine) committed(s *task, now index.Entry, f *os.File) outcome {
+	if err := e.removeMisplaced(s, now.Standing()); err != nil {
 		return failed(err)
 	}
 	now = e.withPlace(s, now, f)
-	if now.kept {
+	if now.Kept {
 		e.sayKept(s.key)
 	}
 	e.recon.touch(s.key) // a comparison under way may have listed the bucket before
 	e.queue.note(s, func(latest bool) {
 		noted := now
 		if !latest {
-			noted.state = dirty
+			noted.State = index.Dirty
 		}
-		e.index.set(s.key, noted)
+		e.index.Set(s.key, noted)
 	})
 	e.keepDirs(s.key)
 	// After the index is set, so that the event about the mark is known for
@@ -171,6 +172,6 @@ func (e *Engine) committed(s *task, now entry, f *os.File) outcome {
 // forget ends the work on a file of which there is nothing to know: it never leaves the
 // disk, or it is gone, and its object too.
 func (e *Engine) forget(s *task) outcome {
-	e.queue.note(s, func(bool) { e.index.forget(s.key) })
+	e.queue.note(s, func(bool) { e.index.Forget(s.key) })
 	return outcome{}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -28,16 +29,16 @@ type sight struct {
 	f       *os.File // nil if there is none
 	info    fs.FileInfo
 	class   media.Class
-	kept    bool        // as of standing
-	rule    media.Class // the class by the rules alone
-	own     bool        // this disk's rules had it stored under another class
-	base    string      // ETag of the version that this disk held last; "" unknown
-	unheld  bool        // it held none
-	doubt   bool        // the base has to be confirmed by a look
-	asGuest bool        // this disk held no version, and has no say over others: see joining
-	content string      // MD5 in hex, once asked for
-	over    string      // the version that was replaced by storing the file
-	found   finding     // of the content that was stored
+	kept    bool          // as of standing
+	rule    media.Class   // the class by the rules alone
+	own     bool          // this disk's rules had it stored under another class
+	base    string        // ETag of the version that this disk held last; "" unknown
+	unheld  bool          // it held none
+	doubt   bool          // the base has to be confirmed by a look
+	asGuest bool          // this disk held no version, and has no say over others: see joining
+	content string        // MD5 in hex, once asked for
+	over    string        // the version that was replaced by storing the file
+	found   index.Finding // of the content that was stored
 
 	object verdict.ObjectState
 	stored bucket.Info // the object, if one was seen
@@ -52,9 +53,9 @@ func (x *sight) close() {
 
 // entry is what the index and the mark say once the object with this ETag is
 // the file's.
-func (x *sight) entry(etag string) entry {
-	now := committedEntry(standing{x.class, x.kept}, x.info, etag)
-	now.found = x.found
+func (x *sight) entry(etag string) index.Entry {
+	now := index.EntryOf(index.Standing{Class: x.class, Kept: x.kept}, x.info, etag)
+	now.Found = x.found
 	return now
 }
 
@@ -90,7 +91,7 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 	// What has become private leaves the public folder first; the file itself is
 	// on disk, so nothing can be lost in between.
 	if x.file != verdict.NoFile && x.rule == media.Private {
-		if err := e.removeMisplaced(s, standing{class: x.rule}); err != nil {
+		if err := e.removeMisplaced(s, index.Standing{Class: x.rule}); err != nil {
 			return failed(err)
 		}
 	}
@@ -102,7 +103,7 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 			return failed(err)
 		}
 	}
-	if x.file == verdict.NoFile && (e.index.holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
+	if x.file == verdict.NoFile && (e.index.Holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
 		// It went from this very disk: is it this node's app that deleted it?
 		file, dir := e.seesDelete(s)
 		switch {
@@ -168,13 +169,13 @@ func (e *Engine) putKeeping(s *task, x *sight) outcome {
 // leaveInBucket leaves the object where it is, and the disk without a file of it.
 func (e *Engine) leaveInBucket(s *task, x *sight) outcome {
 	st := e.underPlace(s.key, x.rule, x.under)
-	e.know(s, entry{state: bucketOnly, class: st.class, kept: st.kept, size: x.stored.Size, etag: x.stored.ETag})
+	e.know(s, index.Entry{State: index.BucketOnly, Class: st.Class, Kept: st.Kept, Size: x.stored.Size, ETag: x.stored.ETag})
 	return outcome{}
 }
 
 // know sets what is known of an item's key.
-func (e *Engine) know(s *task, x entry) {
-	e.queue.note(s, func(bool) { e.index.set(s.key, x) })
+func (e *Engine) know(s *task, x index.Entry) {
+	e.queue.note(s, func(bool) { e.index.Set(s.key, x) })
 }
 
 // looksFirst reports whether the object is to be looked at although nothing is in
@@ -214,8 +215,8 @@ func (e *Engine) causeOf(s *task, x *sight) verdict.Cause {
 // seeFile looks at the disk.
 func (e *Engine) seeFile(s *task) (*sight, error) {
 	st := e.standing(s.key)
-	x := &sight{class: st.class, kept: st.kept, rule: st.class}
-	if st.kept {
+	x := &sight{class: st.Class, kept: st.Kept, rule: st.Class}
+	if st.Kept {
 		x.rule = media.Public
 	}
 	f, err := e.trees[s.root].Open(s.rel)
@@ -230,17 +231,17 @@ func (e *Engine) seeFile(s *task) (*sight, error) {
 		return nil, err
 	}
 	x.f = f
-	known, ok := e.index.get(s.key)
-	x.unheld = ok && known.unheld
+	known, ok := e.index.Get(s.key)
+	x.unheld = ok && known.Unheld
 	mark, marked := local.ReadMark(f)
 	marked = marked && mark.Binding == e.binding(s.key)
-	held := e.index.holdsAny(s.key)
+	held := e.index.HoldsAny(s.key)
 	x.file = verdict.StrangeFile
 	switch {
-	case ok && known.based():
+	case ok && known.Based():
 		e.compareFile(s, x, known)
-	case marked && (!held || e.index.holds(s.key, mark.ETag)):
-		e.compareFile(s, x, entry{class: classOf(mark.Class), kept: mark.Class == letterKept, size: mark.Size, modTime: mark.ModTime, etag: mark.ETag})
+	case marked && (!held || e.index.Holds(s.key, mark.ETag)):
+		e.compareFile(s, x, index.Entry{Class: index.ClassOf(mark.Class), Kept: mark.Class == index.LetterKept, Size: mark.Size, ModTime: mark.ModTime, ETag: mark.ETag})
 		x.doubt = x.file == verdict.CleanFile && !held
 	case held:
 		x.file, x.doubt = verdict.ChangedFile, true // a look will tell whether it is the base that is there
@@ -252,21 +253,21 @@ func (e *Engine) seeFile(s *task) (*sight, error) {
 }
 
 // compareFile finds out whether the file is the version that base describes.
-func (e *Engine) compareFile(s *task, x *sight, base entry) {
-	if base.class != x.class {
-		x.own = !base.kept
+func (e *Engine) compareFile(s *task, x *sight, base index.Entry) {
+	if base.Class != x.class {
+		x.own = !base.Kept
 		return // its object has another name: for the present one it is strange
 	}
-	x.base, x.file = base.etag, verdict.ChangedFile
-	if base.size != x.info.Size() {
+	x.base, x.file = base.ETag, verdict.ChangedFile
+	if base.Size != x.info.Size() {
 		return
 	}
-	sameTime := base.modTime == x.info.ModTime().UnixNano()
+	sameTime := base.ModTime == x.info.ModTime().UnixNano()
 	if sameTime && (!s.wrote || s.from == comparison || e.isPlaced(s.key, x.info)) {
 		x.file = verdict.CleanFile
 		return
 	}
-	want := bucket.Info{ETag: base.etag}.ContentMD5()
+	want := bucket.Info{ETag: base.ETag}.ContentMD5()
 	if want == "" {
 		x.doubt = true // its object tells the checksum
 		return
@@ -279,8 +280,8 @@ func (e *Engine) compareFile(s *task, x *sight, base entry) {
 // seeObject looks at the bucket.
 func (e *Engine) seeObject(s *task, x *sight) error {
 	first := x.class
-	if known, ok := e.index.get(s.key); ok && known.object() && x.file == verdict.NoFile {
-		first = known.class
+	if known, ok := e.index.Get(s.key); ok && known.Object() && x.file == verdict.NoFile {
+		first = known.Class
 	}
 	info, class, err := e.lookUp(s, x, first)
 	if errors.Is(err, bucket.ErrNotFound) {
@@ -298,7 +299,7 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 	case x.file == verdict.NoFile:
 	case class != x.class:
 		x.object = verdict.NoObject // it is elsewhere what it is not by the rules of this disk
-	case x.file != verdict.StrangeFile && (info.ETag == x.base || x.base == "" && e.index.holds(s.key, info.ETag)):
+	case x.file != verdict.StrangeFile && (info.ETag == x.base || x.base == "" && e.index.Holds(s.key, info.ETag)):
 		x.object, x.base = verdict.BaseObject, info.ETag
 		if x.file == verdict.ChangedFile && x.hasContent(info) {
 			x.object = verdict.SameObject
@@ -396,7 +397,7 @@ func (e *Engine) agree(s *task, x *sight) outcome {
 	case x.file != verdict.NoFile && x.object != verdict.NoObject:
 		return e.confirm(s, x, x.base, s.unannounced)
 	case x.file != verdict.NoFile:
-		e.know(s, entry{state: removed})
+		e.know(s, index.Entry{State: index.Removed})
 		return outcome{}
 	case s.unannounced:
 		if err := e.announce([]changelog.Change{{Op: changelog.Delete, Key: s.key}}, s); err != nil {
@@ -410,13 +411,13 @@ func (e *Engine) agree(s *task, x *sight) outcome {
 // place: no rule of this disk speaks against it.
 func (e *Engine) follow(s *task, x *sight) {
 	st := e.underPlace(s.key, x.rule, x.under)
-	x.class, x.kept = st.class, st.kept
+	x.class, x.kept = st.Class, st.Kept
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if known, ok := e.index.cache.Peek(s.key); ok {
-		known.class, known.kept = st.class, st.kept
-		e.index.set(s.key, known)
+	if known, ok := e.index.Peek(s.key); ok {
+		known.Class, known.Kept = st.Class, st.Kept
+		e.index.Set(s.key, known)
 	} else if x.base != "" {
-		e.index.set(s.key, entry{state: dirty, class: st.class, kept: st.kept, size: x.info.Size(), etag: x.base})
+		e.index.Set(s.key, index.Entry{State: index.Dirty, Class: st.Class, Kept: st.Kept, Size: x.info.Size(), ETag: x.base})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // deleteBatch is how many objects one request removes (S3: at most 1,000).
@@ -40,7 +41,7 @@ func sideBySide(n int, f func(i int)) {
 // departed is a file that is gone, and what that means for the bucket.
 type departed struct {
 	s     *task
-	known entry
+	known index.Entry
 	names []string // of objects to be deleted
 	etag  string
 	pass  bool // the delete is to be passed on
@@ -155,12 +156,12 @@ func (e *Engine) seeDeparted(s *task) *departed {
 	if _, err := e.trees[s.root].Stat(s.rel); err == nil {
 		return dealt(lookAgain(0))
 	}
-	known, _ := e.index.get(s.key)
+	known, _ := e.index.Get(s.key)
 	switch {
 	case s.unannounced:
-	case s.fresh && !known.object() && !s.elsewhere:
+	case s.fresh && !known.Object() && !s.elsewhere:
 		return dealt(e.forget(s)) // it came and went, and the bucket never saw it
-	case known.unheld || (known.state == removed || known.state == announced) && !e.index.holdsAny(s.key):
+	case known.Unheld || (known.State == index.Removed || known.State == index.Announced) && !e.index.HoldsAny(s.key):
 		// Not the app's delete, but this engine's, or of what was never here.
 		if s.elsewhere {
 			return dealt(lookAgainAtBoth(0))
@@ -172,12 +173,12 @@ func (e *Engine) seeDeparted(s *task) *departed {
 	if !e.shared() { // nobody else has written it since
 		return &departed{s: s, known: known, names: e.namesOf(s.key), pass: true}
 	}
-	info, class, err := e.headAny(s.key, known.class, true)
+	info, class, err := e.headAny(s.key, known.Class, true)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound) && !e.passOn(s):
 		return dealt(e.forget(s))
 	case errors.Is(err, bucket.ErrNotFound):
-		return &departed{s: s, known: known, etag: known.etag, pass: true}
+		return &departed{s: s, known: known, etag: known.ETag, pass: true}
 	case err != nil:
 		return dealt(failed(fmt.Errorf("deleting %s: %w", s.key, err)))
 	case e.wentWith(s, info):
@@ -203,8 +204,8 @@ func (e *Engine) seeDeparted(s *task) *departed {
 // Once the app has written it, or it was perhaps stored, that an object came from
 // this disk says nothing any more: the disk may have been emptied since.
 func (e *Engine) wentWith(s *task, info bucket.Info) bool {
-	if e.index.holdsAny(s.key) || s.rewritten || s.unannounced {
-		return e.index.holds(s.key, info.ETag) || s.stored(info)
+	if e.index.HoldsAny(s.key) || s.rewritten || s.unannounced {
+		return e.index.Holds(s.key, info.ETag) || s.stored(info)
 	}
 	return e.wasHere(info)
 }
@@ -229,11 +230,11 @@ func (e *Engine) seesDelete(s *task) (file, dir bool) {
 
 // keepTold leaves the object of a missing file; other nodes are told of it if
 // they may not know.
-func (e *Engine) keepTold(s *task, known entry, info bucket.Info, class media.Class) outcome {
+func (e *Engine) keepTold(s *task, known index.Entry, info bucket.Info, class media.Class) outcome {
 	if s.unannounced {
 		st := e.underPlace(s.key, e.rule(s.key), class)
-		known = entry{state: dirty, class: st.class, kept: st.kept, size: info.Size, modTime: info.ModTime.UnixNano(), etag: info.ETag}
-		if err := e.announce([]changelog.Change{known.change(s.key)}, s); err != nil {
+		known = index.Entry{State: index.Dirty, Class: st.Class, Kept: st.Kept, Size: info.Size, ModTime: info.ModTime.UnixNano(), ETag: info.ETag}
+		if err := e.announce([]changelog.Change{changeOf(s.key, known)}, s); err != nil {
 			return failed(err)
 		}
 	}
@@ -243,26 +244,26 @@ func (e *Engine) keepTold(s *task, known entry, info bucket.Info, class media.Cl
 // keepObject leaves the object of a missing file. If an event told of it, it
 // stays on purpose; if only a look did, its directory may have gone, about
 // which another item knows more.
-func (e *Engine) keepObject(s *task, known entry) outcome {
+func (e *Engine) keepObject(s *task, known index.Entry) outcome {
 	told := s.presence == deleted
 	if told {
 		e.noteBucketOnly(s.root, path.Dir(s.rel))
 	}
 	e.queue.note(s, func(latest bool) {
 		switch {
-		case told && latest && known.object():
-			known.state = bucketOnly
-			e.index.forget(s.key)
-			e.index.set(s.key, known)
+		case told && latest && known.Object():
+			known.State = index.BucketOnly
+			e.index.Forget(s.key)
+			e.index.Set(s.key, known)
 		case e.shared() && !(told && latest):
 			// The event is still to come, or came just now: only who knows which
 			// version was here can tell whether it is that one's delete.
-			if known.based() {
-				known.state = dirty
-				e.index.set(s.key, known)
+			if known.Based() {
+				known.State = index.Dirty
+				e.index.Set(s.key, known)
 			}
 		default:
-			e.index.forget(s.key)
+			e.index.Forget(s.key)
 		}
 	})
 	return outcome{}

@@ -10,6 +10,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -205,11 +206,11 @@ func (q *queue) decides(key string) bool {
 
 // wasOnDisk reports whether a listed object is a version that this disk held.
 func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
-	known, ok := e.index.get(key)
+	known, ok := e.index.Get(key)
 	switch {
-	case e.index.holdsAny(key):
-		return e.index.holds(key, info.ETag), nil
-	case ok && (known.unheld || known.state == removed || known.state == announced || known.state == bucketOnly),
+	case e.index.HoldsAny(key):
+		return e.index.Holds(key, info.ETag), nil
+	case ok && (known.Unheld || known.State == index.Removed || known.State == index.Announced || known.State == index.BucketOnly),
 		e.queue.decides(key):
 		return false, nil
 	case e.wasHere(info):
@@ -253,7 +254,7 @@ func (e *Engine) forgetDeleted(key string, err error) {
 	case ok:
 		e.queue.schedule(e.queue.storeAgain(key, root, rel, now), now)
 	case err == nil && e.queue.at(key) == nil:
-		e.index.forget(key)
+		e.index.Forget(key)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -175,8 +176,8 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 
 // noteVersion adds the version that the disk held last.
 func (e *Engine) noteVersion(d *notedDelete) {
-	if known, ok := e.index.cache.Peek(d.Key); ok && known.based() {
-		d.ETag, d.Private = known.etag, known.class == media.Private
+	if known, ok := e.index.Peek(d.Key); ok && known.Based() {
+		d.ETag, d.Private = known.ETag, known.Class == media.Private
 	}
 }
 
@@ -186,7 +187,7 @@ func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
 	if len(dirs) == 0 {
 		return
 	}
-	for _, key := range e.index.cache.Keys() {
+	for _, key := range e.index.Keys() {
 		below := func(dir string) bool { return strings.HasPrefix(key, dir) }
 		if !slices.ContainsFunc(dirs, below) {
 			continue
@@ -242,7 +243,7 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 		return
 	}
 	if d.ETag != "" {
-		e.index.set(d.Key, entry{state: dirty, class: d.class(), etag: d.ETag})
+		e.index.Set(d.Key, index.Entry{State: index.Dirty, Class: d.class(), ETag: d.ETag})
 	}
 	if d.Held {
 		return

@@ -19,6 +19,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -111,7 +112,7 @@ type Engine struct {
 	trees    []*local.Tree // by root
 	bucketID string        // binds marks to this bucket
 
-	index    *index
+	index    *index.Index
 	htaccess *htaccessFiles
 	queue    *queue
 	links    links
@@ -178,7 +179,7 @@ func New(cfg Config) (*Engine, error) {
 		life: life, stop: stop, ctx: ctx, kill: kill,
 		watching: make(chan struct{}),
 	}
-	e.index = newIndex(cfg.IndexSize, &e.withheld)
+	e.index = index.New(cfg.IndexSize, e.withheld.remove)
 	e.logger.Store(cfg.Logger)
 	e.store = guard{cfg.Store, e.usable, e.mayChange, &e.stored}
 	e.membership.before, e.membership.most = sync.OnceValue(e.wasMember), maxGuestItems
@@ -340,4 +341,13 @@ func (e *Engine) objectName(key string, class media.Class) string {
 		return e.cfg.PrivatePrefix + key
 	}
 	return e.cfg.PublicPrefix + key
+}
+
+// newLRU returns a cache of a size that is known to be positive.
+func newLRU[T any](size int) *lru.Cache[string, T] {
+	cache, err := lru.New[string, T](size)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return cache
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -48,8 +49,8 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	if !ok {
 		return
 	}
-	known, _ := e.index.cache.Peek(c.Key)
-	x := entry{state: removed, class: known.class}
+	known, _ := e.index.Peek(c.Key)
+	x := index.Entry{State: index.Removed, Class: known.Class}
 	it := news{why: verdict.DeletedElsewhere, version: c.ETag}
 	if c.Op == changelog.Delete {
 		e.withheld.remove(c.Key)
@@ -57,22 +58,22 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	if c.Op == changelog.Delete && c.ETag != "" {
 		e.admitted.contested(c.Key, c.ETag)
 	}
-	if c.Op == changelog.Delete && c.ETag != "" && known.over == c.ETag && known.etag != c.ETag {
+	if c.Op == changelog.Delete && c.ETag != "" && known.Over == c.ETag && known.ETag != c.ETag {
 		// The other node deleted what this one had just replaced, and may have
 		// hit the new version.
 		it.why = verdict.OtherDeleted
 	}
 	if c.Op == changelog.Put {
-		x = entry{state: announced, class: f.believe(c.Class), size: c.Size, etag: c.ETag}
+		x = index.Entry{State: index.Announced, Class: f.believe(c.Class), Size: c.Size, ETag: c.ETag}
 		if !c.ModTime.IsZero() {
-			x.modTime = c.ModTime.UnixNano()
+			x.ModTime = c.ModTime.UnixNano()
 		}
-		it = news{why: verdict.PutElsewhere, version: c.ETag, told: c.ETag, under: x.class, size: c.Size}
+		it = news{why: verdict.PutElsewhere, version: c.ETag, told: c.ETag, under: x.Class, size: c.Size}
 		e.keepDirs(c.Key)
 	}
-	here := known.state == committed && known.etag == c.ETag && known.class == x.class && c.Op == changelog.Put
-	if known.state != dirty && !here {
-		e.index.set(c.Key, x)
+	here := known.State == index.Committed && known.ETag == c.ETag && known.Class == x.Class && c.Op == changelog.Put
+	if known.State != index.Dirty && !here {
+		e.index.Set(c.Key, x)
 	}
 	if e.queue.heardSize() >= maxHeard {
 		e.recon.want(e.recon.blur(everything), window{})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // TestChanges: who remembers what Public said may go on saying so until Changes
@@ -14,9 +15,9 @@ func TestChanges(t *testing.T) {
 	const size, keys = 2, 4 // some are forgotten to make room
 	for _, shared := range []bool{false, true} {
 		random := rand.New(rand.NewPCG(1, 1))
-		e := &Engine{index: newIndex(size, new(withheldKeys))}
+		e := &Engine{index: index.New(size, new(withheldKeys).remove)}
 		if shared {
-			e.index.share()
+			e.index.Share()
 		}
 		type answer struct {
 			etag    string
@@ -25,19 +26,19 @@ func TestChanges(t *testing.T) {
 		remembered := map[string]answer{}
 		for step := range 20_000 {
 			key := fmt.Sprint(random.IntN(keys))
-			x := entry{state: state(1 + random.IntN(int(removed))), class: media.Class(random.IntN(3)), etag: fmt.Sprint(random.IntN(3))}
+			x := index.Entry{State: index.State(1 + random.IntN(int(index.Removed))), Class: media.Class(random.IntN(3)), ETag: fmt.Sprint(random.IntN(3))}
 			op := random.IntN(7)
 			switch op {
 			case 0:
-				e.index.set(key, x)
+				e.index.Set(key, x)
 			case 1:
-				e.index.learn(key, x)
+				e.index.Learn(key, x)
 			case 2:
-				e.index.forget(key)
+				e.index.Forget(key)
 			case 3:
-				e.index.evict(key)
+				e.index.Evict(key)
 			case 4:
-				e.index.soil(key)
+				e.index.Soil(key)
 			default: // time for answers to be remembered
 			}
 			dropped := op == 2 || op == 3 // not only to make room
@@ -46,13 +47,13 @@ func TestChanges(t *testing.T) {
 			}
 			for i := range keys {
 				key := fmt.Sprint(i)
-				x, known := e.index.cache.Peek(key)
-				public := x.stored() && x.class == media.Public
-				if a, ok := remembered[key]; ok && known && a.changes == e.Changes() && (!public || a.etag != x.etag) {
+				x, known := e.index.Peek(key)
+				public := x.Stored() && x.Class == media.Public
+				if a, ok := remembered[key]; ok && known && a.changes == e.Changes() && (!public || a.etag != x.ETag) {
 					t.Fatalf("step %d: operation %d made another thing of %s: was %q, is %+v", step, op, key, a.etag, x)
 				}
 				if known && public {
-					remembered[key] = answer{x.etag, e.Changes()}
+					remembered[key] = answer{x.ETag, e.Changes()}
 				}
 			}
 		}

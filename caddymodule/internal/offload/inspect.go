@@ -8,6 +8,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // A file that may name others (media.NamingType) is looked through when it is
@@ -35,104 +36,69 @@ type Inspector struct {
 // what is larger is to be used at home.
 const inspectLimit = 4 << 20
 
-// finding is what is known of the place of a file that may name others.
-type finding struct {
-	place media.Place
-	known bool
-}
-
-// judged completes the entry of a file that names no others: it may be used
-// anywhere, and Public need not look at its name again.
-func (x entry) judged(key string) entry {
-	if !x.found.known && media.NamingType(key) == "" {
-		x.found = finding{place: media.PlaceAnywhere, known: true}
-	}
-	return x
-}
-
-// place is from where the file of an entry may be used.
-func (x entry) place(key string) media.Place {
-	if x = x.judged(key); !x.found.known {
-		return media.PlaceAtHome
-	}
-	return x.found.place
-}
-
 // withPlace completes the entry of a file that is committed by from where it may
 // be used.
-func (e *Engine) withPlace(s *task, x entry, f *os.File) entry {
-	if x.found.known || !mayBeMoved(s.key, x) {
+func (e *Engine) withPlace(s *task, x index.Entry, f *os.File) index.Entry {
+	if x.Found.Known || !mayBeMoved(s.key, x) {
 		return x
 	}
-	if known, ok := e.index.get(s.key); ok && known.etag == x.etag && known.found.known {
-		x.found = known.found
+	if known, ok := e.index.Get(s.key); ok && known.ETag == x.ETag && known.Found.Known {
+		x.Found = known.Found
 		return x
 	}
-	if m, ok := local.ReadMark(f); ok && m.Binding == e.binding(s.key) && m.ETag == x.etag {
-		x.found = e.foundInMark(m)
+	if m, ok := local.ReadMark(f); ok && m.Binding == e.binding(s.key) && m.ETag == x.ETag {
+		x.Found = e.foundInMark(m)
 	}
-	if !x.found.known {
-		x.found = e.inspect(s.key, f, x)
-		x.found.known = unchanged(e, s, f, x)
+	if !x.Found.Known {
+		x.Found = e.inspect(s.key, f, x)
+		x.Found.Known = unchanged(e, s, f, x)
 	}
 	return x
 }
 
 // mayBeMoved reports whether it makes a difference from where a file may be used.
-func mayBeMoved(key string, x entry) bool {
-	return x.class == media.Public && media.NamingType(key) != ""
+func mayBeMoved(key string, x index.Entry) bool {
+	return x.Class == media.Public && media.NamingType(key) != ""
 }
 
 // inspect looks through a file that is to be, or is, committed as x says.
-func (e *Engine) inspect(key string, f *os.File, x entry) finding {
+func (e *Engine) inspect(key string, f *os.File, x index.Entry) index.Finding {
 	if !mayBeMoved(key, x) {
-		return finding{}
+		return index.Finding{}
 	}
-	if x.size > inspectLimit {
-		return finding{place: media.PlaceAtHome, known: true}
+	if x.Size > inspectLimit {
+		return index.Finding{Place: media.PlaceAtHome, Known: true}
 	}
-	body := io.NewSectionReader(f, 0, x.size)
-	return finding{place: e.cfg.Inspector.Inspect(key, body, e.Class), known: true}
+	body := io.NewSectionReader(f, 0, x.Size)
+	return index.Finding{Place: e.cfg.Inspector.Inspect(key, body, e.Class), Known: true}
 }
 
 // foundInMark is what a mark tells.
-func (e *Engine) foundInMark(m local.Mark) finding {
-	return finding{place: m.Place, known: m.Rules == e.cfg.Inspector.Rules}
-}
-
-// metaPlace, in an object's metadata, tells from where the file may be used and
-// by which rules that was found: "cors 0123abcd".
-const metaPlace = "place"
-
-// meta is the metadata that tells the finding, nil if nothing is known.
-func (f finding) meta(rules string) map[string]string {
-	if !f.known {
-		return nil
-	}
-	return map[string]string{metaPlace: f.place.String() + " " + rules}
+func (e *Engine) foundInMark(m local.Mark) index.Finding {
+	return index.Finding{Place: m.Place, Known: m.Rules == e.cfg.Inspector.Rules}
 }
 
 // foundInMeta is what the metadata of an object tells, which anyone may have
 // written who can write to the bucket. What makes no sense, or is by other rules,
 // tells nothing.
-func (e *Engine) foundInMeta(key string, info bucket.Info) finding {
+func (e *Engine) foundInMeta(key string, info bucket.Info) index.Finding {
 	if media.NamingType(key) == "" {
-		return finding{}
+		return index.Finding{}
 	}
-	word, rules, _ := strings.Cut(info.Meta[metaPlace], " ")
+	word, rules, _ := strings.Cut(info.Meta[index.MetaPlace], " ")
 	place, ok := media.ParsePlace(word)
-	return finding{place: place, known: ok && rules == e.cfg.Inspector.Rules}
+	return index.Finding{Place: place, Known: ok && rules == e.cfg.Inspector.Rules}
 }
 
 // learnPlace notes what an object that was read, of which there is no file, tells
 // of its place.
 func (e *Engine) learnPlace(key string, info bucket.Info) {
-	x, ok := e.index.get(key)
-	if !ok || x.state != bucketOnly || x.found.known || x.etag != info.ETag || !mayBeMoved(key, x) {
+	x, ok := e.index.Get(key)
+	if !ok || x.State != index.BucketOnly || x.Found.Known || x.ETag != info.ETag || !mayBeMoved(key, x) {
 		return
 	}
 	now := x
-	if now.found = e.foundInMeta(key, info); now.found.known {
+	if now.Found = e.foundInMeta(key, info); now.Found.Known {
 		e.note(key, x, now)
 	}
 }

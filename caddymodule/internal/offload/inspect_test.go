@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // Contents for which wordInspector finds each place.
@@ -253,7 +254,7 @@ func TestPlacesOfObjects(t *testing.T) {
 			for key, m := range meta {
 				info := bucket.Info{ModTime: time.Unix(1e9, 0)}
 				if m.text != "" {
-					info.Meta = map[string]string{metaPlace: m.text}
+					info.Meta = map[string]string{index.MetaPlace: m.text}
 				}
 				if _, err := store.Put(t.Context(), "media/"+key, strings.NewReader("x"), 1, bucket.PutOptions{Info: info}); err != nil {
 					t.Fatal(err)
@@ -309,8 +310,8 @@ func TestPlacesOnOtherNodes(t *testing.T) {
 	b.public("a.css", media.PlaceAtHome)
 	b.public("c.css", withCORS)
 	for key, text := range map[string]string{"a.css": "home r1", "c.css": "cors:woff2 r1"} {
-		if info, err := b.e.store.Head(t.Context(), "media/"+key); err != nil || info.Meta[metaPlace] != text {
-			t.Errorf("the metadata of %s say %q, %v", key, info.Meta[metaPlace], err)
+		if info, err := b.e.store.Head(t.Context(), "media/"+key); err != nil || info.Meta[index.MetaPlace] != text {
+			t.Errorf("the metadata of %s say %q, %v", key, info.Meta[index.MetaPlace], err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // maxLinks bounds the names of hard links that are remembered. Beyond it a change
@@ -134,14 +135,14 @@ func (e *Engine) lookAtLink(s *task, name linkName) {
 
 // search looks for names of files that have several.
 func (e *Engine) search(s *task) outcome {
-	err := e.walkChanges(s, func(key string, info fs.FileInfo, known entry) bool {
+	err := e.walkChanges(s, func(key string, info fs.FileInfo, known index.Entry) bool {
 		if !hasSeveralNames(info) {
 			return false
 		}
 		if root, rel, ok := e.site.Locate(key); ok {
 			e.links.see(info, linkName{key, root, rel})
 		}
-		return known.state != committed || known.size != info.Size() || known.modTime != info.ModTime().UnixNano()
+		return known.State != index.Committed || known.Size != info.Size() || known.ModTime != info.ModTime().UnixNano()
 	})
 	if err != nil {
 		return outcome{how: unreadable, err: err}

@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // binding binds a mark to this key in this bucket.
@@ -18,7 +18,7 @@ func (e *Engine) binding(key string) string {
 
 // mark notes on the file that it is committed. Without marks everything works,
 // only a start has more to compare.
-func (e *Engine) mark(key string, now entry, f *os.File) {
+func (e *Engine) mark(key string, now index.Entry, f *os.File) {
 	m := e.markOf(key, now)
 	if old, ok := local.ReadMark(f); ok && old == m {
 		return
@@ -39,43 +39,18 @@ func (e *Engine) mark(key string, now entry, f *os.File) {
 }
 
 // markOf is the mark of a file that is committed as now says.
-func (e *Engine) markOf(key string, now entry) local.Mark {
+func (e *Engine) markOf(key string, now index.Entry) local.Mark {
 	m := local.Mark{
-		Size: now.size, ModTime: now.modTime, ETag: now.etag,
-		Class: now.letter(), Binding: e.binding(key),
+		Size: now.Size, ModTime: now.ModTime, ETag: now.ETag,
+		Class: now.Letter(), Binding: e.binding(key),
 	}
-	if mayBeMoved(key, now) && now.found.known {
-		m.Place, m.Rules = now.found.place, e.cfg.Inspector.Rules
+	if mayBeMoved(key, now) && now.Found.Known {
+		m.Place, m.Rules = now.Found.Place, e.cfg.Inspector.Rules
 	}
 	return m
 }
 
 // markFits reports whether m says that the file described by now is committed.
-func (e *Engine) markFits(m local.Mark, key string, now entry) bool {
-	return m.Size == now.size && m.ModTime == now.modTime && m.Class == now.letter() && m.Binding == e.binding(key)
-}
-
-// Classes as they stand in a mark.
-const (
-	letterPublic  = 'o'
-	letterPrivate = 'p'
-	letterKept    = 'k'
-)
-
-// letter and classOf are a class as it stands in a mark.
-func (x entry) letter() byte {
-	switch {
-	case x.kept:
-		return letterKept
-	case x.class == media.Private:
-		return letterPrivate
-	}
-	return letterPublic
-}
-
-func classOf(letter byte) media.Class {
-	if letter == letterPublic {
-		return media.Public
-	}
-	return media.Private
+func (e *Engine) markFits(m local.Mark, key string, now index.Entry) bool {
+	return m.Size == now.Size && m.ModTime == now.ModTime && m.Class == now.Letter() && m.Binding == e.binding(key)
 }

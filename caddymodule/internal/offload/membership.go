@@ -293,7 +293,7 @@ func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
 	if was == memberRole {
 		return false
 	}
-	e.index.changes.Add(1) // pages name objects from now on
+	e.index.Grew() // pages name objects from now on
 	if was == guestRole {
 		e.queue.allDue(time.Now())
 		e.recon.want(everything, window{})

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -204,7 +205,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	}
 	p.files++
 	e.links.see(info, linkName{key, root, rel})
-	if rule == media.Public && public != nil && private == nil && p.marked(root, rel, key, standing{class: rule}, info, public) {
+	if rule == media.Public && public != nil && private == nil && p.marked(root, rel, key, index.Standing{Class: rule}, info, public) {
 		return nil // mostly
 	}
 	st := e.standing(key)
@@ -212,8 +213,8 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	if unknown && !p.older && p.isClean(root, rel, key, st, info) {
 		return nil // its mark tells
 	}
-	if st.class == media.Public && public == nil && private != nil && p.settlesPrivate(root, rel, key, private) {
-		st = standing{media.Private, true}
+	if st.Class == media.Public && public == nil && private != nil && p.settlesPrivate(root, rel, key, private) {
+		st = index.Standing{Class: media.Private, Kept: true}
 	}
 	own, misplaced, elsewhere := p.placed(root, rel, key, st, public, private)
 	if own != nil && misplaced == "" && p.marked(root, rel, key, st, info, own) {
@@ -240,15 +241,15 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 
 // marked reports whether the mark on a file says that it is just what the
 // bucket lists, and remembers that it is committed.
-func (p *pass) marked(root int, rel, key string, st standing, info fs.FileInfo, own *bucket.Info) bool {
+func (p *pass) marked(root int, rel, key string, st index.Standing, info fs.FileInfo, own *bucket.Info) bool {
 	e := p.e
 	m, ok := e.trees[root].Mark(rel)
-	now := committedEntry(st, info, own.ETag)
-	if !ok || m.ETag != own.ETag || own.Size != now.size || !e.markFits(m, key, now) {
+	now := index.EntryOf(st, info, own.ETag)
+	if !ok || m.ETag != own.ETag || own.Size != now.Size || !e.markFits(m, key, now) {
 		return false
 	}
-	now.found = e.foundInMark(m)
-	if mayBeMoved(key, now) && !now.found.known {
+	now.Found = e.foundInMark(m)
+	if mayBeMoved(key, now) && !now.Found.Known {
 		return p.inspectMarked(root, rel, key, now)
 	}
 	p.remember(key, now)
@@ -257,14 +258,14 @@ func (p *pass) marked(root int, rel, key string, st standing, info fs.FileInfo, 
 
 // inspectMarked looks through a file whose mark does not tell, by the present
 // rules, from where it may be used. It is in the bucket: nothing is stored again.
-func (p *pass) inspectMarked(root int, rel, key string, now entry) bool {
+func (p *pass) inspectMarked(root int, rel, key string, now index.Entry) bool {
 	e := p.e
 	f, err := e.trees[root].Open(rel)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	now.found = e.inspect(key, f, now)
+	now.Found = e.inspect(key, f, now)
 	if !e.isStill(root, rel, f, now) {
 		return false
 	}
@@ -275,14 +276,14 @@ func (p *pass) inspectMarked(root int, rel, key string, now entry) bool {
 }
 
 // remember notes that a key is committed, unless something newer is known of it.
-func (p *pass) remember(key string, now entry) bool {
+func (p *pass) remember(key string, now index.Entry) bool {
 	e := p.e
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	if e.recon.touched(key) || e.queue.at(key) != nil {
 		return false
 	}
-	e.index.set(key, now)
+	e.index.Set(key, now)
 	return true
 }
 
@@ -406,7 +407,7 @@ func (p *pass) passOnDeletes() {
 		it.in = *roots[m.root]
 		it.by(killedRequest)
 		if p.shared {
-			e.index.evict(m.key) // it tells what the bucket has
+			e.index.Evict(m.key) // it tells what the bucket has
 		}
 		e.queue.schedule(it, now)
 	}
@@ -464,7 +465,7 @@ func (p *pass) mayBeStored(key string) bool {
 	q := p.e.queue
 	q.Lock()
 	defer q.Unlock()
-	known, _ := p.e.index.cache.Peek(key)
+	known, _ := p.e.index.Peek(key)
 	it := q.at(key)
-	return known.state == committed || (it != nil && it.running())
+	return known.State == index.Committed || (it != nil && it.running())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -54,9 +55,9 @@ func (p *pass) dir(root int, rel string) {
 
 // isClean reports whether a file is marked as committed and was not changed
 // since.
-func (p *pass) isClean(root int, rel, key string, st standing, info fs.FileInfo) bool {
+func (p *pass) isClean(root int, rel, key string, st index.Standing, info fs.FileInfo) bool {
 	m, ok := p.e.trees[root].Mark(rel)
-	return ok && m.Class == entry{class: st.class, kept: st.kept}.letter() && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
+	return ok && m.Class == index.Entry{Class: st.Class, Kept: st.Kept}.Letter() && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
 }
 
 // lacks notes that a committed file has no object any more. Pages do not name it. A file
@@ -69,13 +70,13 @@ func (p *pass) lacks(f foreign) {
 	q := p.e.queue
 	q.Lock()
 	defer q.Unlock()
-	known, ok := p.e.index.cache.Peek(f.key)
+	known, ok := p.e.index.Peek(f.key)
 	switch {
-	case ok && (known.state == announced || known.state == removed):
+	case ok && (known.State == index.Announced || known.State == index.Removed):
 		return
-	case ok && known.state == committed && q.at(f.key) == nil:
-		known.state = dirty
-		p.e.index.set(f.key, known)
+	case ok && known.State == index.Committed && q.at(f.key) == nil:
+		known.State = index.Dirty
+		p.e.index.Set(f.key, known)
 	}
 	if len(p.lacking) <= maxLacking {
 		p.lacking = append(p.lacking, f)
@@ -96,7 +97,7 @@ func (p *pass) learn(m *missing) {
 	defer e.queue.Unlock()
 	if !e.recon.touched(m.key) && e.queue.at(m.key) == nil {
 		st := e.underPlace(m.key, m.class, m.believe(m.under))
-		e.index.learn(m.key, entry{state: bucketOnly, class: st.class, kept: st.kept, size: m.object.Size, etag: m.object.ETag})
+		e.index.Learn(m.key, index.Entry{State: index.BucketOnly, Class: st.Class, Kept: st.Kept, Size: m.object.Size, ETag: m.object.ETag})
 	}
 }
 
@@ -155,8 +156,8 @@ func (p *pass) wasHeld(m *missing) (bool, error) {
 		return false, err
 	}
 	e := p.e
-	if e.index.holdsAny(m.key) {
-		return e.index.holds(m.key, m.object.ETag), nil
+	if e.index.HoldsAny(m.key) {
+		return e.index.Holds(m.key, m.object.ETag), nil
 	}
 	info, err := e.head(m.key, m.under)
 	if errors.Is(err, bucket.ErrNotFound) {

@@ -7,33 +7,34 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // confirm writes to the change log if others may not know, then notes that the bucket
 // has the file as it is.
 func (e *Engine) confirm(s *task, x *sight, etag string, tell bool) outcome {
 	now := x.entry(etag)
-	now.over = x.over
+	now.Over = x.over
 	if !unchanged(e, s, x.f, now) {
 		return e.changedMeanwhile(s, now, nil)
 	}
-	if err := e.removeMisplaced(s, now.standing()); err != nil {
+	if err := e.removeMisplaced(s, now.Standing()); err != nil {
 		return failed(err)
 	}
 	if tell || s.unannounced {
 		e.admitted.stored(s.key, etag)
-		if err := e.announce([]changelog.Change{now.change(s.key)}, s); err != nil {
+		if err := e.announce([]changelog.Change{changeOf(s.key, now)}, s); err != nil {
 			return failed(err)
 		}
 	}
 	return e.committed(s, now, x.f)
 }
 
-// change is an entry as it stands in the change log.
-func (x entry) change(key string) changelog.Change {
+// changeOf is an entry as it stands in the change log.
+func changeOf(key string, x index.Entry) changelog.Change {
 	return changelog.Change{
-		Op: changelog.Put, Key: key, Class: x.class,
-		Size: x.size, ModTime: time.Unix(0, x.modTime), ETag: x.etag,
+		Op: changelog.Put, Key: key, Class: x.Class,
+		Size: x.Size, ModTime: time.Unix(0, x.ModTime), ETag: x.ETag,
 	}
 }
 
@@ -123,8 +124,8 @@ func (c condition) holds() bool { return c != condition{} }
 
 // meta is stored with the object of an item: where the file may be used and,
 // where several nodes write, by whom it was stored.
-func (e *Engine) meta(s *task, found finding, c condition) map[string]string {
-	meta := found.meta(e.cfg.Inspector.Rules)
+func (e *Engine) meta(s *task, found index.Finding, c condition) map[string]string {
+	meta := found.Meta(e.cfg.Inspector.Rules)
 	if !c.holds() {
 		return meta
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // ErrIgnored: the key's class never leaves the disk.
@@ -33,14 +34,14 @@ const absentFor = 2 * time.Second
 //
 // (Promise 3: "Pages never wait for the bucket.")
 func (e *Engine) Committed(key string) (Object, bool) {
-	x, ok := e.index.get(key)
+	x, ok := e.index.Get(key)
 	if !ok {
 		x, ok = e.fromMark(key)
 	}
-	if !ok || !x.stored() {
+	if !ok || !x.Stored() {
 		return Object{}, false
 	}
-	return x.describe(key), true
+	return describe(key, x), true
 }
 
 // Public reports whether Committed knows a public object of this key, its ETag,
@@ -48,64 +49,60 @@ func (e *Engine) Committed(key string) (Object, bool) {
 // does not allocate for a key in memory: each URL in each page asks.
 func (e *Engine) Public(key []byte) (etag string, place media.Place, ok bool) {
 	text := unsafe.String(unsafe.SliceData(key), len(key)) // nobody keeps it
-	x, ok := e.index.get(text)
+	x, ok := e.index.Get(text)
 	if !ok {
 		x, ok = e.fromMark(string(key))
 	}
-	return x.etag, x.place(text), ok && x.stored() && x.class == media.Public && e.namesObjects()
+	return x.ETag, x.Place(text), ok && x.Stored() && x.Class == media.Public && e.namesObjects()
 }
 
 // Changes is a number that grows with each change that Public might answer
 // differently after. As long as it is what it was before an answer of true, the
 // answer holds.
-func (e *Engine) Changes() uint64 { return e.index.changes.Load() }
+func (e *Engine) Changes() uint64 { return e.index.Changes() }
 
-// stored reports whether the bucket holds the key's present content.
-func (x entry) stored() bool {
-	return x.state == committed || x.state == bucketOnly || x.state == announced
-}
-
-func (x entry) describe(key string) Object {
-	o := Object{Key: key, Class: x.class, ETag: x.etag, Size: x.size}
-	if x.modTime != 0 {
-		o.ModTime = time.Unix(0, x.modTime)
+// describe is what an entry tells of a key.
+func describe(key string, x index.Entry) Object {
+	o := Object{Key: key, Class: x.Class, ETag: x.ETag, Size: x.Size}
+	if x.ModTime != 0 {
+		o.ModTime = time.Unix(0, x.ModTime)
 	}
 	return o
 }
 
 // fromMark reads the state of a key that memory does not know from the mark on
 // its file, and remembers it.
-func (e *Engine) fromMark(key string) (entry, bool) {
+func (e *Engine) fromMark(key string) (index.Entry, bool) {
 	root, rel, ok := e.site.Locate(key)
 	if !ok {
-		return entry{}, false
+		return index.Entry{}, false
 	}
 	x, err := e.readMark(root, rel, key)
 	if err != nil {
-		return entry{}, false
+		return index.Entry{}, false
 	}
-	e.index.learn(key, x)
+	e.index.Learn(key, x)
 	return x, true
 }
 
-func (e *Engine) readMark(root int, rel, key string) (entry, error) {
+func (e *Engine) readMark(root int, rel, key string) (index.Entry, error) {
 	f, err := e.trees[root].Open(rel)
 	if err != nil {
-		return entry{}, err
+		return index.Entry{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return entry{}, err
+		return index.Entry{}, err
 	}
-	x := entry{state: dirty, size: info.Size(), modTime: info.ModTime().UnixNano()}
+	x := index.Entry{State: index.Dirty, Size: info.Size(), ModTime: info.ModTime().UnixNano()}
 	m, ok := local.ReadMark(f)
 	if !ok {
 		return x, nil
 	}
-	x.class, x.kept = classOf(m.Class), m.Class == letterKept && m.Binding == e.binding(key) && !e.site.SaidPublic(key)
-	if e.markFits(m, key, x) && (x.kept || e.rule(key) == x.class) {
-		x.state, x.etag, x.found = committed, m.ETag, e.foundInMark(m)
+	x.Class, x.Kept = index.ClassOf(m.Class), m.Class == index.LetterKept && m.Binding == e.binding(key) && !e.site.SaidPublic(key)
+	if e.markFits(m, key, x) && (x.Kept || e.rule(key) == x.Class) {
+		x.State, x.ETag, x.Found = index.Committed, m.ETag, e.foundInMark(m)
 	}
 	return x, nil
 }
@@ -119,7 +116,7 @@ func (e *Engine) Local(key string) (fs.FileInfo, error) {
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	if x, ok := e.index.get(key); ok && (x.state == announced || x.state == removed) && !e.health.isDown() {
+	if x, ok := e.index.Get(key); ok && (x.State == index.Announced || x.State == index.Removed) && !e.health.isDown() {
 		return nil, fs.ErrNotExist
 	}
 	info, err := e.trees[root].Stat(rel)
@@ -163,8 +160,8 @@ func (e *Engine) readsFail(class media.Class, err error) {
 func (e *Engine) stale(key string) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if x, ok := e.index.cache.Peek(key); ok && x.state != dirty {
-		e.index.evict(key)
+	if x, ok := e.index.Peek(key); ok && x.State != index.Dirty {
+		e.index.Evict(key)
 	}
 }
 
@@ -173,20 +170,20 @@ func (e *Engine) stale(key string) {
 // again at once.
 func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 	st := e.standing(key)
-	class := st.class
+	class := st.Class
 	if class == media.Ignored {
 		return bucket.Info{}, ErrIgnored
 	}
 	if e.deletedHere(key) {
 		return bucket.Info{}, errDeletedHere
 	}
-	x, ok := e.index.get(key)
+	x, ok := e.index.Get(key)
 	switch {
-	case ok && x.state == absent && time.Now().Before(x.until):
+	case ok && x.State == index.Absent && time.Now().Before(x.Until):
 		return bucket.Info{}, bucket.ErrNotFound
-	case ok && x.object() && x.state != dirty && x.modTime != 0:
+	case ok && x.Object() && x.State != index.Dirty && x.ModTime != 0:
 		return bucket.Info{
-			Key: key, Size: x.size, ETag: x.etag, ModTime: time.Unix(0, x.modTime),
+			Key: key, Size: x.Size, ETag: x.ETag, ModTime: time.Unix(0, x.ModTime),
 			ContentType:  media.ContentType(key, nil),
 			CacheControl: e.cfg.CacheControl(key, class),
 		}, nil
@@ -195,15 +192,15 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 	e.readsFail(class, err)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
-		e.note(key, x, entry{state: absent, until: time.Now().Add(absentFor)})
+		e.note(key, x, index.Entry{State: index.Absent, Until: time.Now().Add(absentFor)})
 		return bucket.Info{}, err
 	case err != nil:
 		return bucket.Info{}, fmt.Errorf("looking up %s: %w", key, err)
 	}
 	info.Key = key
-	known := entry{state: bucketOnly, class: class, kept: st.kept, size: info.Size, etag: info.ETag, found: e.foundInMeta(key, info)}
+	known := index.Entry{State: index.BucketOnly, Class: class, Kept: st.Kept, Size: info.Size, ETag: info.ETag, Found: e.foundInMeta(key, info)}
 	if !info.ModTime.IsZero() {
-		known.modTime = info.ModTime.UnixNano()
+		known.ModTime = info.ModTime.UnixNano()
 	}
 	if _, err := e.Local(key); errors.Is(err, fs.ErrNotExist) {
 		e.note(key, x, known)
@@ -213,11 +210,11 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 
 // note records what the bucket said of a key, unless something else was
 // established since memory said was.
-func (e *Engine) note(key string, was, now entry) {
+func (e *Engine) note(key string, was, now index.Entry) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if x, _ := e.index.cache.Peek(key); x == was && e.queue.at(key) == nil {
-		e.index.set(key, now)
+	if x, _ := e.index.Peek(key); x == was && e.queue.at(key) == nil {
+		e.index.Set(key, now)
 	}
 }
 

@@ -291,7 +291,7 @@ func TestPrivate(t *testing.T) {
 		t.Errorf("private objects %v", got)
 	}
 	if o, ok := s.e.Committed("shop/ebook.pdf"); !ok || o.Class != media.Private {
-		x, known := s.e.index.get("shop/ebook.pdf")
+		x, known := s.e.index.Get("shop/ebook.pdf")
 		t.Errorf("committed %+v, %v; index %+v, %v", o, ok, x, known)
 	}
 	// What becomes private leaves the public folder before the answer is out.

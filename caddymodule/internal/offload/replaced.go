@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // A committed file is written over if its object is another one. Where a node of the
@@ -43,7 +44,7 @@ func (s *task) tells(info bucket.Info) bool {
 // Then what the app does with its file goes for the object as well. Who has not held a
 // version in this process' time does not know what was told of meanwhile.
 func (e *Engine) isStrangers(s *task, info bucket.Info) (bool, error) {
-	if !e.index.holdsAny(s.key) || s.why.MayBeLost() || s.tells(info) || justStored(info) {
+	if !e.index.HoldsAny(s.key) || s.why.MayBeLost() || s.tells(info) || justStored(info) {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
@@ -76,7 +77,7 @@ func (e *Engine) putOverStrangers(s *task, x *sight) outcome {
 
 // isStrangersBelow is isStrangers for an object below a directory that is gone.
 func (e *Engine) isStrangersBelow(o object) (bool, error) {
-	if known, _ := e.index.get(o.key); !e.index.holdsAny(o.key) || known.state == announced {
+	if known, _ := e.index.Get(o.key); !e.index.HoldsAny(o.key) || known.State == index.Announced {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)

@@ -7,13 +7,14 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // rescan looks for files that changed without an event below a directory, then
 // asks for a reconcile, which finds what went.
 func (e *Engine) rescan(s *task) outcome {
-	err := e.walkChanges(s, func(key string, info fs.FileInfo, known entry) bool {
-		return known.state != committed || known.size != info.Size() || known.modTime != info.ModTime().UnixNano()
+	err := e.walkChanges(s, func(key string, info fs.FileInfo, known index.Entry) bool {
+		return known.State != index.Committed || known.Size != info.Size() || known.ModTime != info.ModTime().UnixNano()
 	})
 	if err != nil {
 		return outcome{how: unreadable, err: err}
@@ -25,12 +26,12 @@ func (e *Engine) rescan(s *task) outcome {
 
 // reclass looks for files whose class changed with an .htaccess.
 func (e *Engine) reclass(s *task) outcome {
-	err := e.walkChanges(s, func(key string, _ fs.FileInfo, known entry) bool {
+	err := e.walkChanges(s, func(key string, _ fs.FileInfo, known index.Entry) bool {
 		switch e.rule(key) {
 		case media.Private:
-			return !known.object() || known.class != media.Private || known.kept
+			return !known.Object() || known.Class != media.Private || known.Kept
 		default:
-			return !known.object() || known.class != media.Public && !known.kept
+			return !known.Object() || known.Class != media.Public && !known.Kept
 		}
 	})
 	if err != nil {
@@ -41,7 +42,7 @@ func (e *Engine) reclass(s *task) outcome {
 
 // walkChanges puts the files below the item's directory into the queue for
 // which differs is true.
-func (e *Engine) walkChanges(s *task, differs func(key string, info fs.FileInfo, known entry) bool) error {
+func (e *Engine) walkChanges(s *task, differs func(key string, info fs.FileInfo, known index.Entry) bool) error {
 	return e.trees[s.root].Walk(s.rel, local.Visit{
 		Dir: func(rel string) bool { return e.ctx.Err() == nil && (rel == "" || !e.site.SkipDir(s.root, rel)) },
 		File: func(rel string, info fs.FileInfo) error {
@@ -52,7 +53,7 @@ func (e *Engine) walkChanges(s *task, differs func(key string, info fs.FileInfo,
 			if e.site.Class(key, nil) == media.Ignored {
 				return nil
 			}
-			known, ok := e.index.get(key)
+			known, ok := e.index.Get(key)
 			if !ok {
 				known, _ = e.fromMark(key)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
 // Restored counts what a restore did so far.
@@ -163,13 +164,13 @@ func (e *Engine) fetch(ctx context.Context, listed object, class media.Class) er
 		Content: io.TeeReader(o.Body, sum),
 		Size:    o.Size,
 		ModTime: o.ModTime,
-		Marked:  st.kept,
+		Marked:  st.Kept,
 		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
 			if err := verify(o.Info, sum); err != nil {
 				return local.Mark{}, err
 			}
-			now := committedEntry(st, info, o.ETag)
-			now.found = e.inspect(listed.key, f, now)
+			now := index.EntryOf(st, info, o.ETag)
+			now.Found = e.inspect(listed.key, f, now)
 			return e.markOf(listed.key, now), nil
 		},
 	})

@@ -41,7 +41,7 @@ func (e *Engine) joinTeam() error {
 		close(t.decided)
 		return nil
 	}
-	e.index.share()
+	e.index.Share()
 	store := e.control()
 	var err error
 	t.log, err = changelog.New(changelog.Config{

@@ -82,7 +82,7 @@ func (e *Engine) Stats() Stats {
 		Conflicts: e.count.conflicts.Load(), Fetched: e.count.fetched.Load(),
 		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
 		FetchBacklog: e.queue.heardLen(),
-		IndexSize:    e.index.len(),
+		IndexSize:    e.index.Len(),
 		Withheld:     e.withheld.count(),
 		Log:          e.logStats(), Names: e.leaser().Stats(),
 	}

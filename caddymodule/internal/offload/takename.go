@@ -20,9 +20,9 @@ import (
 // caught up with the change log before its app chose the name. What is there then is a
 // file whose delete is withheld on this disk, or of an upload that was never finished.
 func (e *Engine) ownsName(s *task, x *sight) bool {
-	known, ok := e.index.get(s.key)
+	known, ok := e.index.Get(s.key)
 	return s.inRequest && !s.elsewhere && !x.asGuest && x.file == verdict.StrangeFile && x.object == verdict.OtherObject && x.under == x.class &&
-		!(ok && known.object()) && (e.isUnfinished(x) || e.withheld.covers(s.key, x.stored.Stored)) &&
+		!(ok && known.Object()) && (e.isUnfinished(x) || e.withheld.covers(s.key, x.stored.Stored)) &&
 		e.admitted.own(s.key)
 }
 

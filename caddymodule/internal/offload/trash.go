@@ -14,6 +14,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -323,8 +324,8 @@ func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
 // where several nodes write, on the others'.
 func (e *Engine) bringBack(ctx context.Context, o object, class media.Class) error {
 	if e.shared() {
-		now := entry{state: announced, class: class, size: o.Size, modTime: o.ModTime.UnixNano(), etag: o.ETag}
-		if err := e.announce([]changelog.Change{now.change(o.key)}); err != nil {
+		now := index.Entry{State: index.Announced, Class: class, Size: o.Size, ModTime: o.ModTime.UnixNano(), ETag: o.ETag}
+		if err := e.announce([]changelog.Change{changeOf(o.key, now)}); err != nil {
 			return err
 		}
 	}

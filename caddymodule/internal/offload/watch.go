@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -135,8 +136,8 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 		e.refuseKey(key, err)
 		return
 	}
-	known, _ := e.index.cache.Peek(key)
-	if ev.Op == watch.Touched && known.state == committed {
+	known, _ := e.index.Peek(key)
+	if ev.Op == watch.Touched && known.State == index.Committed {
 		return // its content is the same; mostly this is our own mark
 	}
 	e.recon.touch(key)
@@ -145,7 +146,7 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 	}
 	it, isNew := e.queue.change(aFile, key, ev.Root, ev.Path, now)
 	if isNew && ev.Created {
-		it.fresh = !known.object() && !e.index.holdsAny(key)
+		it.fresh = !known.Object() && !e.index.HoldsAny(key)
 	}
 	it.rewritten = it.rewritten || ev.Created || ev.Op == watch.Wrote || ev.Op == watch.Writing
 	it.by(who)
@@ -190,5 +191,5 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 // queue's lock.
 func (e *Engine) soil(it *item) {
 	e.queue.soil(it)
-	e.index.soil(it.key)
+	e.index.Soil(it.key)
 }

@@ -1,4 +1,4 @@
-package offload
+package index
 
 import (
 	"hash/maphash"
@@ -9,23 +9,23 @@ import (
 // each. What comes beyond is known from the index and the marks only.
 const maxHeld = 1 << 22
 
-// held remembers of all keys which version of the object this disk held last: the base
+// bases remembers of all keys which version of the object this disk held last: the base
 // of a file that the app replaced or deleted, whose mark went with it. In a few bytes for each key, so it outlives
 // what the index knows.
 //
 // Keys and ETags are kept as hashes that no client can foresee. Two of a million
 // keys share one with a probability of 1 in 30 million.
-type held struct {
+type bases struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
 	of map[uint64]uint64 // ETag by key
 }
 
-func newHeld() *held { return &held{seed: maphash.MakeSeed(), of: make(map[uint64]uint64)} }
+func newBases() *bases { return &bases{seed: maphash.MakeSeed(), of: make(map[uint64]uint64)} }
 
-// set notes that the disk holds a version.
-func (h *held) set(key, etag string) {
+// Set notes that the disk holds a version.
+func (h *bases) set(key, etag string) {
 	k, v := maphash.String(h.seed, key), maphash.String(h.seed, etag)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -34,16 +34,16 @@ func (h *held) set(key, etag string) {
 	}
 }
 
-// learn is set, unless a version is known already: that is newer.
-func (h *held) learn(key, etag string) {
+// Learn is set, unless a version is known already: that is newer.
+func (h *bases) learn(key, etag string) {
 	if !h.any(key) {
 		h.set(key, etag)
 	}
 }
 
-// expect notes that the disk is about to hold a version, and returns what takes
+// Expect notes that the disk is about to hold a version, and returns what takes
 // that back.
-func (h *held) expect(key, etag string) (undo func()) {
+func (h *bases) expect(key, etag string) (undo func()) {
 	k := maphash.String(h.seed, key)
 	h.mu.Lock()
 	was, ok := h.of[k]
@@ -60,7 +60,7 @@ func (h *held) expect(key, etag string) (undo func()) {
 }
 
 // drop notes that the disk holds no version.
-func (h *held) drop(key string) {
+func (h *bases) drop(key string) {
 	k := maphash.String(h.seed, key)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -68,7 +68,7 @@ func (h *held) drop(key string) {
 }
 
 // any reports whether the disk is known to hold a version of a key.
-func (h *held) any(key string) bool {
+func (h *bases) any(key string) bool {
 	k := maphash.String(h.seed, key)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,7 +77,7 @@ func (h *held) any(key string) bool {
 }
 
 // is reports whether a version is the one that this disk held last.
-func (h *held) is(key, etag string) bool {
+func (h *bases) is(key, etag string) bool {
 	k, v := maphash.String(h.seed, key), maphash.String(h.seed, etag)
 	h.mu.Lock()
 	defer h.mu.Unlock()
