@@ -16,6 +16,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // absence is a way in which a bucket can be away, and come back.
@@ -484,7 +485,7 @@ func TestOlderContentIsKeptAside(t *testing.T) {
 	// Which of the two is newer, no other node can tell either.
 	there, err := s.e.head("o.jpg", media.Public)
 	mustDo(t, err)
-	if told := (&task{news: news{told: there.ETag}}); told.tells(there) {
+	if tells(&work.Task{News: work.News{Told: there.ETag}}, there) {
 		t.Errorf("other nodes take it for newer than what they have: %v", there.Meta)
 	}
 	s.until("it to be logged and counted", func() bool {

@@ -36,7 +36,7 @@ func stemHash(stem string) uint32 {
 
 // add notes a key.
 func (b *backlog) add(key string) {
-	dir, name := splitLast(key)
+	dir, name := media.SplitKey(key)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at, ok := b.index[dir]

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // CollisionError says that files which the app wrote while a request ran do not
@@ -185,9 +186,9 @@ func (r *Request) Lapsed() bool {
 }
 
 // lostName notes that the file of an item does not get its name.
-func (e *Engine) lostName(s *task) {
+func (e *Engine) lostName(s *work.Task) {
 	e.queue.Lock()
-	gen := s.item.soiled
+	gen := s.Item.Soiled
 	e.queue.Unlock()
-	e.admitted.lost(s.key, gen)
+	e.admitted.lost(s.Key, gen)
 }

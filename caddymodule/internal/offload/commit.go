@@ -15,6 +15,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 func (e *Engine) head(key string, class media.Class) (bucket.Info, error) {
@@ -47,7 +48,7 @@ const (
 var errUnreadable = errors.New("reading the file")
 
 // storeFile stores a file's present content, of which now tells what is known.
-func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now index.Entry, c condition) (bucket.Info, error) {
+func (e *Engine) storeFile(s *work.Task, f *os.File, info fs.FileInfo, now index.Entry, c condition) (bucket.Info, error) {
 	ctx, cancel := e.putContext(info.Size())
 	defer cancel()
 	var head [512]byte
@@ -56,10 +57,10 @@ func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now index.Entr
 		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	content := &diskRead{from: f}
-	stored, err := e.store.Put(ctx, e.objectName(s.key, now.Class), content, info.Size(), bucket.PutOptions{
+	stored, err := e.store.Put(ctx, e.objectName(s.Key, now.Class), content, info.Size(), bucket.PutOptions{
 		Info: bucket.Info{
-			ContentType:  media.ContentType(s.rel, head[:n]),
-			CacheControl: e.cfg.CacheControl(s.key, now.Class),
+			ContentType:  media.ContentType(s.Rel, head[:n]),
+			CacheControl: e.cfg.CacheControl(s.Key, now.Class),
 			ModTime:      info.ModTime(),
 			Meta:         e.meta(s, now.Found, c),
 		},
@@ -70,7 +71,7 @@ func (e *Engine) storeFile(s *task, f *os.File, info fs.FileInfo, now index.Entr
 		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	if err != nil {
-		return stored, fmt.Errorf("storing %s: %w", s.key, err)
+		return stored, fmt.Errorf("storing %s: %w", s.Key, err)
 	}
 	return stored, nil
 }
@@ -92,21 +93,21 @@ func (s *diskRead) ReadAt(p []byte, off int64) (int, error) {
 // changedMeanwhile ends a put of a file that was written to, replaced or
 // removed while it was read: what was stored, if it was, is no state of the
 // file, and another look is due.
-func (e *Engine) changedMeanwhile(s *task, stored index.Entry, err error) outcome {
-	e.queue.note(s, func(bool) {
-		s.item.fresh = false
+func (e *Engine) changedMeanwhile(s *work.Task, stored index.Entry, err error) outcome {
+	e.queue.Note(s, func(bool) {
+		s.Item.Fresh = false
 		if err == nil {
 			stored.State = index.Dirty
-			e.index.Set(s.key, stored)
+			e.index.Set(s.Key, stored)
 		}
 	})
-	return lookAgain(rest)
+	return lookAgain(work.Rest)
 }
 
 // unchanged reports whether f is still the file at its path, with the size and
 // time of now.
-func unchanged(e *Engine, s *task, f *os.File, now index.Entry) bool {
-	return e.isStill(s.root, s.rel, f, now)
+func unchanged(e *Engine, s *work.Task, f *os.File, now index.Entry) bool {
+	return e.isStill(s.Root, s.Rel, f, now)
 }
 
 // isStill reports whether f is the file at a path, with the size and time of now.
@@ -121,18 +122,18 @@ func (e *Engine) isStill(root int, rel string, f *os.File, now index.Entry) bool
 
 // removeMisplaced deletes the object under the other class, if there may be
 // one: what has become private must not stay public.
-func (e *Engine) removeMisplaced(s *task, st index.Standing) error {
+func (e *Engine) removeMisplaced(s *work.Task, st index.Standing) error {
 	if st.Kept {
 		return nil // this disk has no say in where it lies
 	}
 	class := st.Class
-	name := s.misplaced
-	if known, ok := e.index.Get(s.key); ok && known.Object() {
+	name := s.Misplaced
+	if known, ok := e.index.Get(s.Key); ok && known.Object() {
 		if known.Class != class {
-			name = e.objectName(s.key, known.Class)
+			name = e.objectName(s.Key, known.Class)
 		}
-	} else if m, ok := e.trees[s.root].Mark(s.rel); ok && m.Binding == e.binding(s.key) && index.ClassOf(m.Class) != class {
-		name = e.objectName(s.key, index.ClassOf(m.Class))
+	} else if m, ok := e.trees[s.Root].Mark(s.Rel); ok && m.Binding == e.binding(s.Key) && index.ClassOf(m.Class) != class {
+		name = e.objectName(s.Key, index.ClassOf(m.Class))
 	}
 	if name == "" {
 		return nil
@@ -146,32 +147,32 @@ func (e *Engine) removeMisplaced(s *task, st index.Standing) error {
 }
 
 // committed ends the work on a file of which the bucket has the present content.
-func (e *Engine) committed(s *task, now index.Entry, f *os.File) outcome {
+func (e *Engine) committed(s *work.Task, now index.Entry, f *os.File) outcome {
 	if err := e.removeMisplaced(s, now.Standing()); err != nil {
 		return failed(err)
 	}
 	now = e.withPlace(s, now, f)
 	if now.Kept {
-		e.sayKept(s.key)
+		e.sayKept(s.Key)
 	}
-	e.recon.touch(s.key) // a comparison under way may have listed the bucket before
-	e.queue.note(s, func(latest bool) {
+	e.recon.touch(s.Key) // a comparison under way may have listed the bucket before
+	e.queue.Note(s, func(latest bool) {
 		noted := now
 		if !latest {
 			noted.State = index.Dirty
 		}
-		e.index.Set(s.key, noted)
+		e.index.Set(s.Key, noted)
 	})
-	e.keepDirs(s.key)
+	e.keepDirs(s.Key)
 	// After the index is set, so that the event about the mark is known for
 	// what it is. A file that has changed since makes the mark unfit, no more.
-	e.mark(s.key, now, f)
+	e.mark(s.Key, now, f)
 	return outcome{}
 }
 
 // forget ends the work on a file of which there is nothing to know: it never leaves the
 // disk, or it is gone, and its object too.
-func (e *Engine) forget(s *task) outcome {
-	e.queue.note(s, func(bool) { e.index.Forget(s.key) })
+func (e *Engine) forget(s *work.Task) outcome {
+	e.queue.Note(s, func(bool) { e.index.Forget(s.Key) })
 	return outcome{}
 }

@@ -12,18 +12,18 @@ import (
 // does not tell, a file that has several names is taken for a hard link, and all
 // others wait until nothing has been written to them for a while.
 func (e *Engine) findComplete(since uint64) {
-	for _, it := range e.queue.unclosed(since) {
-		writing, info, err := e.trees[it.root].Writing(it.rel)
+	for _, it := range e.queue.Unclosed(since) {
+		writing, info, err := e.trees[it.Root].Writing(it.Rel)
 		if err != nil || writing == local.Writers {
 			continue // it is somebody else's to close, or gone
 		}
 		if writing == local.Untold {
-			e.sayUntold(it.key)
+			e.sayUntold(it.Key)
 			if !hasSeveralNames(info) {
 				continue
 			}
 		}
-		e.queue.setComplete(it)
+		e.queue.SetComplete(it)
 	}
 }
 
@@ -39,28 +39,4 @@ func (e *Engine) sayUntold(key string) {
 func hasSeveralNames(info fs.FileInfo) bool {
 	_, names, ok := local.Inode(info)
 	return ok && names > 1
-}
-
-// unclosed returns the files that changed after since and are not known to be
-// complete.
-func (q *queue) unclosed(since uint64) (found []*item) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for e := q.order.Back(); e != nil; e = e.Prev() {
-		it := e.Value.(*item)
-		if it.gen <= since {
-			break
-		}
-		if !it.isComplete() && it.from == anEvent {
-			found = append(found, it)
-		}
-	}
-	return found
-}
-
-// setComplete notes that the content of an item was complete just now.
-func (q *queue) setComplete(it *item) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	it.complete = true
 }

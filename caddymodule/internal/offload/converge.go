@@ -12,6 +12,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // maxTurns is how often one piece of work looks at a key whose object changes
@@ -60,27 +61,27 @@ func (x *sight) entry(etag string) index.Entry {
 }
 
 // converge makes disk and bucket agree on one key.
-func (e *Engine) converge(s *task) outcome {
-	look := s.elsewhere
+func (e *Engine) converge(s *work.Task) outcome {
+	look := s.Elsewhere
 	for range maxTurns {
 		if o := e.convergeOnce(s, look); o.how != changed {
 			return o
 		}
 		look = true
 	}
-	return lookAgainAtBoth(rest)
+	return lookAgainAtBoth(work.Rest)
 }
 
 // convergeOnce does what the present state asks for; changed: that state was found to
 // be another one meanwhile.
-func (e *Engine) convergeOnce(s *task, look bool) outcome {
+func (e *Engine) convergeOnce(s *work.Task, look bool) outcome {
 	x, err := e.seeFile(s)
 	if err != nil {
 		return outcome{how: unreadable, err: err}
 	}
 	defer x.close()
 	switch {
-	case x.file == verdict.NoFile && (!s.elsewhere || !e.shared()):
+	case x.file == verdict.NoFile && (!s.Elsewhere || !e.shared()):
 		return foundGone()
 	case x.class == media.Ignored:
 		return e.forget(s)
@@ -95,7 +96,7 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 			return failed(err)
 		}
 	}
-	if s.why == verdict.PutElsewhere && s.version != "" && x.file == verdict.CleanFile && x.base == s.version && x.class == s.under && !s.unannounced {
+	if s.Why == verdict.PutElsewhere && s.Version != "" && x.file == verdict.CleanFile && x.base == s.Version && x.class == s.Under && !s.Unannounced {
 		return e.committed(s, x.entry(x.base), x.f) // this very version is here
 	}
 	if look || x.doubt || e.looksFirst(s, x) {
@@ -103,7 +104,7 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 			return failed(err)
 		}
 	}
-	if x.file == verdict.NoFile && (e.index.Holds(s.key, x.stored.ETag) || s.stored(x.stored)) {
+	if x.file == verdict.NoFile && (e.index.Holds(s.Key, x.stored.ETag) || storedBy(s, x.stored)) {
 		// It went from this very disk: is it this node's app that deleted it?
 		file, dir := e.seesDelete(s)
 		switch {
@@ -117,12 +118,12 @@ func (e *Engine) convergeOnce(s *task, look bool) outcome {
 }
 
 // carryOut does what a verdict says.
-func (e *Engine) carryOut(v verdict.Verdict, s *task, x *sight) outcome {
+func (e *Engine) carryOut(v verdict.Verdict, s *work.Task, x *sight) outcome {
 	switch v {
 	case verdict.Agreed:
 		return e.agree(s, x)
 	case verdict.Adopt:
-		return e.confirm(s, x, x.stored.ETag, s.untold() || e.isOwn(x.stored))
+		return e.confirm(s, x, x.stored.ETag, s.Untold() || e.isOwn(x.stored))
 	case verdict.PutAny:
 		return e.put(s, x, condition{})
 	case verdict.PutNew:
@@ -134,13 +135,13 @@ func (e *Engine) carryOut(v verdict.Verdict, s *task, x *sight) outcome {
 	case verdict.PutOverStrangers:
 		return e.putOverStrangers(s, x)
 	case verdict.Fetch:
-		if e.rootsSeen.isGone(s.root) {
+		if e.rootsSeen.isGone(s.Root) {
 			return e.leaveInBucket(s, x) // it is fetched when the root is back
 		}
-		if s.version == "" && x.file == verdict.NoFile && e.withheld.covers(s.key, x.stored.Stored) {
+		if s.Version == "" && x.file == verdict.NoFile && e.withheld.covers(s.Key, x.stored.Stored) {
 			return e.leaveInBucket(s, x)
 		}
-		return e.bring(s, x, s.untold())
+		return e.bring(s, x, s.Untold())
 	case verdict.FetchKeeping:
 		return e.bringKeeping(s, x)
 	case verdict.RemoveFile:
@@ -151,13 +152,13 @@ func (e *Engine) carryOut(v verdict.Verdict, s *task, x *sight) outcome {
 
 // putKeeping stores the file over the object that was seen, whose content is kept
 // aside first: nothing but its writer says that it was on this disk.
-func (e *Engine) putKeeping(s *task, x *sight) outcome {
-	aside, err := e.copyAside(s.key, x.under, x.stored)
+func (e *Engine) putKeeping(s *work.Task, x *sight) outcome {
+	aside, err := e.copyAside(s.Key, x.under, x.stored)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
 		return outcome{how: changed}
 	case err != nil:
-		return failed(fmt.Errorf("keeping what was stored as %s: %w", s.key, err))
+		return failed(fmt.Errorf("keeping what was stored as %s: %w", s.Key, err))
 	}
 	o := e.put(s, x, condition{over: x.stored.ETag, returned: x.file == verdict.CleanFile})
 	if o.how == done {
@@ -167,59 +168,59 @@ func (e *Engine) putKeeping(s *task, x *sight) outcome {
 }
 
 // leaveInBucket leaves the object where it is, and the disk without a file of it.
-func (e *Engine) leaveInBucket(s *task, x *sight) outcome {
-	st := e.underPlace(s.key, x.rule, x.under)
+func (e *Engine) leaveInBucket(s *work.Task, x *sight) outcome {
+	st := e.underPlace(s.Key, x.rule, x.under)
 	e.know(s, index.Entry{State: index.BucketOnly, Class: st.Class, Kept: st.Kept, Size: x.stored.Size, ETag: x.stored.ETag})
 	return outcome{}
 }
 
 // know sets what is known of an item's key.
-func (e *Engine) know(s *task, x index.Entry) {
-	e.queue.note(s, func(bool) { e.index.Set(s.key, x) })
+func (e *Engine) know(s *work.Task, x index.Entry) {
+	e.queue.Note(s, func(bool) { e.index.Set(s.Key, x) })
 }
 
 // looksFirst reports whether the object is to be looked at although nothing is in
 // doubt. Who writes alone needs it only for what a comparison found: that has seen the
 // listing. Where others write too, the condition of a Put tells of what they stored,
 // but for one that failed before and for a large file.
-func (e *Engine) looksFirst(s *task, x *sight) bool {
+func (e *Engine) looksFirst(s *work.Task, x *sight) bool {
 	if !e.shared() {
-		return s.from == comparison || x.asGuest
+		return s.From == work.Comparison || x.asGuest
 	}
-	return s.attempts > 0 || s.from == comparison && x.file == verdict.CleanFile || x.info != nil && x.info.Size() > largePut
+	return s.Attempts > 0 || s.From == work.Comparison && x.file == verdict.CleanFile || x.info != nil && x.info.Size() > largePut
 }
 
 // keptAside notes that the file keeps its name, and what the bucket had is kept aside.
-func (e *Engine) keptAside(s *task, x *sight, aside string) {
+func (e *Engine) keptAside(s *work.Task, x *sight, aside string) {
 	if x.file != verdict.CleanFile { // the app replaced what had been here
-		e.log().Info("what was replaced is kept aside", keyKey, s.key, "kept_as", aside)
+		e.log().Info("what was replaced is kept aside", keyKey, s.Key, "kept_as", aside)
 		return
 	}
 	e.count.conflicts.Add(1)
 	e.log().Warn("the bucket came back with another version of a file than this server has; the server's keeps the name, the other content is kept aside",
-		keyKey, s.key, "kept_as", aside)
+		keyKey, s.Key, "kept_as", aside)
 }
 
 // causeOf tells a change of the app's from a look that only found the file
 // there.
-func (e *Engine) causeOf(s *task, x *sight) verdict.Cause {
-	if s.why != verdict.OwnChange || x.info == nil || !e.logged() {
-		return s.why
+func (e *Engine) causeOf(s *work.Task, x *sight) verdict.Cause {
+	if s.Why != verdict.OwnChange || x.info == nil || !e.logged() {
+		return s.Why
 	}
-	if s.from == comparison || !s.wrote || (!s.elsewhere && e.isPlaced(s.key, x.info)) {
+	if s.From == work.Comparison || !s.Wrote || (!s.Elsewhere && e.isPlaced(s.Key, x.info)) {
 		return verdict.OwnLook
 	}
 	return verdict.OwnChange
 }
 
 // seeFile looks at the disk.
-func (e *Engine) seeFile(s *task) (*sight, error) {
-	st := e.standing(s.key)
+func (e *Engine) seeFile(s *work.Task) (*sight, error) {
+	st := e.standing(s.Key)
 	x := &sight{class: st.Class, kept: st.Kept, rule: st.Class}
 	if st.Kept {
 		x.rule = media.Public
 	}
-	f, err := e.trees[s.root].Open(s.rel)
+	f, err := e.trees[s.Root].Open(s.Rel)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrNotRegular):
 		return x, nil
@@ -231,16 +232,16 @@ func (e *Engine) seeFile(s *task) (*sight, error) {
 		return nil, err
 	}
 	x.f = f
-	known, ok := e.index.Get(s.key)
+	known, ok := e.index.Get(s.Key)
 	x.unheld = ok && known.Unheld
 	mark, marked := local.ReadMark(f)
-	marked = marked && mark.Binding == e.binding(s.key)
-	held := e.index.HoldsAny(s.key)
+	marked = marked && mark.Binding == e.binding(s.Key)
+	held := e.index.HoldsAny(s.Key)
 	x.file = verdict.StrangeFile
 	switch {
 	case ok && known.Based():
 		e.compareFile(s, x, known)
-	case marked && (!held || e.index.Holds(s.key, mark.ETag)):
+	case marked && (!held || e.index.Holds(s.Key, mark.ETag)):
 		e.compareFile(s, x, index.Entry{Class: index.ClassOf(mark.Class), Kept: mark.Class == index.LetterKept, Size: mark.Size, ModTime: mark.ModTime, ETag: mark.ETag})
 		x.doubt = x.file == verdict.CleanFile && !held
 	case held:
@@ -253,7 +254,7 @@ func (e *Engine) seeFile(s *task) (*sight, error) {
 }
 
 // compareFile finds out whether the file is the version that base describes.
-func (e *Engine) compareFile(s *task, x *sight, base index.Entry) {
+func (e *Engine) compareFile(s *work.Task, x *sight, base index.Entry) {
 	if base.Class != x.class {
 		x.own = !base.Kept
 		return // its object has another name: for the present one it is strange
@@ -263,7 +264,7 @@ func (e *Engine) compareFile(s *task, x *sight, base index.Entry) {
 		return
 	}
 	sameTime := base.ModTime == x.info.ModTime().UnixNano()
-	if sameTime && (!s.wrote || s.from == comparison || e.isPlaced(s.key, x.info)) {
+	if sameTime && (!s.Wrote || s.From == work.Comparison || e.isPlaced(s.Key, x.info)) {
 		x.file = verdict.CleanFile
 		return
 	}
@@ -278,9 +279,9 @@ func (e *Engine) compareFile(s *task, x *sight, base index.Entry) {
 }
 
 // seeObject looks at the bucket.
-func (e *Engine) seeObject(s *task, x *sight) error {
+func (e *Engine) seeObject(s *work.Task, x *sight) error {
 	first := x.class
-	if known, ok := e.index.Get(s.key); ok && known.Object() && x.file == verdict.NoFile {
+	if known, ok := e.index.Get(s.Key); ok && known.Object() && x.file == verdict.NoFile {
 		first = known.Class
 	}
 	info, class, err := e.lookUp(s, x, first)
@@ -292,14 +293,14 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 		return err
 	}
 	x.stored, x.under, x.object = info, class, verdict.OtherObject
-	if x.file != verdict.NoFile && class != x.class && x.rule == media.Public && !x.own && !e.site.SaidPublic(s.key) {
+	if x.file != verdict.NoFile && class != x.class && x.rule == media.Public && !x.own && !e.site.SaidPublic(s.Key) {
 		e.follow(s, x)
 	}
 	switch {
 	case x.file == verdict.NoFile:
 	case class != x.class:
 		x.object = verdict.NoObject // it is elsewhere what it is not by the rules of this disk
-	case x.file != verdict.StrangeFile && (info.ETag == x.base || x.base == "" && e.index.Holds(s.key, info.ETag)):
+	case x.file != verdict.StrangeFile && (info.ETag == x.base || x.base == "" && e.index.Holds(s.Key, info.ETag)):
 		x.object, x.base = verdict.BaseObject, info.ETag
 		if x.file == verdict.ChangedFile && x.hasContent(info) {
 			x.object = verdict.SameObject
@@ -309,15 +310,15 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 	case !x.unheld && !x.asGuest && e.wasHere(info) && (x.file != verdict.CleanFile):
 		x.object = verdict.HeldObject
 	}
-	if x.object == verdict.OtherObject && x.file == verdict.CleanFile && s.wrote && s.from != comparison && !s.elsewhere {
+	if x.object == verdict.OtherObject && x.file == verdict.CleanFile && s.Wrote && s.From != work.Comparison && !s.Elsewhere {
 		// The app has just put an old version there, with its mark.
 		x.file = verdict.StrangeFile
 		if e.wasHere(info) {
 			x.object = verdict.HeldObject
 		}
 	}
-	isBased := x.file == verdict.CleanFile || x.file == verdict.ChangedFile && s.wrote && s.from != comparison
-	if x.object == verdict.OtherObject && isBased && !s.tells(info) {
+	isBased := x.file == verdict.CleanFile || x.file == verdict.ChangedFile && s.Wrote && s.From != work.Comparison
+	if x.object == verdict.OtherObject && isBased && !tells(s, info) {
 		x.object = verdict.UntoldObject
 	}
 	return nil
@@ -325,16 +326,16 @@ func (e *Engine) seeObject(s *task, x *sight) error {
 
 // lookUp finds the object of an item's key. Who writes alone has it only under the
 // file's class, and believes the listing in which a comparison has just seen it, or not.
-func (e *Engine) lookUp(s *task, x *sight, first media.Class) (bucket.Info, media.Class, error) {
+func (e *Engine) lookUp(s *work.Task, x *sight, first media.Class) (bucket.Info, media.Class, error) {
 	switch {
 	case e.shared():
-		return e.headAny(s.key, first, x.file == verdict.NoFile || s.elsewhere || s.from == comparison)
-	case s.from == comparison && s.listed == nil:
+		return e.headAny(s.Key, first, x.file == verdict.NoFile || s.Elsewhere || s.From == work.Comparison)
+	case s.From == work.Comparison && s.Listed == nil:
 		return bucket.Info{}, x.class, bucket.ErrNotFound
-	case s.from == comparison && s.listed.ContentMD5() != "":
-		return *s.listed, x.class, nil
+	case s.From == work.Comparison && s.Listed.ContentMD5() != "":
+		return *s.Listed, x.class, nil
 	}
-	info, err := e.head(s.key, x.class)
+	info, err := e.head(s.Key, x.class)
 	return info, x.class, err
 }
 
@@ -392,15 +393,15 @@ func (x *sight) md5() (string, error) {
 }
 
 // agree notes that nothing is to be done.
-func (e *Engine) agree(s *task, x *sight) outcome {
+func (e *Engine) agree(s *work.Task, x *sight) outcome {
 	switch {
 	case x.file != verdict.NoFile && x.object != verdict.NoObject:
-		return e.confirm(s, x, x.base, s.unannounced)
+		return e.confirm(s, x, x.base, s.Unannounced)
 	case x.file != verdict.NoFile:
 		e.know(s, index.Entry{State: index.Removed})
 		return outcome{}
-	case s.unannounced:
-		if err := e.announce([]changelog.Change{{Op: changelog.Delete, Key: s.key}}, s); err != nil {
+	case s.Unannounced:
+		if err := e.announce([]changelog.Change{{Op: changelog.Delete, Key: s.Key}}, s); err != nil {
 			return failed(err)
 		}
 	}
@@ -409,15 +410,15 @@ func (e *Engine) agree(s *task, x *sight) outcome {
 
 // follow makes a file what its object is, of which the other nodes have moved the
 // place: no rule of this disk speaks against it.
-func (e *Engine) follow(s *task, x *sight) {
-	st := e.underPlace(s.key, x.rule, x.under)
+func (e *Engine) follow(s *work.Task, x *sight) {
+	st := e.underPlace(s.Key, x.rule, x.under)
 	x.class, x.kept = st.Class, st.Kept
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if known, ok := e.index.Peek(s.key); ok {
+	if known, ok := e.index.Peek(s.Key); ok {
 		known.Class, known.Kept = st.Class, st.Kept
-		e.index.Set(s.key, known)
+		e.index.Set(s.Key, known)
 	} else if x.base != "" {
-		e.index.Set(s.key, index.Entry{State: index.Dirty, Class: st.Class, Kept: st.Kept, Size: x.info.Size(), ETag: x.base})
+		e.index.Set(s.Key, index.Entry{State: index.Dirty, Class: st.Class, Kept: st.Kept, Size: x.info.Size(), ETag: x.base})
 	}
 }

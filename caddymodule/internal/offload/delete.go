@@ -14,6 +14,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // deleteBatch is how many objects one request removes (S3: at most 1,000).
@@ -40,7 +41,7 @@ func sideBySide(n int, f func(i int)) {
 
 // departed is a file that is gone, and what that means for the bucket.
 type departed struct {
-	s     *task
+	s     *work.Task
 	known index.Entry
 	names []string // of objects to be deleted
 	etag  string
@@ -54,7 +55,7 @@ type departed struct {
 // deleteAll deletes the objects of files that are gone: where other nodes write too,
 // only such versions as were on this disk. All go in few requests, and are told in one
 // entry of the change log.
-func (e *Engine) deleteAll(gone []*task) {
+func (e *Engine) deleteAll(gone []*work.Task) {
 	gone = e.seenInRoots(e.followed(gone))
 	all := make([]*departed, len(gone))
 	sideBySide(len(gone), func(i int) { all[i] = e.seeDeparted(gone[i]) })
@@ -78,7 +79,7 @@ func (e *Engine) deleteDeparted(all []*departed) {
 	}
 	going := make([]departing, len(all))
 	for i, d := range all {
-		going[i] = departing{d.s, []string{d.s.key}, d.names}
+		going[i] = departing{d.s, []string{d.s.Key}, d.names}
 	}
 	var strangers []string
 	for _, d := range all {
@@ -95,10 +96,10 @@ func (e *Engine) deleteDeparted(all []*departed) {
 	}
 	for _, d := range all {
 		if err != nil {
-			e.finish(d.s, failed(fmt.Errorf("deleting %s: %w", d.s.key, err)))
+			e.finish(d.s, failed(fmt.Errorf("deleting %s: %w", d.s.Key, err)))
 			continue
 		}
-		e.countDeleted(d.s.key)
+		e.countDeleted(d.s.Key)
 		e.finish(d.s, e.forget(d.s))
 	}
 }
@@ -117,9 +118,9 @@ func (e *Engine) withholdTooMany(all []*departed) {
 	var outside []*departed
 	var files []foreign
 	for _, d := range all {
-		if d.pass && !d.s.meant() {
+		if d.pass && !d.s.Meant() {
 			outside = append(outside, d)
-			files = append(files, foreign{key: d.s.key, root: d.s.root, rel: d.s.rel})
+			files = append(files, foreign{key: d.s.Key, root: d.s.Root, rel: d.s.Rel})
 		}
 	}
 	if !e.withholds(files) {
@@ -141,9 +142,9 @@ func (e *Engine) deleteAndTell(all []*departed) error {
 			return err
 		}
 	}
-	changes, items := make([]changelog.Change, len(all)), make([]*task, len(all))
+	changes, items := make([]changelog.Change, len(all)), make([]*work.Task, len(all))
 	for i, d := range all {
-		changes[i] = changelog.Change{Op: changelog.Delete, Key: d.s.key, ETag: d.etag}
+		changes[i] = changelog.Change{Op: changelog.Delete, Key: d.s.Key, ETag: d.etag}
 		items[i] = d.s
 	}
 	return e.announce(changes, items...)
@@ -151,49 +152,49 @@ func (e *Engine) deleteAndTell(all []*departed) error {
 
 // seeDeparted decides about one file that is gone; unless pass is set in the
 // result, it is dealt with.
-func (e *Engine) seeDeparted(s *task) *departed {
+func (e *Engine) seeDeparted(s *work.Task) *departed {
 	dealt := func(o outcome) *departed { return &departed{s: s, outcome: o} }
-	if _, err := e.trees[s.root].Stat(s.rel); err == nil {
+	if _, err := e.trees[s.Root].Stat(s.Rel); err == nil {
 		return dealt(lookAgain(0))
 	}
-	known, _ := e.index.Get(s.key)
+	known, _ := e.index.Get(s.Key)
 	switch {
-	case s.unannounced:
-	case s.fresh && !known.Object() && !s.elsewhere:
+	case s.Unannounced:
+	case s.Fresh && !known.Object() && !s.Elsewhere:
 		return dealt(e.forget(s)) // it came and went, and the bucket never saw it
-	case known.Unheld || (known.State == index.Removed || known.State == index.Announced) && !e.index.HoldsAny(s.key):
+	case known.Unheld || (known.State == index.Removed || known.State == index.Announced) && !e.index.HoldsAny(s.Key):
 		// Not the app's delete, but this engine's, or of what was never here.
-		if s.elsewhere {
+		if s.Elsewhere {
 			return dealt(lookAgainAtBoth(0))
 		}
 		return dealt(e.forget(s))
-	case !e.passOn(s) && (!s.elsewhere || !e.shared()):
+	case !e.passOn(s) && (!s.Elsewhere || !e.shared()):
 		return dealt(e.keepObject(s, known))
 	}
 	if !e.shared() { // nobody else has written it since
-		return &departed{s: s, known: known, names: e.namesOf(s.key), pass: true}
+		return &departed{s: s, known: known, names: e.namesOf(s.Key), pass: true}
 	}
-	info, class, err := e.headAny(s.key, known.Class, true)
+	info, class, err := e.headAny(s.Key, known.Class, true)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound) && !e.passOn(s):
 		return dealt(e.forget(s))
 	case errors.Is(err, bucket.ErrNotFound):
 		return &departed{s: s, known: known, etag: known.ETag, pass: true}
 	case err != nil:
-		return dealt(failed(fmt.Errorf("deleting %s: %w", s.key, err)))
+		return dealt(failed(fmt.Errorf("deleting %s: %w", s.Key, err)))
 	case e.wentWith(s, info):
 		if !e.passOn(s) {
 			return dealt(e.keepTold(s, known, info, class))
 		}
-		return &departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, pass: true}
+		return &departed{s: s, known: known, names: []string{e.objectName(s.Key, class)}, etag: info.ETag, pass: true}
 	}
 	if e.passOn(s) {
 		is, err := e.isStrangers(s, info)
 		if err != nil {
-			return dealt(failed(fmt.Errorf("deleting %s: %w", s.key, err)))
+			return dealt(failed(fmt.Errorf("deleting %s: %w", s.Key, err)))
 		}
 		if is {
-			return &departed{s: s, known: known, names: []string{e.objectName(s.key, class)}, etag: info.ETag, pass: true, strangers: true}
+			return &departed{s: s, known: known, names: []string{e.objectName(s.Key, class)}, etag: info.ETag, pass: true, strangers: true}
 		}
 	}
 	// Another node has written it since: this delete was of an older version.
@@ -203,9 +204,9 @@ func (e *Engine) seeDeparted(s *task) *departed {
 // wentWith reports whether an object is a version of the very file that is gone.
 // Once the app has written it, or it was perhaps stored, that an object came from
 // this disk says nothing any more: the disk may have been emptied since.
-func (e *Engine) wentWith(s *task, info bucket.Info) bool {
-	if e.index.HoldsAny(s.key) || s.rewritten || s.unannounced {
-		return e.index.Holds(s.key, info.ETag) || s.stored(info)
+func (e *Engine) wentWith(s *work.Task, info bucket.Info) bool {
+	if e.index.HoldsAny(s.Key) || s.Rewritten || s.Unannounced {
+		return e.index.Holds(s.Key, info.ETag) || storedBy(s, info)
 	}
 	return e.wasHere(info)
 }
@@ -213,28 +214,28 @@ func (e *Engine) wentWith(s *task, info bucket.Info) bool {
 // seesDelete reports whether the app's delete of a missing file is to be passed
 // on, or that of a directory above it. All events until now are taken note of
 // first: that of the delete may be among them.
-func (e *Engine) seesDelete(s *task) (file, dir bool) {
+func (e *Engine) seesDelete(s *work.Task) (file, dir bool) {
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	if err := e.barrier(ctx); err != nil {
 		return false, true // nothing can be said of it now
 	}
 	q := e.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if e.passOn(s.item.task()) {
+	q.Lock()
+	defer q.Unlock()
+	if e.passOn(s.Item.Task()) {
 		return true, false
 	}
-	return false, e.goesWithDir(s.key)
+	return false, e.goesWithDir(s.Key)
 }
 
 // keepTold leaves the object of a missing file; other nodes are told of it if
 // they may not know.
-func (e *Engine) keepTold(s *task, known index.Entry, info bucket.Info, class media.Class) outcome {
-	if s.unannounced {
-		st := e.underPlace(s.key, e.rule(s.key), class)
+func (e *Engine) keepTold(s *work.Task, known index.Entry, info bucket.Info, class media.Class) outcome {
+	if s.Unannounced {
+		st := e.underPlace(s.Key, e.rule(s.Key), class)
 		known = index.Entry{State: index.Dirty, Class: st.Class, Kept: st.Kept, Size: info.Size, ModTime: info.ModTime.UnixNano(), ETag: info.ETag}
-		if err := e.announce([]changelog.Change{changeOf(s.key, known)}, s); err != nil {
+		if err := e.announce([]changelog.Change{changeOf(s.Key, known)}, s); err != nil {
 			return failed(err)
 		}
 	}
@@ -244,26 +245,26 @@ func (e *Engine) keepTold(s *task, known index.Entry, info bucket.Info, class me
 // keepObject leaves the object of a missing file. If an event told of it, it
 // stays on purpose; if only a look did, its directory may have gone, about
 // which another item knows more.
-func (e *Engine) keepObject(s *task, known index.Entry) outcome {
-	told := s.presence == deleted
+func (e *Engine) keepObject(s *work.Task, known index.Entry) outcome {
+	told := s.Presence == work.Deleted
 	if told {
-		e.noteBucketOnly(s.root, path.Dir(s.rel))
+		e.noteBucketOnly(s.Root, path.Dir(s.Rel))
 	}
-	e.queue.note(s, func(latest bool) {
+	e.queue.Note(s, func(latest bool) {
 		switch {
 		case told && latest && known.Object():
 			known.State = index.BucketOnly
-			e.index.Forget(s.key)
-			e.index.Set(s.key, known)
+			e.index.Forget(s.Key)
+			e.index.Set(s.Key, known)
 		case e.shared() && !(told && latest):
 			// The event is still to come, or came just now: only who knows which
 			// version was here can tell whether it is that one's delete.
 			if known.Based() {
 				known.State = index.Dirty
-				e.index.Set(s.key, known)
+				e.index.Set(s.Key, known)
 			}
 		default:
-			e.index.Forget(s.key)
+			e.index.Forget(s.Key)
 		}
 	})
 	return outcome{}
@@ -294,7 +295,7 @@ func (e *Engine) isBucketOnly(root int, dir string, stored time.Time) bool {
 	}
 	for dir != "" {
 		made := t.DirMade(dir)
-		dir, _ = splitLast(dir)
+		dir, _ = media.SplitKey(dir)
 		if isNoted(dir) && stored.Before(made.Add(storeClock)) {
 			return true
 		}

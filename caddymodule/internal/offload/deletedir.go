@@ -12,20 +12,21 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // deleteDir deletes what the bucket holds below a directory that is gone,
 // except files that are there (again).
-func (e *Engine) deleteDir(s *task) outcome {
-	if len(e.followed([]*task{s})) == 0 {
+func (e *Engine) deleteDir(s *work.Task) outcome {
+	if len(e.followed([]*work.Task{s})) == 0 {
 		return outcome{how: waits}
 	}
 	if roots := e.rootsNow(); !roots.holds(s) {
-		s.otherRoot = roots[s.root] != nil
+		s.OtherRoot = roots[s.Root] != nil
 		return outcome{}
 	}
 	if !e.passOn(s) {
-		e.noteBucketOnly(s.root, path.Dir(s.rel))
+		e.noteBucketOnly(s.Root, path.Dir(s.Rel))
 		return outcome{}
 	}
 	withheld, err := e.withholdsBelow(s)
@@ -33,22 +34,22 @@ func (e *Engine) deleteDir(s *task) outcome {
 		err = e.deleteAllBelow(s)
 	}
 	if err != nil {
-		return failed(fmt.Errorf("deleting what was below %s: %w", s.key, err))
+		return failed(fmt.Errorf("deleting what was below %s: %w", s.Key, err))
 	}
 	return outcome{}
 }
 
 // withholdsBelow withholds the deletes of what was on this disk below a directory that
 // went outside a request, if that is too much, and reports whether it did.
-func (e *Engine) withholdsBelow(s *task) (bool, error) {
-	if s.meant() {
+func (e *Engine) withholdsBelow(s *work.Task) (bool, error) {
+	if s.Meant() {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
 	var gone []foreign
 	for _, class := range []media.Class{media.Public, media.Private} {
-		for o, err := range e.missingBelow(ctx, s.root, s.key, class) {
+		for o, err := range e.missingBelow(ctx, s.Root, s.Key, class) {
 			if err != nil {
 				return false, err
 			}
@@ -69,8 +70,8 @@ func (e *Engine) withholdsBelow(s *task) (bool, error) {
 
 // deleteAllBelow deletes what the bucket holds below a directory that is gone and was
 // on this disk, and tells the other nodes.
-func (e *Engine) deleteAllBelow(s *task) error {
-	if s.key == "" {
+func (e *Engine) deleteAllBelow(s *work.Task) error {
+	if s.Key == "" {
 		return nil // a whole root is never the app's delete
 	}
 	deleted := 0
@@ -81,13 +82,13 @@ func (e *Engine) deleteAllBelow(s *task) error {
 		}
 		deleted += n
 	}
-	if _, err := e.trees[s.root].StatDir(s.rel); err == nil && deleted == 0 && !s.unannounced {
+	if _, err := e.trees[s.Root].StatDir(s.Rel); err == nil && deleted == 0 && !s.Unannounced {
 		return nil // it is there again
 	}
-	return e.announce([]changelog.Change{{Op: changelog.DeleteBelow, Key: s.key}}, s)
+	return e.announce([]changelog.Change{{Op: changelog.DeleteBelow, Key: s.Key}}, s)
 }
 
-func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error) {
+func (e *Engine) deleteBelow(s *work.Task, class media.Class) (deleted int, err error) {
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
 	var found []object
@@ -98,7 +99,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 		return err
 	}
 	var leftOut error
-	for o, err := range e.objects(ctx, class, s.key+"/") {
+	for o, err := range e.objects(ctx, class, s.Key+"/") {
 		if bucket.IsUnlisted(err) {
 			leftOut = err // the rest goes, and this is tried again
 			continue
@@ -106,7 +107,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 		if err != nil {
 			return deleted, err
 		}
-		if o.root != s.root {
+		if o.root != s.Root {
 			continue
 		}
 		if _, err := e.trees[o.root].Stat(o.rel); err == nil || e.withheld.has(o.key) {
@@ -123,7 +124,7 @@ func (e *Engine) deleteBelow(s *task, class media.Class) (deleted int, err error
 
 // deleteListed deletes those of the objects that were on this disk, or in place of such,
 // and has the others fetched where several nodes write.
-func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) {
+func (e *Engine) deleteListed(s *work.Task, found []object) (deleted int, err error) {
 	var names, keys, strangers []string
 	var changes []changelog.Change
 	for _, o := range found {
@@ -158,7 +159,7 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 		return 0, err
 	}
 	e.markUnannounced(s) // a second try would not find what the first one deleted
-	e.queue.beginDelete(keys)
+	e.queue.BeginDelete(keys)
 	err = e.deleteNames(names)
 	e.afterDelete(keys, err)
 	if err == nil {
@@ -170,40 +171,6 @@ func (e *Engine) deleteListed(s *task, found []object) (deleted int, err error) 
 	return len(changes), nil
 }
 
-// beginDelete notes that the objects of keys are being deleted with their
-// directory, until afterDelete.
-func (q *queue) beginDelete(keys []string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, key := range keys {
-		q.deleting[key]++
-	}
-}
-
-// endDelete is the end of beginDelete for a key. The caller holds mu.
-func (q *queue) endDelete(key string) {
-	if q.deleting[key]--; q.deleting[key] <= 0 {
-		delete(q.deleting, key)
-	}
-}
-
-// superseded reports whether what was seen of an item may be due to a delete of
-// this node's, or has changed since.
-func (q *queue) superseded(s *task) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.deleting[s.key] > 0 || s.item.gen != s.gen
-}
-
-// decides reports whether a file has an item that alone knows which object went
-// with it: see wentWith.
-func (q *queue) decides(key string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	it := q.items[key]
-	return it != nil && (it.rewritten || it.unannounced)
-}
-
 // wasOnDisk reports whether a listed object is a version that this disk held.
 func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 	known, ok := e.index.Get(key)
@@ -211,7 +178,7 @@ func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 	case e.index.HoldsAny(key):
 		return e.index.Holds(key, info.ETag), nil
 	case ok && (known.Unheld || known.State == index.Removed || known.State == index.Announced || known.State == index.BucketOnly),
-		e.queue.decides(key):
+		e.queue.Decides(key):
 		return false, nil
 	case e.wasHere(info):
 		return true, nil
@@ -248,23 +215,12 @@ func (e *Engine) forgetDeleted(key string, err error) {
 	now := time.Now()
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	e.queue.endDelete(key)
+	e.queue.EndDelete(key)
 	e.recon.touch(key)
 	switch {
 	case ok:
-		e.queue.schedule(e.queue.storeAgain(key, root, rel, now), now)
-	case err == nil && e.queue.at(key) == nil:
+		e.queue.Schedule(e.queue.StoreAgain(key, root, rel, now), now)
+	case err == nil && e.queue.At(key) == nil:
 		e.index.Forget(key)
 	}
-}
-
-// storeAgain adds an item of a file whose object may just have been deleted,
-// whatever is known of it. The caller holds mu and schedules the item.
-func (q *queue) storeAgain(key string, root int, rel string, now time.Time) *item {
-	it, _ := q.change(aFile, key, root, rel, now)
-	q.found(it, present)
-	it.complete, it.wrote = true, true
-	it.heard, it.why, it.version = it.gen, verdict.OwnChange, ""
-	q.heard[it] = struct{}{}
-	return it
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -56,7 +57,7 @@ type deleteNotes struct {
 	// heldBack are recalled deletes that wait for the first comparison, which is over
 	// once compared: it tells their share of all, and stores what has a new name.
 	// Both are guarded by the queue's lock.
-	heldBack []*move
+	heldBack []*work.Move
 	compared bool
 }
 
@@ -147,18 +148,18 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	all = make([][]notedDelete, len(e.trees))
 	var dirs []string
 	e.queue.Lock()
-	for it := range e.queue.allGoing() {
-		s := it.task()
-		if it.fresh || !e.passOn(s) || !roots.holds(s) {
+	for it := range e.queue.AllGoing() {
+		s := it.Task()
+		if it.Fresh || !e.passOn(s) || !roots.holds(s) {
 			continue
 		}
-		d := notedDelete{Key: it.key, Dir: it.kind == aDirGone, Meant: it.inRequest, MovedTo: it.movedTo}
+		d := notedDelete{Key: it.Key, Dir: it.Kind == work.DirGone, Meant: it.InRequest, MovedTo: it.MovedTo}
 		if d.Dir {
-			dirs = append(dirs, it.key+"/")
+			dirs = append(dirs, it.Key+"/")
 		} else {
 			e.noteVersion(&d)
 		}
-		all[it.root] = append(all[it.root], d)
+		all[it.Root] = append(all[it.Root], d)
 	}
 	e.queue.Unlock()
 	e.noteHeld(all, dirs)
@@ -225,9 +226,9 @@ func (e *Engine) recallDeletes(root int) {
 // recallDelete puts one delete into the queue, unless there is something of that
 // name, on disk or in the queue.
 func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
-	k, letIn := aFile, e.letIn
+	k, letIn := work.File, e.letIn
 	if d.Dir {
-		k, letIn = aDirGone, e.letInDir
+		k, letIn = work.DirGone, e.letInDir
 	}
 	f, ok := letIn(d.Key)
 	if !ok || f.root != root || f.rel == "" {
@@ -239,7 +240,7 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 	now := time.Now()
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if e.queue.at(k.itemKey(d.Key)) != nil {
+	if e.queue.At(k.ItemKey(d.Key)) != nil {
 		return
 	}
 	if d.ETag != "" {
@@ -248,17 +249,17 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 	if d.Held {
 		return
 	}
-	it, _ := e.queue.change(k, d.Key, root, f.rel, now)
-	e.queue.found(it, deleted)
-	it.in, it.inRequest = in, d.Meant
+	it, _ := e.queue.Change(k, d.Key, root, f.rel, now)
+	e.queue.Found(it, work.Deleted)
+	it.In, it.InRequest = in, d.Meant
 	if d.MovedTo != "" {
-		it.movedTo, it.movedAt = d.MovedTo, it.gen
+		it.MovedTo, it.MovedAt = d.MovedTo, it.Gen
 	}
 	if n := &e.deleteNotes; !n.compared && (!d.Meant || d.MovedTo != "") {
-		it.move = &move{old: it, left: 1}
-		n.heldBack = append(n.heldBack, it.move)
+		it.Move = &work.Move{Old: it, Left: 1}
+		n.heldBack = append(n.heldBack, it.Move)
 	}
-	e.queue.schedule(it, now)
+	e.queue.Schedule(it, now)
 }
 
 func (d notedDelete) class() media.Class {
@@ -274,12 +275,12 @@ func (e *Engine) releaseRecalled() {
 	q.Lock()
 	defer q.Unlock()
 	for _, m := range n.heldBack {
-		if it := m.old; it.move == m && it.movedAt != 0 {
-			it.move = nil
-			q.awaitArrivals(it, now)
+		if it := m.Old; it.Move == m && it.MovedAt != 0 {
+			it.Move = nil
+			q.AwaitArrivals(it, now)
 			continue
 		}
-		q.endMove(m, now)
+		q.EndMove(m, now)
 	}
 	n.heldBack, n.compared = nil, true
 }
@@ -287,8 +288,8 @@ func (e *Engine) releaseRecalled() {
 // goesWithDir reports whether a directory above a key is gone, and its delete is to
 // be passed on. The caller holds the queue's lock.
 func (e *Engine) goesWithDir(key string) bool {
-	for above, _ := splitLast(key); above != ""; above, _ = splitLast(above) {
-		if it := e.queue.at(aDirGone.itemKey(above)); it != nil && e.passOn(it.task()) {
+	for above, _ := media.SplitKey(key); above != ""; above, _ = media.SplitKey(above) {
+		if it := e.queue.At(work.DirGone.ItemKey(above)); it != nil && e.passOn(it.Task()) {
 			return true
 		}
 	}

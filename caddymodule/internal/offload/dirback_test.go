@@ -56,7 +56,7 @@ func TestComparedDuringDeleteOfADirectory(t *testing.T) {
 				c.onDelete = func([]string) error {
 					c.set(func(c *calls) { c.onDelete = nil })
 					s.write("d/x.jpg", "new")
-					s.until("the new file", func() bool { return s.readObject("d/x.jpg") == "new" && s.e.queue.len() == 1 })
+					s.until("the new file", func() bool { return s.readObject("d/x.jpg") == "new" && s.e.queue.Len() == 1 })
 					if err := s.faults.Delete(t.Context(), "media/d/x.jpg"); err != nil {
 						t.Error(err)
 					}

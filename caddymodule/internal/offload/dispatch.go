@@ -1,10 +1,10 @@
 package offload
 
 import (
-	"crypto/rand"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // reserved is how many workers background items may not have.
@@ -31,23 +31,20 @@ func (e *Engine) dispatch() {
 		now := time.Now()
 		e.queue.Lock()
 		may, next := e.mayWork(now, running > 0)
-		var deletes []*task
+		var deletes []*work.Task
 		for may && running < e.cfg.Workers {
 			it := e.nextItem(now, backgrounds)
 			if it == nil {
 				break
 			}
-			if it.nonce == "" {
-				it.nonce = rand.Text()
-			}
-			s := it.task()
-			if s.kind == aFile && s.gone() {
+			s := it.Task()
+			if s.Kind == work.File && s.Gone() {
 				deletes = append(deletes, s)
 				continue
 			}
 			running++
 			bg := 0
-			if it.from != anEvent {
+			if it.From != work.Event {
 				backgrounds++
 				bg = 1
 			}
@@ -69,7 +66,7 @@ func (e *Engine) dispatch() {
 			}()
 		}
 		if may {
-			next = e.queue.nextDue(running < e.cfg.Workers)
+			next = e.queue.NextDue(running < e.cfg.Workers)
 		}
 		e.queue.Unlock()
 
@@ -77,7 +74,7 @@ func (e *Engine) dispatch() {
 		select {
 		case <-e.life.Done():
 			return
-		case <-e.queue.woken():
+		case <-e.queue.Woken():
 		case <-free:
 		case <-timer.C:
 		}
@@ -105,80 +102,24 @@ func untilNext(next, now time.Time) time.Duration {
 //
 // While the bucket is down the one that has been due for longest tries it, whatever told
 // of it: else what fails again and again would keep others from being tried at all.
-func (e *Engine) nextItem(now time.Time, background int) *item {
+func (e *Engine) nextItem(now time.Time, background int) *work.Item {
 	if e.health.isDown() {
-		return e.queue.takeDueLongest(now)
+		return e.queue.TakeDueLongest(now)
 	}
-	return e.queue.takeFirst(now, background < max(1, e.cfg.Workers-reserved))
-}
-
-// takeFirst takes the item of an event that is due first or, if background, else one of
-// others' changes, or of a comparison. The caller holds the lock.
-func (q *queue) takeFirst(now time.Time, background bool) *item {
-	if it := q.take(&q.urgent, now); it != nil || !background {
-		return it
-	}
-	if it := q.take(&q.others, now); it != nil {
-		return it
-	}
-	return q.take(&q.idle, now)
-}
-
-// takeDueLongest takes the item that is due first, whatever told of it. The caller holds
-// the lock.
-func (q *queue) takeDueLongest(now time.Time) *item { return q.take(q.dueLongest(), now) }
-
-// dueLongest returns the heap of the item that is due first. The caller holds mu.
-func (q *queue) dueLongest() *itemHeap {
-	first := &q.urgent
-	for _, h := range []*itemHeap{&q.others, &q.idle} {
-		if len(*h) > 0 && (len(*first) == 0 || (*h)[0].due.Before((*first)[0].due)) {
-			first = h
-		}
-	}
-	return first
-}
-
-// nextDue returns when the next item is due; zero if there is none or no
-// worker is free. The caller holds mu.
-func (q *queue) nextDue(freeWorkers bool) (t time.Time) {
-	if !freeWorkers {
-		return time.Time{}
-	}
-	for _, h := range []itemHeap{q.urgent, q.others, q.idle} {
-		if len(h) > 0 && (t.IsZero() || h[0].due.Before(t)) {
-			t = h[0].due
-		}
-	}
-	return t
+	return e.queue.TakeFirst(now, background < max(1, e.cfg.Workers-reserved))
 }
 
 // workOn does what an item asks for.
-func (e *Engine) workOn(s *task) outcome {
-	switch s.kind {
-	case aDirGone:
+func (e *Engine) workOn(s *work.Task) outcome {
+	switch s.Kind {
+	case work.DirGone:
 		return e.deleteDir(s)
-	case anHtaccess:
+	case work.Htaccess:
 		return e.reclass(s)
-	case aSearch:
+	case work.Search:
 		return e.search(s)
-	case aRescan:
+	case work.Rescan:
 		return e.rescan(s)
 	}
 	return e.converge(s)
-}
-
-// woken tells that an item may be due sooner than nextDue said.
-func (q *queue) woken() <-chan struct{} { return q.wake }
-
-func (q *queue) len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.items)
-}
-
-func (q *queue) has(key string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.items[key] != nil
 }

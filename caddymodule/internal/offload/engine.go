@@ -20,6 +20,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -114,7 +115,7 @@ type Engine struct {
 
 	index    *index.Index
 	htaccess *htaccessFiles
-	queue    *queue
+	queue    *work.Queue
 	links    links
 	said     *lru.Cache[string, struct{}] // keys whose refusal was logged
 	// ignoredTold are rules, and kinds of files, of which the log has told.
@@ -175,7 +176,7 @@ func New(cfg Config) (*Engine, error) {
 	life, stop := context.WithCancel(ctx)
 	e := &Engine{
 		cfg: cfg, site: cfg.Site,
-		queue: newQueue(), said: newLRU[struct{}](1024), ignoredTold: newLRU[struct{}](1024),
+		queue: work.New(), said: newLRU[struct{}](1024), ignoredTold: newLRU[struct{}](1024),
 		life: life, stop: stop, ctx: ctx, kill: kill,
 		watching: make(chan struct{}),
 	}

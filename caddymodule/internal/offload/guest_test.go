@@ -375,7 +375,7 @@ func TestGuestForgets(t *testing.T) {
 		mustDo(t, os.WriteFile(s.path(fmt.Sprintf("n-%d.jpg", i)), nil, 0o644))
 	}
 	mustDo(t, s.request(func() {}))
-	if n := s.e.queue.len(); n > most+200 {
+	if n := s.e.queue.Len(); n > most+200 {
 		t.Errorf("%d changes are remembered", n)
 	}
 	mustDo(t, s.e.Adopt(t.Context()))

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -74,11 +74,11 @@ func (e *Engine) keepDelete(ev watch.Event, during bool) {
 	}
 	switch ev.Op {
 	case watch.Gone:
-		if it := e.queue.at(aFile.itemKey(key)); it != nil && !it.fresh {
+		if it := e.queue.At(work.File.ItemKey(key)); it != nil && !it.Fresh {
 			e.guest.add(key, guestDelete{ev.Root, ev.In, during})
 		}
 	case watch.DirGone:
-		e.guest.add(aDirGone.itemKey(key), guestDelete{ev.Root, ev.In, during})
+		e.guest.add(work.DirGone.ItemKey(key), guestDelete{ev.Root, ev.In, during})
 	case watch.Wrote, watch.Writing:
 		e.guest.remove(key)
 	}
@@ -96,8 +96,8 @@ func (e *Engine) deletedHere(key string) bool {
 	if _, ok := gone[key]; ok {
 		return true
 	}
-	for dir, _ := splitLast(key); dir != ""; dir, _ = splitLast(dir) {
-		if _, ok := gone[aDirGone.itemKey(dir)]; ok {
+	for dir, _ := media.SplitKey(key); dir != ""; dir, _ = media.SplitKey(dir) {
+		if _, ok := gone[work.DirGone.ItemKey(dir)]; ok {
 			return true
 		}
 	}
@@ -108,24 +108,7 @@ func (e *Engine) deletedHere(key string) bool {
 func (e *Engine) guestKeeps() (files, deletes int) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	return e.queue.written() + e.guest.forgot, len(e.guest.gone)
-}
-
-// written is the number of items of files that were written. The caller holds mu.
-func (q *queue) written() (n int) {
-	for _, it := range q.items {
-		if it.kind == aFile && !it.gone() {
-			n++
-		}
-	}
-	return n
-}
-
-// since lets all items wait since now. The caller holds mu.
-func (q *queue) since(now time.Time) {
-	for _, it := range q.items {
-		it.since = now
-	}
+	return e.queue.Written() + e.guest.forgot, len(e.guest.gone)
 }
 
 // noteGuestDeletes brings the note files up to date, after having read those that an
@@ -201,12 +184,12 @@ func (e *Engine) recallGuestDeletes(root int) {
 		return // what it deleted as a guest is there again
 	}
 	for _, d := range parseNoted(e.whoseNotes(), data, maxNoted) {
-		k, letIn := aFile, e.letIn
+		k, letIn := work.File, e.letIn
 		if d.Dir {
-			k, letIn = aDirGone, e.letInDir
+			k, letIn = work.DirGone, e.letInDir
 		}
 		if f, ok := letIn(d.Key); ok && f.root == root && f.rel != "" {
-			g.add(k.itemKey(d.Key), guestDelete{root: root, meant: true})
+			g.add(k.ItemKey(d.Key), guestDelete{root: root, meant: true})
 		}
 	}
 }

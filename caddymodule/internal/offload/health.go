@@ -3,7 +3,6 @@ package offload
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -36,9 +35,6 @@ type health struct {
 	noWatch     error // the media roots cannot be watched
 }
 
-// sayFailing is after how many tries in vain the log and the status tell of a file.
-const sayFailing = 4
-
 // isOfObject reports errors that may be about one object, and say nothing of others.
 func isOfObject(err error) bool { return errors.Is(err, bucket.ErrOfObject) }
 
@@ -48,38 +44,6 @@ func isFull(err error) bool { return errors.Is(err, bucket.ErrFull) }
 // isOfStore reports errors that tell for certain that it is the store which fails.
 func isOfStore(err error) bool {
 	return !isOfObject(err) && (adminOnly(err) || isFull(err) || isAway(err))
-}
-
-// anyFull reports whether anything waits for which there was no room.
-func (q *queue) anyFull() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range q.items {
-		if !it.refused && isFull(it.err) {
-			return true
-		}
-	}
-	return false
-}
-
-// failing returns how many files fail again and again, and what one of them meets: the
-// one that has failed for longest.
-func (q *queue) failing() (n int, example string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var oldest *item
-	for _, it := range q.items {
-		if it.refused || it.err == nil || it.attempts < sayFailing {
-			continue
-		}
-		if n++; oldest == nil || it.failing.Before(oldest.failing) {
-			oldest = it
-		}
-	}
-	if oldest != nil {
-		example = fmt.Sprintf("%s: %v", oldest.key, oldest.err)
-	}
-	return n, example
 }
 
 // adminOnly reports errors that no waiting will mend.
@@ -168,7 +132,7 @@ func (e *Engine) fell(err error, size int64) {
 		return
 	}
 	e.log().Warn("the bucket does not take files; they are kept on disk and tried again until it does",
-		keyBucket, e.store.String(), keyPending, e.queue.len(), keyError, err)
+		keyBucket, e.store.String(), keyPending, e.queue.Len(), keyError, err)
 }
 
 // took notes that the bucket took an object of a size.
@@ -177,9 +141,9 @@ func (e *Engine) took(size int64) {
 	if !ended {
 		return
 	}
-	e.queue.allDue(time.Now())
+	e.queue.AllDue(time.Now())
 	e.log().Info("the bucket takes files again", keyBucket, e.store.String(),
-		keyFor, lasted.Round(time.Millisecond), keyPending, e.queue.len())
+		keyFor, lasted.Round(time.Millisecond), keyPending, e.queue.Len())
 }
 
 // answered has a bucket that takes no files tried at once, since it answered something

@@ -187,7 +187,7 @@ func (e *Engine) positionNow() (position uint64, ok bool) {
 		return 0, false
 	}
 	position = e.team.log.Stats().Position
-	return position, e.queue.heardLen() == 0 && e.recon.isSettled()
+	return position, e.queue.HeardLen() == 0 && e.recon.isSettled()
 }
 
 // positionBefore is the position of an earlier process of this node, from which on
@@ -308,7 +308,7 @@ func (e *Engine) isThere(found siteFile) {
 // doubt has all compared with the bucket, and what is being worked on looked at
 // once more, which the comparison leaves to those who do.
 func (e *Engine) doubt() {
-	e.queue.doubtRunning()
+	e.queue.DoubtRunning()
 	e.recon.want(everything, window{})
 }
 
@@ -454,7 +454,7 @@ func (e *Engine) identityLoop() {
 // forgets the queue.
 func (e *Engine) compareAgain() {
 	e.identity.mu.Lock()
-	due := e.identity.again && e.queue.backgroundLen() == 0
+	due := e.identity.again && e.queue.BackgroundLen() == 0
 	if due {
 		e.identity.again = false
 	}

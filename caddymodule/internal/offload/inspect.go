@@ -9,6 +9,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // A file that may name others (media.NamingType) is looked through when it is
@@ -38,19 +39,19 @@ const inspectLimit = 4 << 20
 
 // withPlace completes the entry of a file that is committed by from where it may
 // be used.
-func (e *Engine) withPlace(s *task, x index.Entry, f *os.File) index.Entry {
-	if x.Found.Known || !mayBeMoved(s.key, x) {
+func (e *Engine) withPlace(s *work.Task, x index.Entry, f *os.File) index.Entry {
+	if x.Found.Known || !mayBeMoved(s.Key, x) {
 		return x
 	}
-	if known, ok := e.index.Get(s.key); ok && known.ETag == x.ETag && known.Found.Known {
+	if known, ok := e.index.Get(s.Key); ok && known.ETag == x.ETag && known.Found.Known {
 		x.Found = known.Found
 		return x
 	}
-	if m, ok := local.ReadMark(f); ok && m.Binding == e.binding(s.key) && m.ETag == x.ETag {
+	if m, ok := local.ReadMark(f); ok && m.Binding == e.binding(s.Key) && m.ETag == x.ETag {
 		x.Found = e.foundInMark(m)
 	}
 	if !x.Found.Known {
-		x.Found = e.inspect(s.key, f, x)
+		x.Found = e.inspect(s.Key, f, x)
 		x.Found.Known = unchanged(e, s, f, x)
 	}
 	return x

@@ -3,6 +3,8 @@ package offload
 import (
 	"math"
 	"sync/atomic"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // What a guest's app changed was changed on a copy of the site, for a copy of the site.
@@ -28,19 +30,19 @@ func (j *joining) begin()       { j.upTo.Store(anyChange) }
 func (j *joining) isOver() bool { return j.upTo.Load() == 0 }
 
 // asGuest reports whether the file of an item may be what a guest's app made of it.
-func (j *joining) asGuest(s *task) bool { return s.gen <= j.upTo.Load() }
+func (j *joining) asGuest(s *work.Task) bool { return s.Gen <= j.upTo.Load() }
 
 // joinedBucket notes that all that differs on disk is in the queue.
 func (e *Engine) joinedBucket() {
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	e.joining.upTo.CompareAndSwap(anyChange, e.queue.latest())
+	e.joining.upTo.CompareAndSwap(anyChange, e.queue.Latest())
 }
 
 // endJoining ends the time of joining when the queue has done with what was there.
 func (e *Engine) endJoining() {
 	upTo := e.joining.upTo.Load()
-	if upTo == 0 || upTo == anyChange || e.queue.hasUpTo(upTo) {
+	if upTo == 0 || upTo == anyChange || e.queue.HasUpTo(upTo) {
 		return
 	}
 	m := &e.membership
@@ -52,17 +54,4 @@ func (e *Engine) endJoining() {
 		return
 	}
 	e.noteRole(e.memberNote(m.site.ID))
-}
-
-// hasUpTo reports whether there is an item of a change up to gen, but for what the store
-// refuses.
-func (q *queue) hasUpTo(gen uint64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range q.items {
-		if it.gen <= gen && !it.refused {
-			return true
-		}
-	}
-	return false
 }

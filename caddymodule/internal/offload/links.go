@@ -8,6 +8,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // maxLinks bounds the names of hard links that are remembered. Beyond it a change
@@ -83,16 +84,16 @@ func (l *links) forget(id local.FileID, name linkName) {
 
 // reachLinks puts the other names of a file that was written into the queue. What
 // is there because of that goes no further.
-func (e *Engine) reachLinks(s *task, info fs.FileInfo) {
+func (e *Engine) reachLinks(s *work.Task, info fs.FileInfo) {
 	id, n, ok := local.Inode(info)
 	if !ok || n < 2 {
 		return
 	}
-	e.links.see(info, linkName{s.key, s.root, s.rel})
-	if !s.written || s.linked {
+	e.links.see(info, linkName{s.Key, s.Root, s.Rel})
+	if !s.Written || s.Linked {
 		return
 	}
-	others, search := e.links.others(id, n, s.key)
+	others, search := e.links.others(id, n, s.Key)
 	for _, name := range others {
 		there, err := e.trees[name.root].Stat(name.rel)
 		if err != nil || !sameFile(there, id) {
@@ -106,9 +107,9 @@ func (e *Engine) reachLinks(s *task, info fs.FileInfo) {
 	}
 	for root := range e.trees {
 		e.queue.Lock()
-		it, _ := e.queue.change(aSearch, e.site.Key(root, ""), root, "", time.Now())
-		s.item.spread = true
-		e.queue.schedule(it, time.Now())
+		it, _ := e.queue.Change(work.Search, e.site.Key(root, ""), root, "", time.Now())
+		s.Item.Spread = true
+		e.queue.Schedule(it, time.Now())
 		e.queue.Unlock()
 	}
 }
@@ -119,22 +120,22 @@ func sameFile(info fs.FileInfo, id local.FileID) bool {
 }
 
 // lookAtLink has another name of the file of s looked at.
-func (e *Engine) lookAtLink(s *task, name linkName) {
+func (e *Engine) lookAtLink(s *work.Task, name linkName) {
 	now := time.Now()
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	it, isNew := e.queue.change(aFile, name.key, name.root, name.rel, now)
-	e.queue.found(it, present)
-	it.complete, it.wrote = true, true
-	it.linked = it.linked || isNew
-	it.inRequest = it.inRequest || s.inRequest
-	s.item.spread = true
+	it, isNew := e.queue.Change(work.File, name.key, name.root, name.rel, now)
+	e.queue.Found(it, work.Present)
+	it.Complete, it.Wrote = true, true
+	it.Linked = it.Linked || isNew
+	it.InRequest = it.InRequest || s.InRequest
+	s.Item.Spread = true
 	e.soil(it)
-	e.queue.schedule(it, now)
+	e.queue.Schedule(it, now)
 }
 
 // search looks for names of files that have several.
-func (e *Engine) search(s *task) outcome {
+func (e *Engine) search(s *work.Task) outcome {
 	err := e.walkChanges(s, func(key string, info fs.FileInfo, known index.Entry) bool {
 		if !hasSeveralNames(info) {
 			return false

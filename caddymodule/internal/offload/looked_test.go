@@ -22,7 +22,7 @@ func TestLookFindsDeleteBeforeItsEvent(t *testing.T) {
 			if err := (&pass{e: b.e, ctx: t.Context()}).enqueue(key, root, rel, nil, ""); err != nil {
 				t.Error(err)
 			}
-			b.until("the look", func() bool { return b.e.queue.backgroundLen() == 0 })
+			b.until("the look", func() bool { return b.e.queue.BackgroundLen() == 0 })
 		})
 		if got := a.readObject(key); got != "" {
 			t.Errorf("%s was deleted and is still there: %q", key, got)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -263,12 +264,12 @@ func (m *membership) isSites(host string) bool { return slices.Contains(m.site.H
 
 // becomeGuest ends the waits of requests, and keeps what has been deleted until now.
 func (e *Engine) becomeGuest() {
-	e.queue.giveUp(nil)
+	e.queue.GiveUp(nil)
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	for it := range e.queue.all() {
-		if s := it.task(); s.isDelete() && !it.fresh {
-			e.guest.add(it.kind.itemKey(it.key), guestDelete{root: it.root, in: it.in, meant: it.inRequest})
+	for it := range e.queue.All() {
+		if s := it.Task(); s.IsDelete() && !it.Fresh {
+			e.guest.add(it.Kind.ItemKey(it.Key), guestDelete{root: it.Root, in: it.In, meant: it.InRequest})
 		}
 	}
 }
@@ -285,8 +286,8 @@ func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
 	}
 	e.membership.role.Store(int32(memberRole))
 	if was == guestRole {
-		e.queue.forget(func(it *item) bool { return it.gone() || it.kind == aDirGone })
-		e.queue.since(time.Now())
+		e.queue.Forget(func(it *work.Item) bool { return it.Gone() || it.Kind == work.DirGone })
+		e.queue.Since(time.Now())
 	}
 	e.guest.clear()
 	e.queue.Unlock()
@@ -295,7 +296,7 @@ func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
 	}
 	e.index.Grew() // pages name objects from now on
 	if was == guestRole {
-		e.queue.allDue(time.Now())
+		e.queue.AllDue(time.Now())
 		e.recon.want(everything, window{})
 	}
 	return joins
@@ -317,19 +318,6 @@ func (e *Engine) adoptAsGuest(ctx context.Context) error {
 
 // adopted is what the admin's word proves.
 const adopted = "it was told to by `media-offload adopt`"
-
-// forget drops the items that are to be dropped and are not being worked on. The
-// caller holds mu.
-func (q *queue) forget(drop func(*item) bool) {
-	for _, it := range q.items {
-		if drop(it) && !it.running() {
-			q.satisfy(it, it.gen, nil)
-			q.unschedule(it)
-			it.move = nil // what it waited for does not bring it back
-			q.remove(it)
-		}
-	}
-}
 
 // advice says why a node is a guest, and what to do. The caller holds mu.
 func (m *membership) advice() string {

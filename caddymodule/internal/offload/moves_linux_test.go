@@ -102,15 +102,15 @@ func TestOldNameIsWrittenAnewDuringTheMove(t *testing.T) {
 	s.until("the move to wait", func() bool {
 		s.e.queue.Lock()
 		defer s.e.queue.Unlock()
-		it := s.e.queue.at("a.jpg")
-		return it != nil && it.move != nil
+		it := s.e.queue.At("a.jpg")
+		return it != nil && it.Move != nil
 	})
 	s.write("a.jpg", "second")
 	s.until("the new file to be seen", func() bool {
 		s.e.queue.Lock()
 		defer s.e.queue.Unlock()
-		it := s.e.queue.at("a.jpg")
-		return it != nil && it.move == nil
+		it := s.e.queue.At("a.jpg")
+		return it != nil && it.Move == nil
 	})
 	s.calls.set(func(c *calls) { c.onPut = nil })
 	s.until("both files to be stored", func() bool { return s.readObject("a.jpg") == "second" && s.readObject("b.jpg") == "first" })

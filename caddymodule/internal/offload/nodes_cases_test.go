@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // putObject stores an object as another program would.
@@ -379,7 +380,7 @@ func TestBootstrapWithALargeBacklog(t *testing.T) {
 	t.Parallel()
 	ns := newNodes(t, 2)
 	a, b := ns[0], ns[1]
-	for i := range maxBackground + 200 {
+	for i := range work.MaxBackground + 200 {
 		a.write(fmt.Sprintf("2025/%04d.jpg", i), "x")
 	}
 	a.write("2025/zebra.jpg", "the zebra")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // outcome is what a worker returns of a piece of work: what became of it and, if it
@@ -53,27 +54,27 @@ func foundGone() outcome { return outcome{how: lookAtDisk, gone: true} }
 
 // finish does what the outcome of a piece of work asks for: the only place where an
 // item that was worked on goes back to the queue, or leaves it.
-func (e *Engine) finish(t *task, o outcome) {
+func (e *Engine) finish(t *work.Task, o outcome) {
 	now := time.Now()
 	switch o.how {
 	case done:
-		e.queue.settled(t, now)
-		if t.otherRoot { // what is missing is to be fetched
-			e.recon.want(scope{t.root, ""}, window{})
+		e.queue.Settled(t, now)
+		if t.OtherRoot { // what is missing is to be fetched
+			e.recon.want(scope{t.Root, ""}, window{})
 		}
 	case lookAtDisk:
-		e.queue.again(t, o.gone, now.Add(o.rest))
+		e.queue.Again(t, o.gone, now.Add(o.rest))
 	case changed, lookAtBoth:
-		e.queue.lookAgain(t, now.Add(o.rest))
+		e.queue.LookAgain(t, now.Add(o.rest))
 	case storeFailed:
 		e.retry(t, o.err)
 	case refused:
 		e.refuse(t, o.err)
 	case unreadable:
-		e.putBack(t, fmt.Errorf("reading %s: %w", t.key, o.err), 5,
+		e.putBack(t, fmt.Errorf("reading %s: %w", t.Key, o.err), 5,
 			"a media file cannot be read and so is not committed; it is tried again")
 	case unplaced:
-		e.putBack(t, fmt.Errorf("placing %s: %w", t.key, o.err), 8,
+		e.putBack(t, fmt.Errorf("placing %s: %w", t.Key, o.err), 8,
 			"a file of another node cannot be put on disk; it is served from the bucket and tried again")
 	case waits:
 	}
@@ -82,43 +83,43 @@ func (e *Engine) finish(t *task, o outcome) {
 // putBack has an item tried again that failed by no fault of the bucket: PHP sets the
 // mode of an upload a moment after it has put it in place; a full disk, or a directory
 // where a file belongs, may pass too. After some attempts the log says so.
-func (e *Engine) putBack(t *task, err error, attempts int, say string) {
-	n, _ := e.queue.failed(t, err, false, time.Now())
+func (e *Engine) putBack(t *work.Task, err error, attempts int, say string) {
+	n, _ := e.queue.Failed(t, err, false, time.Now())
 	if n == attempts {
-		e.log().Warn(say, keyKey, t.key, keyError, errors.Unwrap(err))
+		e.log().Warn(say, keyKey, t.Key, keyError, errors.Unwrap(err))
 	}
 }
 
 // retry puts an item back after an error of the store.
-func (e *Engine) retry(t *task, err error) {
+func (e *Engine) retry(t *work.Task, err error) {
 	if errors.Is(err, ErrGuest) {
 		e.leaveToMember(t, err)
 		return
 	}
-	e.queue.mayBeStored(t) // the answer may have been lost, not the object
+	e.queue.MayBeStored(t) // the answer may have been lost, not the object
 	if e.ctx.Err() != nil || errors.Is(err, bucket.ErrUnread) {
-		e.queue.failed(t, err, false, time.Now()) // stopping, or one object's fault
+		e.queue.Failed(t, err, false, time.Now()) // stopping, or one object's fault
 		return
 	}
 	e.count.retries.Add(1)
-	attempts, _ := e.queue.failed(t, err, adminOnly(err), time.Now())
+	attempts, _ := e.queue.Failed(t, err, adminOnly(err), time.Now())
 	switch {
 	case errors.Is(err, errNotAsSaid):
 	case isOfStore(err):
 		e.fell(err, e.sizeOf(t))
 	default:
 		e.health.failedAgain()
-		e.trial.doubt(e.Class(t.key), e.sizeOf(t), attempts <= sayFailing)
+		e.trial.doubt(e.Class(t.Key), e.sizeOf(t), attempts <= work.SayFailing)
 	}
-	if attempts == sayFailing && !e.health.isDown() {
-		e.log().Warn("a file is still not committed; it is tried again", keyKey, t.key, keyAttempt, attempts, keyError, err)
+	if attempts == work.SayFailing && !e.health.isDown() {
+		e.log().Warn("a file is still not committed; it is tried again", keyKey, t.Key, keyAttempt, attempts, keyError, err)
 	}
 }
 
 // sizeOf is the size of an item's file, 0 if there is none.
-func (e *Engine) sizeOf(t *task) int64 {
-	info, err := e.trees[t.root].Stat(t.rel)
-	if t.kind != aFile || err != nil {
+func (e *Engine) sizeOf(t *work.Task) int64 {
+	info, err := e.trees[t.Root].Stat(t.Rel)
+	if t.Kind != work.File || err != nil {
 		return 0
 	}
 	return info.Size()
@@ -126,26 +127,21 @@ func (e *Engine) sizeOf(t *task) int64 {
 
 // leaveToMember puts an item back that was begun before this node knew that it is a
 // guest. What went is kept.
-func (e *Engine) leaveToMember(t *task, err error) {
-	if t.gone() || t.kind == aDirGone {
-		e.queue.settled(t, time.Now())
+func (e *Engine) leaveToMember(t *work.Task, err error) {
+	if t.Gone() || t.Kind == work.DirGone {
+		e.queue.Settled(t, time.Now())
 		return
 	}
-	e.queue.setAside(t, err, time.Now())
+	e.queue.SetAside(t, err, time.Now())
 }
-
-// refusals is how often a store may refuse a file before a request no longer
-// waits for it. Where a directory has taken the place of a file, the object of
-// that has to go first; and stores have refused what they took a moment later.
-const refusals = 3
 
 // refuse puts back a file that the store does not take. It stays local, and is
 // tried again now and then.
-func (e *Engine) refuse(t *task, err error) {
-	if t.attempts+1 >= refusals {
-		e.refuseKey(t.key, err)
+func (e *Engine) refuse(t *work.Task, err error) {
+	if t.Attempts+1 >= work.Refusals {
+		e.refuseKey(t.Key, err)
 	}
-	e.queue.refused(t, err, time.Now())
+	e.queue.Refused(t, err, time.Now())
 }
 
 // refuseKey says once that a file stays local.

@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // pass is one run of a reconcile: a merge of the sorted tree with the sorted
@@ -227,12 +228,12 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	if p.older && !unknown && (p.isClean(root, rel, key, st, info) || own == nil && p.mayBeStored(key)) {
 		p.lost++
 	}
-	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.has(key) && p.isClean(root, rel, key, st, info) {
+	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.Has(key) && p.isClean(root, rel, key, st, info) {
 		p.lacks(foreign{key, root, rel, rule})
 		return nil
 	}
 	p.queued++
-	if !p.waits && !e.queue.hasRoom() {
+	if !p.waits && !e.queue.HasRoom() {
 		p.skipped++
 		return nil
 	}
@@ -280,7 +281,7 @@ func (p *pass) remember(key string, now index.Entry) bool {
 	e := p.e
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if e.recon.touched(key) || e.queue.at(key) != nil {
+	if e.recon.touched(key) || e.queue.At(key) != nil {
 		return false
 	}
 	e.index.Set(key, now)
@@ -353,7 +354,7 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 
 // isOld reports whether something newer is known of a key than what was listed: it came
 // with the change log, say, and its file may be here by now.
-func (p *pass) isOld(key string) bool { return p.e.recon.touched(key) || p.e.queue.has(key) }
+func (p *pass) isOld(key string) bool { return p.e.recon.touched(key) || p.e.queue.Has(key) }
 
 // goesWithDir reports whether an object is to go with the directory that its file was
 // in: neither is it fetched before that, nor does the comparison wait for it.
@@ -399,17 +400,17 @@ func (p *pass) passOnDeletes() {
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	for _, m := range p.deletes {
-		if e.queue.at(m.key) != nil || roots[m.root] == nil {
+		if e.queue.At(m.key) != nil || roots[m.root] == nil {
 			continue
 		}
-		it, _ := e.queue.change(aFile, m.key, m.root, m.rel, now)
-		e.queue.found(it, deleted)
-		it.in = *roots[m.root]
-		it.by(killedRequest)
+		it, _ := e.queue.Change(work.File, m.key, m.root, m.rel, now)
+		e.queue.Found(it, work.Deleted)
+		it.In = *roots[m.root]
+		it.By(work.KilledRequest)
 		if p.shared {
 			e.index.Evict(m.key) // it tells what the bucket has
 		}
-		e.queue.schedule(it, now)
+		e.queue.Schedule(it, now)
 	}
 }
 
@@ -424,30 +425,30 @@ func (p *pass) report() {
 // waiting for room.
 func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, misplaced string) error {
 	e, q := p.e, p.e.queue
-	if err := q.awaitRoom(p.ctx); err != nil {
+	if err := q.AwaitRoom(p.ctx); err != nil {
 		return err
 	}
 	defer q.Unlock()
-	if q.at(key) != nil || (e.recon.touched(key) && misplaced == "") {
+	if q.At(key) != nil || (e.recon.touched(key) && misplaced == "") {
 		if e.shared() {
-			q.lookToo(key, root, rel, p.cause())
+			q.LookToo(key, root, rel, p.cause())
 		}
 		return nil
 	}
 	now := time.Now()
-	it, _ := q.change(aFile, key, root, rel, now)
-	it.wrote, it.complete = true, true
-	it.misplaced = misplaced
+	it, _ := q.Change(work.File, key, root, rel, now)
+	it.Wrote, it.Complete = true, true
+	it.Misplaced = misplaced
 	if p.older && p.shared {
-		it.why = p.why
+		it.Why = p.why
 	}
 	if own != nil {
-		it.listed = own
+		it.Listed = own
 		if p.behind {
-			it.told = own.ETag // for all that is known
+			it.Told = own.ETag // for all that is known
 		}
 	}
-	q.scheduleIdle(it, now)
+	q.ScheduleIdle(it, now)
 	return nil
 }
 
@@ -466,6 +467,6 @@ func (p *pass) mayBeStored(key string) bool {
 	q.Lock()
 	defer q.Unlock()
 	known, _ := p.e.index.Peek(key)
-	it := q.at(key)
-	return known.State == index.Committed || (it != nil && it.running())
+	it := q.At(key)
+	return known.State == index.Committed || (it != nil && it.Running())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // maxTouched bounds the directories that other nodes are asked to look at after
@@ -74,7 +75,7 @@ func (p *pass) lacks(f foreign) {
 	switch {
 	case ok && (known.State == index.Announced || known.State == index.Removed):
 		return
-	case ok && known.State == index.Committed && q.at(f.key) == nil:
+	case ok && known.State == index.Committed && q.At(f.key) == nil:
 		known.State = index.Dirty
 		p.e.index.Set(f.key, known)
 	}
@@ -95,7 +96,7 @@ func (p *pass) learn(m *missing) {
 	e := p.e
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if !e.recon.touched(m.key) && e.queue.at(m.key) == nil {
+	if !e.recon.touched(m.key) && e.queue.At(m.key) == nil {
 		st := e.underPlace(m.key, m.class, m.believe(m.under))
 		e.index.Learn(m.key, index.Entry{State: index.BucketOnly, Class: st.Class, Kept: st.Kept, Size: m.object.Size, ETag: m.object.ETag})
 	}
@@ -106,7 +107,7 @@ func (p *pass) fetch(m *missing) {
 	e := p.e
 	p.only++
 	p.learn(m)
-	if !p.waits && !e.queue.hasRoom() {
+	if !p.waits && !e.queue.HasRoom() {
 		p.skipped++
 		e.backlog.add(m.key)
 		return
@@ -122,8 +123,8 @@ func (p *pass) lookToo(key string, root int, rel string) {
 	q := p.e.queue
 	q.Lock()
 	defer q.Unlock()
-	if it := q.at(key); it == nil || it.heard == 0 {
-		q.lookToo(key, root, rel, p.cause())
+	if it := q.At(key); it == nil || it.Heard == 0 {
+		q.LookToo(key, root, rel, p.cause())
 	}
 }
 
@@ -174,44 +175,18 @@ func (e *Engine) enqueueMissing(ctx context.Context, f foreign) error {
 // enqueueLook has disk and bucket looked at in the background, waiting for room.
 func (e *Engine) enqueueLook(ctx context.Context, f foreign, why verdict.Cause) error {
 	q := e.queue
-	if err := q.awaitRoom(ctx); err != nil {
+	if err := q.AwaitRoom(ctx); err != nil {
 		return err
 	}
 	defer q.Unlock()
-	if q.at(f.key) != nil || e.recon.touched(f.key) {
+	if q.At(f.key) != nil || e.recon.touched(f.key) {
 		return nil
 	}
 	now := time.Now()
-	it := q.hear(f.key, f.root, f.rel, news{why: why}, now)
-	q.scheduleIdle(it, now)
+	it := q.Hear(f.key, f.root, f.rel, work.News{Why: why}, now)
+	q.ScheduleIdle(it, now)
 	return nil
 }
-
-// scheduleIdle schedules an item that only a comparison asks for. The caller holds the
-// lock, and awaited room.
-func (q *queue) scheduleIdle(it *item, due time.Time) {
-	it.from = comparison
-	q.backgrounds++
-	q.schedule(it, due)
-}
-
-// awaitRoom returns with the lock held when there is room for a background item.
-func (q *queue) awaitRoom(ctx context.Context) error {
-	for {
-		q.mu.Lock()
-		if q.backgrounds < maxBackground {
-			return nil
-		}
-		q.mu.Unlock()
-		select {
-		case <-q.room:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (q *queue) hasRoom() bool { return q.backgroundLen() < maxBackground }
 
 // finish does what can be judged only once everything was looked at.
 func (p *pass) finish() error {

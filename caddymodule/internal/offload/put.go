@@ -8,11 +8,12 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // confirm writes to the change log if others may not know, then notes that the bucket
 // has the file as it is.
-func (e *Engine) confirm(s *task, x *sight, etag string, tell bool) outcome {
+func (e *Engine) confirm(s *work.Task, x *sight, etag string, tell bool) outcome {
 	now := x.entry(etag)
 	now.Over = x.over
 	if !unchanged(e, s, x.f, now) {
@@ -21,9 +22,9 @@ func (e *Engine) confirm(s *task, x *sight, etag string, tell bool) outcome {
 	if err := e.removeMisplaced(s, now.Standing()); err != nil {
 		return failed(err)
 	}
-	if tell || s.unannounced {
-		e.admitted.stored(s.key, etag)
-		if err := e.announce([]changelog.Change{changeOf(s.key, now)}, s); err != nil {
+	if tell || s.Unannounced {
+		e.admitted.stored(s.Key, etag)
+		if err := e.announce([]changelog.Change{changeOf(s.Key, now)}, s); err != nil {
 			return failed(err)
 		}
 	}
@@ -44,9 +45,9 @@ const smallPut = 1 << 20
 
 // put stores the file over what c says; changed: the bucket has something else there
 // meanwhile.
-func (e *Engine) put(s *task, x *sight, c condition) outcome {
-	x.found = e.inspect(s.key, x.f, x.entry(""))
-	told := e.expect(s.key, x.info.Size())
+func (e *Engine) put(s *work.Task, x *sight, c condition) outcome {
+	x.found = e.inspect(s.Key, x.f, x.entry(""))
+	told := e.expect(s.Key, x.info.Size())
 	stored, err := e.storeFile(s, x.f, x.info, x.entry(""), c)
 	told()
 	now := x.entry(stored.ETag)
@@ -66,7 +67,7 @@ func (e *Engine) put(s *task, x *sight, c condition) outcome {
 		return failed(err)
 	}
 	if c.holds() && x.info.Size() > largePut {
-		there, err := e.head(s.key, x.class)
+		there, err := e.head(s.Key, x.class)
 		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 			return failed(err)
 		}
@@ -102,13 +103,13 @@ func mayHaveStored(err error) bool {
 }
 
 // markUnannounced notes that the bucket may have a change that the log does not.
-func (e *Engine) markUnannounced(s *task) {
+func (e *Engine) markUnannounced(s *work.Task) {
 	if !e.shared() {
 		return
 	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	s.item.unannounced = true
+	s.Item.Unannounced = true
 }
 
 // condition says over what an object may be stored.
@@ -124,7 +125,7 @@ func (c condition) holds() bool { return c != condition{} }
 
 // meta is stored with the object of an item: where the file may be used and,
 // where several nodes write, by whom it was stored.
-func (e *Engine) meta(s *task, found index.Finding, c condition) map[string]string {
+func (e *Engine) meta(s *work.Task, found index.Finding, c condition) map[string]string {
 	meta := found.Meta(e.cfg.Inspector.Rules)
 	if !c.holds() {
 		return meta
@@ -132,7 +133,7 @@ func (e *Engine) meta(s *task, found index.Finding, c condition) map[string]stri
 	if meta == nil {
 		meta = make(map[string]string, 2)
 	}
-	meta[metaNode], meta[metaNonce] = e.team.self(), s.nonce
+	meta[metaNode], meta[metaNonce] = e.team.self(), s.Nonce
 	if c.returned {
 		meta[metaReturned] = "1"
 	}
@@ -142,4 +143,10 @@ func (e *Engine) meta(s *task, found index.Finding, c condition) map[string]stri
 func (e *Engine) putContext(size int64) (context.Context, context.CancelFunc) {
 	seconds := min(size/putRate, int64(longestPut/time.Second))
 	return context.WithTimeout(e.ctx, putTimeout+time.Duration(seconds)*time.Second)
+}
+
+// storedBy reports whether an object was stored by a Put of the item, be it one
+// whose answer was lost.
+func storedBy(s *work.Task, info bucket.Info) bool {
+	return s.Nonce != "" && info.Meta[metaNonce] == s.Nonce
 }

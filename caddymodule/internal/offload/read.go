@@ -213,7 +213,7 @@ func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
 func (e *Engine) note(key string, was, now index.Entry) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if x, _ := e.index.Peek(key); x == was && e.queue.at(key) == nil {
+	if x, _ := e.index.Peek(key); x == was && e.queue.At(key) == nil {
 		e.index.Set(key, now)
 	}
 }

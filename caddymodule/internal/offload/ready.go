@@ -12,6 +12,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // requestNames are the names that a request brings.
@@ -179,8 +180,8 @@ func (r *Request) seeOthers(ctx context.Context) error {
 	if err := e.fetchMissing(ctx, stems, resembles); err != nil {
 		return err
 	}
-	w := &wait{done: make(chan struct{})}
-	if items := e.queue.collectHeard(w, resembles, time.Now()); len(items) > 0 {
+	w := &work.Wait{Done: make(chan struct{})}
+	if items := e.queue.CollectHeard(w, resembles, time.Now()); len(items) > 0 {
 		if err := e.await(ctx, w, items); err != nil {
 			return err
 		}
@@ -293,11 +294,11 @@ func (r *Request) releaseNames() {
 }
 
 // await waits for items that w waits for.
-func (e *Engine) await(ctx context.Context, w *wait, items []*item) error {
+func (e *Engine) await(ctx context.Context, w *work.Wait, items []*work.Item) error {
 	var cause error
 	select {
-	case <-w.done:
-		cause = w.err
+	case <-w.Done:
+		cause = w.Err
 		if cause == nil {
 			return nil
 		}
@@ -306,7 +307,7 @@ func (e *Engine) await(ctx context.Context, w *wait, items []*item) error {
 	case <-e.life.Done():
 		cause = errStopping
 	}
-	keys, last := e.queue.abandon(w, items)
+	keys, last := e.queue.Abandon(w, items)
 	if len(keys) == 0 {
 		return nil
 	}

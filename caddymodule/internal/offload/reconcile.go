@@ -234,7 +234,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		}
 		e.recon.owe(what, during)
 		if hopeless := e.hopeless(); hopeless != nil {
-			e.queue.giveUp(hopeless)
+			e.queue.GiveUp(hopeless)
 		}
 		if turned && !isAway(err) {
 			e.log().Warn("the bucket cannot be used as it is; this is tried again until it can",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // A committed file is written over if its object is another one. Where a node of the
@@ -35,16 +36,16 @@ const tellIn = 10 * time.Second
 
 // tells reports whether a version is known to be newer than what was there: the change
 // log names it, or may have, and it says that a node stored it for its app.
-func (s *task) tells(info bucket.Info) bool {
-	return s.told != "" && s.told == info.ETag && info.Meta[metaNode] != "" && info.Meta[metaReturned] == ""
+func tells(s *work.Task, info bucket.Info) bool {
+	return s.Told != "" && s.Told == info.ETag && info.Meta[metaNode] != "" && info.Meta[metaReturned] == ""
 }
 
 // isStrangers reports whether an object, seen in place of the version that this disk held
 // last, is of none of the site's servers: no node has told of it, and none is about to.
 // Then what the app does with its file goes for the object as well. Who has not held a
 // version in this process' time does not know what was told of meanwhile.
-func (e *Engine) isStrangers(s *task, info bucket.Info) (bool, error) {
-	if !e.index.HoldsAny(s.key) || s.why.MayBeLost() || s.tells(info) || justStored(info) {
+func (e *Engine) isStrangers(s *work.Task, info bucket.Info) (bool, error) {
+	if !e.index.HoldsAny(s.Key) || s.Why.MayBeLost() || tells(s, info) || justStored(info) {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
@@ -52,7 +53,7 @@ func (e *Engine) isStrangers(s *task, info bucket.Info) (bool, error) {
 	if err := e.team.log.CatchUp(ctx); err != nil {
 		return false, err
 	}
-	return !e.queue.heardOf(s), nil
+	return !e.queue.HeardOf(s), nil
 }
 
 // justStored reports whether the node that stored an object may be about to tell of it.
@@ -62,14 +63,14 @@ func justStored(info bucket.Info) bool {
 
 // putOverStrangers stores a file that the app wrote over an object that somebody had put
 // in place of what was here before, whose content is kept aside first.
-func (e *Engine) putOverStrangers(s *task, x *sight) outcome {
+func (e *Engine) putOverStrangers(s *work.Task, x *sight) outcome {
 	is, err := e.isStrangers(s, x.stored)
 	switch {
 	case err != nil:
 		return failed(err)
 	case is:
 		return e.putKeeping(s, x)
-	case e.queue.heardOf(s):
+	case e.queue.HeardOf(s):
 		return lookAgain(0)
 	}
 	return e.keepBoth(s, x)
@@ -94,8 +95,8 @@ func (e *Engine) isStrangersBelow(o object) (bool, error) {
 	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	it := e.queue.at(o.key)
-	return it == nil || it.heard == 0, nil
+	it := e.queue.At(o.key)
+	return it == nil || it.Heard == 0, nil
 }
 
 // keepStrangers keeps the objects of these names aside, which are about to be deleted
@@ -116,36 +117,36 @@ func (e *Engine) keepStrangers(names []string) error {
 
 // bringKeeping brings an object of which no node has told in place of a clean file,
 // whose content is kept aside first.
-func (e *Engine) bringKeeping(s *task, x *sight) outcome {
+func (e *Engine) bringKeeping(s *work.Task, x *sight) outcome {
 	if e.shared() { // a node may have told of it meanwhile
 		ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 		defer cancel()
 		if err := e.team.log.CatchUp(ctx); err != nil {
 			return failed(err)
 		}
-		if e.queue.heardOf(s) {
+		if e.queue.HeardOf(s) {
 			return lookAgain(0)
 		}
 		if justStored(x.stored) {
 			return lookAgainAtBoth(time.Second)
 		}
 	}
-	name, err := e.keepReplaced(s.key, x)
+	name, err := e.keepReplaced(s.Key, x)
 	if err != nil {
-		return failed(fmt.Errorf("keeping the content of %s: %w", s.key, err))
+		return failed(fmt.Errorf("keeping the content of %s: %w", s.Key, err))
 	}
 	if !unchanged(e, s, x.f, x.entry("")) {
 		return outcome{how: changed}
 	}
-	o := e.bring(s, x, s.untold())
+	o := e.bring(s, x, s.Untold())
 	switch {
 	case o.how != done:
 	case name == "":
 		e.log().Warn("an object was replaced by one that no server of the site's told of; what was there is kept nowhere, as so many versions of it are",
-			keyKey, s.key, "versions", maxReplaced)
+			keyKey, s.Key, "versions", maxReplaced)
 	default:
 		e.count.conflicts.Add(1)
-		e.log().Warn("an object was replaced by one that no server of the site's told of; what was there is kept aside", keyKey, s.key, "kept_as", name)
+		e.log().Warn("an object was replaced by one that no server of the site's told of; what was there is kept aside", keyKey, s.Key, "kept_as", name)
 	}
 	return o
 }

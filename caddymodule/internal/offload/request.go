@@ -3,13 +3,13 @@ package offload
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // Request is one request to the app that may write media.
@@ -18,7 +18,7 @@ type Request struct {
 	client string
 	since  uint64 // the last change before it began
 	waited bool   // its changes have been taken from the watcher
-	failed []*item
+	failed []*work.Item
 	names  requestNames
 	// vouches is the host that it is for, if an upload would prove something by it:
 	// see membership.
@@ -55,14 +55,14 @@ type requests struct {
 func (r *requests) running() bool { return r.n.Load() > 0 }
 
 // doer tells who may have done what is seen now.
-func (r *requests) doer(now time.Time) doer {
+func (r *requests) doer(now time.Time) work.Doer {
 	switch {
 	case r.running():
-		return aRequest
+		return work.InRequest
 	case now.UnixNano() < r.linger.Load():
-		return killedRequest
+		return work.KilledRequest
 	}
-	return anybody
+	return work.Anybody
 }
 
 // Begin notes that a request that may write is about to be passed to the app; AppRuns
@@ -83,7 +83,7 @@ func (e *Engine) Begin(ctx context.Context, client string) *Request {
 	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	return &Request{e: e, client: client, since: e.queue.latest()}
+	return &Request{e: e, client: client, since: e.queue.Latest()}
 }
 
 // AppRuns notes that the app may be at work on the request from now on: what is deleted
@@ -136,13 +136,13 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 	r.waited = true
 	e.findComplete(r.since)
 	for held := false; ; held = true {
-		w := &wait{done: make(chan struct{})}
-		items := e.queue.collect(w, r.since, r.client, time.Now())
+		w := &work.Wait{Done: make(chan struct{})}
+		items := e.queue.Collect(w, r.since, r.client, time.Now())
 		if len(items) == 0 {
 			return nil
 		}
 		if e.isGuest() { // since just now
-			_, _ = e.queue.abandon(w, items) // nobody is told
+			_, _ = e.queue.Abandon(w, items) // nobody is told
 			return nil
 		}
 		if !held {
@@ -151,45 +151,33 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 		if err := r.waitFor(ctx, w, items); err != nil {
 			e.count.timeouts.Add(1)
 			e.noteBases() // the client will take them for done
-			if e.queue.anyDelete(items) {
+			if e.queue.AnyDelete(items) {
 				e.noteDeletes()
 			}
 			return err
 		}
-		if !e.queue.spread(items) {
+		if !e.queue.Spread(items) {
 			return nil
 		}
 	}
 }
 
-// spread reports whether work on the items may have added others.
-func (q *queue) spread(items []*item) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range items {
-		if it.kind.spreads() || it.spread {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Request) waitFor(ctx context.Context, w *wait, items []*item) error {
+func (r *Request) waitFor(ctx context.Context, w *work.Wait, items []*work.Item) error {
 	cause := r.e.hopeless()
 	if cause == nil {
 		select {
-		case <-w.done:
-			if w.err == nil {
+		case <-w.Done:
+			if w.Err == nil {
 				return nil
 			}
-			cause = w.err
+			cause = w.Err
 		case <-ctx.Done():
 			cause = ctx.Err()
 		case <-r.e.ctx.Done():
 			cause = errStopping
 		}
 	}
-	keys, last := r.e.queue.abandon(w, items)
+	keys, last := r.e.queue.Abandon(w, items)
 	if len(keys) == 0 {
 		return nil // all came through at the last moment
 	}
@@ -204,7 +192,7 @@ func (r *Request) waitFor(ctx context.Context, w *wait, items []*item) error {
 // work: the client's next requests wait for r's files too. (WordPress' uploader
 // asks again in a way that touches no file.)
 func (r *Request) Fail() {
-	r.e.queue.tagAll(r.failed, r.client)
+	r.e.queue.TagAll(r.failed, r.client)
 }
 
 // End ends the request. It does not wait. A second call does nothing.
@@ -337,7 +325,7 @@ func (e *Engine) renewNote(now time.Time) {
 	// An AppRuns that counts itself after this sees noted unset and waits for mu;
 	// one that did before is seen here.
 	r.noted.Store(false)
-	if !e.isGuest() && (r.running() || e.deleteNotes.failed() && e.queue.deletes() || !r.before.from.IsZero()) {
+	if !e.isGuest() && (r.running() || e.deleteNotes.failed() && e.queue.Deletes() || !r.before.from.IsZero()) {
 		e.writeNote(window{from: r.begun, to: now}.String())
 		r.noted.Store(true)
 		return
@@ -351,25 +339,6 @@ func (e *Engine) writeNote(value string) {
 			e.log().Debug("noting that requests run", keyDir, t.Dir(), keyError, err)
 		}
 	}
-}
-
-// anyDelete reports whether one of the items is about a delete that was seen.
-func (q *queue) anyDelete(items []*item) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return slices.ContainsFunc(items, func(it *item) bool { return it.task().isDelete() })
-}
-
-// deletes reports whether any delete waits to be passed on.
-func (q *queue) deletes() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range q.items {
-		if (it.gone() || it.kind == aDirGone) && it.inRequest {
-			return true
-		}
-	}
-	return false
 }
 
 // window is a time in which requests ran.

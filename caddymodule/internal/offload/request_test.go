@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // Promise 1: "Durable before visible. When the client has the last byte of the
@@ -250,7 +251,7 @@ func TestFileThatIsWrittenForLong(t *testing.T) {
 	}
 	defer f.Close()
 	var longest time.Duration // between two writes, on a busy machine
-	for begun := time.Now(); time.Since(begun) < writingFor+writingFor/2; {
+	for begun := time.Now(); time.Since(begun) < work.WritingFor+work.WritingFor/2; {
 		wrote := time.Now()
 		if _, err := f.WriteString("frame "); err != nil {
 			t.Fatal(err)
@@ -260,7 +261,7 @@ func TestFileThatIsWrittenForLong(t *testing.T) {
 		}
 		longest = max(longest, time.Since(wrote))
 	}
-	if puts, _, _ := s.calls.did(); puts != 0 && longest < writingFor/2 {
+	if puts, _, _ := s.calls.did(); puts != 0 && longest < work.WritingFor/2 {
 		t.Errorf("%d puts of a file that is being written", puts)
 	}
 	// Left open and quiet, it is committed as it is (promise 1: "within a second
@@ -289,7 +290,7 @@ func TestRefusedUntilAnotherObjectHasGone(t *testing.T) {
 		c.onPut = func(string) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if refused++; refused < refusals {
+			if refused++; refused < work.Refusals {
 				return bucket.ErrRefused
 			}
 			return nil
@@ -309,7 +310,7 @@ func TestRefusedUntilAnotherObjectHasGone(t *testing.T) {
 	}
 	// Promise 2: what is on disk is committed as soon as the store takes it.
 	s.calls.set(func(c *calls) { c.onPut = nil })
-	s.e.queue.allDue(time.Now())
+	s.e.queue.AllDue(time.Now())
 	s.idle()
 	s.equal()
 }

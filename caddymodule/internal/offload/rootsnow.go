@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -102,8 +103,8 @@ func (r *rootsSeen) wasThere(root int, since time.Time) bool {
 
 // holds reports whether a delete still is one: the directory in which it was seen is
 // the media root, or a request did it.
-func (r rootsNow) holds(s *task) bool {
-	return s.inRequest || r.isRoot(s.root, s.in)
+func (r rootsNow) holds(s *work.Task) bool {
+	return s.InRequest || r.isRoot(s.Root, s.In)
 }
 
 // isRoot reports whether a directory is the one at a media root now.
@@ -111,7 +112,7 @@ func (r rootsNow) isRoot(root int, dir watch.DirID) bool { return r[root] != nil
 
 // seenInRoots takes files that are gone from what is not the media root any more for
 // such as nobody was seen to delete.
-func (e *Engine) seenInRoots(gone []*task) []*task {
+func (e *Engine) seenInRoots(gone []*work.Task) []*work.Task {
 	roots := e.rootsNow()
 	e.queue.Lock()
 	defer e.queue.Unlock()
@@ -119,10 +120,10 @@ func (e *Engine) seenInRoots(gone []*task) []*task {
 		if roots.holds(s) {
 			continue
 		}
-		s.presence, s.moved, s.otherRoot = missed, false, roots[s.root] != nil
-		if s.item.gen == s.gen {
-			e.queue.found(s.item, missed)
-			s.item.movedTo, s.item.movedAt = "", 0
+		s.Presence, s.Moved, s.OtherRoot = work.Missed, false, roots[s.Root] != nil
+		if s.Item.Gen == s.Gen {
+			e.queue.Found(s.Item, work.Missed)
+			s.Item.MovedTo, s.Item.MovedAt = "", 0
 		}
 	}
 	return gone

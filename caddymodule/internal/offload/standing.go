@@ -100,7 +100,7 @@ func (p *pass) settlesPrivate(root int, rel, key string, private *bucket.Info) b
 	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	if e.recon.touched(key) || e.queue.at(key) != nil {
+	if e.recon.touched(key) || e.queue.At(key) != nil {
 		return false
 	}
 	e.index.Set(key, index.Entry{State: index.Dirty, Class: media.Private, Kept: true, Size: private.Size, ETag: private.ETag})

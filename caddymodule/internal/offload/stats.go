@@ -81,7 +81,7 @@ func (e *Engine) Stats() Stats {
 		Held:    e.count.held.Load(), HoldTimeouts: e.count.timeouts.Load(),
 		Conflicts: e.count.conflicts.Load(), Fetched: e.count.fetched.Load(),
 		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
-		FetchBacklog: e.queue.heardLen(),
+		FetchBacklog: e.queue.HeardLen(),
 		IndexSize:    e.index.Len(),
 		Withheld:     e.withheld.count(),
 		Log:          e.logStats(), Names: e.leaser().Stats(),
@@ -93,7 +93,7 @@ func (e *Engine) Stats() Stats {
 		s.Nodes = "one"
 	}
 	s.Reconciled, s.Reconciling, _ = e.recon.status()
-	s.Pending, s.OldestPending = e.queue.pending(time.Now())
+	s.Pending, s.OldestPending = e.queue.Pending(time.Now())
 	if w := e.watcher.Load(); w != nil {
 		s.Watching = (*w).Kind()
 	}
@@ -102,7 +102,7 @@ func (e *Engine) Stats() Stats {
 	} else if err := e.rootTrouble(); err != nil {
 		s.State, s.Reason = "degraded", err.Error()
 	} else {
-		s.Failing, s.Reason = e.queue.failing()
+		s.Failing, s.Reason = e.queue.Failing()
 		if err := e.unlisted.status(); err != nil && s.Failing == 0 {
 			s.Reason = err.Error()
 		}
@@ -130,26 +130,4 @@ func (e *Engine) logStats() changelog.Stats {
 		return changelog.Stats{}
 	}
 	return e.team.log.Stats()
-}
-
-// pending returns the number of items that wait, and the age of the oldest. What
-// the store refuses does not: it stays on disk.
-func (q *queue) pending(now time.Time) (n int, oldest time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range q.items {
-		if it.refused {
-			continue
-		}
-		n++
-		oldest = max(oldest, now.Sub(it.since))
-	}
-	return n, oldest
-}
-
-// heardLen returns the number of others' changes that are not on disk yet.
-func (q *queue) heardLen() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.heard)
 }

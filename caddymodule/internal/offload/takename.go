@@ -13,17 +13,18 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // ownsName reports whether a file that meets another under its name is the one that the
 // name belongs to: a request of this node brought it, holds the name's lease, and had
 // caught up with the change log before its app chose the name. What is there then is a
 // file whose delete is withheld on this disk, or of an upload that was never finished.
-func (e *Engine) ownsName(s *task, x *sight) bool {
-	known, ok := e.index.Get(s.key)
-	return s.inRequest && !s.elsewhere && !x.asGuest && x.file == verdict.StrangeFile && x.object == verdict.OtherObject && x.under == x.class &&
-		!(ok && known.Object()) && (e.isUnfinished(x) || e.withheld.covers(s.key, x.stored.Stored)) &&
-		e.admitted.own(s.key)
+func (e *Engine) ownsName(s *work.Task, x *sight) bool {
+	known, ok := e.index.Get(s.Key)
+	return s.InRequest && !s.Elsewhere && !x.asGuest && x.file == verdict.StrangeFile && x.object == verdict.OtherObject && x.under == x.class &&
+		!(ok && known.Object()) && (e.isUnfinished(x) || e.withheld.covers(s.Key, x.stored.Stored)) &&
+		e.admitted.own(s.Key)
 }
 
 // isUnfinished reports whether an object that nobody was told of is that of an upload
@@ -41,31 +42,31 @@ func (e *Engine) isUnfinished(x *sight) bool {
 // writes first that the other version goes. Either the other node's entry stands
 // before that, and has been read then; or that node reads this entry before its
 // own is written, and tells its client a collision.
-func (e *Engine) takeName(s *task, x *sight) outcome {
-	if err := e.tellTaking(s.key, x.stored.ETag); err != nil {
-		return failed(fmt.Errorf("taking the name of %s: %w", s.key, err))
+func (e *Engine) takeName(s *work.Task, x *sight) outcome {
+	if err := e.tellTaking(s.Key, x.stored.ETag); err != nil {
+		return failed(fmt.Errorf("taking the name of %s: %w", s.Key, err))
 	}
-	if e.queue.heardOf(s) {
+	if e.queue.HeardOf(s) {
 		return lookAgain(0) // it was finished
 	}
-	aside, err := e.copyAside(s.key, x.under, x.stored)
+	aside, err := e.copyAside(s.Key, x.under, x.stored)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
 		return outcome{how: changed}
 	case err != nil:
-		return failed(fmt.Errorf("keeping what was under the name of %s: %w", s.key, err))
+		return failed(fmt.Errorf("keeping what was under the name of %s: %w", s.Key, err))
 	}
-	withheld := e.withheld.covers(s.key, x.stored.Stored)
+	withheld := e.withheld.covers(s.Key, x.stored.Stored)
 	o := e.put(s, x, condition{over: x.stored.ETag})
 	switch {
 	case o.how != done:
 	case withheld:
 		e.log().Info("an upload took the name of a file whose delete is withheld; that one's content is kept aside",
-			keyKey, s.key, "kept_as", aside)
+			keyKey, s.Key, "kept_as", aside)
 	default:
 		e.count.conflicts.Add(1)
 		e.log().Warn("an upload that was never finished had left a file under the name of another; its content is kept aside",
-			keyKey, s.key, "kept_as", aside)
+			keyKey, s.Key, "kept_as", aside)
 	}
 	return o
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // The trash is where an object goes whose file was deleted outside a request, by
@@ -298,7 +299,7 @@ func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
 	// The delete that brought it there may not be done with: it would go again.
 	waiting, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if err := e.queue.await(waiting, t.key); err != nil {
+	if err := e.queue.Await(waiting, t.key); err != nil {
 		return fmt.Errorf("waiting for its delete to end: %w", err)
 	}
 	if _, err := e.trees[t.root].Stat(t.rel); !errors.Is(err, fs.ErrNotExist) {
@@ -337,12 +338,12 @@ func (e *Engine) bringNow(ctx context.Context, o object, class media.Class) erro
 	if !e.shared() {
 		return e.fetch(ctx, o, class)
 	}
-	version := news{why: verdict.PutElsewhere, version: o.ETag, under: class, size: o.Size}
+	version := work.News{Why: verdict.PutElsewhere, Version: o.ETag, Under: class, Size: o.Size}
 	e.lookFor(o.foreign, version)
 	waiting, cancel := e.putContext(o.Size)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
-	if err := e.queue.await(waiting, o.key); err != nil {
+	if err := e.queue.Await(waiting, o.key); err != nil {
 		return fmt.Errorf("putting it on disk: %w", err)
 	}
 	if _, err := e.trees[o.root].Stat(o.rel); err != nil {

@@ -341,8 +341,8 @@ func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
 	s.until("it to wait for the delete", func() bool {
 		s.e.queue.Lock()
 		defer s.e.queue.Unlock()
-		it := s.e.queue.at("a.jpg")
-		return it != nil && len(it.waiters) > 0
+		it := s.e.queue.At("a.jpg")
+		return it != nil && it.Awaited()
 	})
 	close(told)
 	if err := <-back; err != nil {

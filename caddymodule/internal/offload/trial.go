@@ -157,14 +157,14 @@ func (e *Engine) tryBucket() {
 			keyBucket, e.store.String(), keyError, denies)
 	case turned:
 		e.log().Info("all that is needed can be done in the bucket again", keyBucket, e.store.String())
-		e.queue.allDue(time.Now())
+		e.queue.AllDue(time.Now())
 	}
 }
 
 // tookTrial notes that the bucket took all that was tried. Whether it has room for a
 // larger file only that can tell.
 func (e *Engine) tookTrial() {
-	if e.queue.anyFull() {
+	if e.queue.AnyFull() {
 		e.took(0)
 		return
 	}

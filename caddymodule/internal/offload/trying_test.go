@@ -8,6 +8,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // While the bucket is down and one item at a time tries it, what fails again and again
@@ -16,24 +17,25 @@ import (
 //
 // Promise 2: "it is committed after recovery, without anyone's help".
 func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
-	e := &Engine{queue: newQueue(), cfg: Config{Workers: 8}}
+	e := &Engine{queue: work.New(), cfg: Config{Workers: 8}}
 	now := time.Now()
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	for i := range 3 {
-		e.queue.schedule(e.queue.hear(fmt.Sprintf("poison-%d.jpg", i), 0, "", news{why: verdict.PutElsewhere}, now), now.Add(-time.Second))
+		e.queue.Schedule(e.queue.Hear(fmt.Sprintf("poison-%d.jpg", i), 0, "", work.News{Why: verdict.PutElsewhere}, now), now.Add(-time.Second))
 	}
-	lost := e.queue.hear("lost.jpg", 0, "lost.jpg", news{why: verdict.ObjectLost}, now)
-	lost.from = comparison
-	e.queue.schedule(lost, now.Add(-time.Minute))
+	lost := e.queue.Hear("lost.jpg", 0, "lost.jpg", work.News{Why: verdict.ObjectLost}, now)
+	lost.From = work.Comparison
+	e.queue.Schedule(lost, now.Add(-time.Minute))
 	e.health.down = true
-	if it := e.nextItem(now, 0); it == nil || it.key != "lost.jpg" {
+	if it := e.nextItem(now, 0); it == nil || it.Key != "lost.jpg" {
 		t.Errorf("down: %+v", it)
 	}
-	lost.heapIndex = -1 // it was tried
-	e.queue.schedule(lost, now.Add(-time.Minute))
+	e.queue.Unlock()
+	e.queue.LookAgain(lost.Task(), now.Add(-time.Minute)) // it was tried
+	e.queue.Lock()
 	e.health.down = false
-	if it := e.nextItem(now, 0); it == nil || it.key == "lost.jpg" {
+	if it := e.nextItem(now, 0); it == nil || it.Key == "lost.jpg" {
 		t.Errorf("running: %+v", it)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // Many files that go at once outside requests may be a mistake at the shell, or a
@@ -38,13 +40,13 @@ const (
 //
 // (Promise 8: "What a process deletes while the module watches is deleted: by a
 // request at once, otherwise by way of the trash".)
-func (e *Engine) disposal(s *task) disposal {
+func (e *Engine) disposal(s *work.Task) disposal {
 	switch {
 	case e.cfg.Deletes == DeletesNever || e.isGuest():
 		return keepIt
-	case s.meant():
+	case s.Meant():
 		return deleteIt
-	case e.cfg.Deletes == DeletesDuringRequests && !s.afterKill || (s.kind == aFile && s.presence != deleted):
+	case e.cfg.Deletes == DeletesDuringRequests && !s.AfterKill || (s.Kind == work.File && s.Presence != work.Deleted):
 		return keepIt
 	case e.cfg.Trash < 0:
 		return deleteIt
@@ -53,7 +55,7 @@ func (e *Engine) disposal(s *task) disposal {
 }
 
 // passOn reports whether a delete that was seen is to reach the bucket.
-func (e *Engine) passOn(s *task) bool { return e.disposal(s) != keepIt }
+func (e *Engine) passOn(s *work.Task) bool { return e.disposal(s) != keepIt }
 
 // deleteCount counts deletes of a kind.
 type deleteCount struct {
@@ -108,13 +110,13 @@ func (u *deleteCount) forgetCounted() {
 // admitsDeletes reports whether the deletes of keys outside requests are to be passed
 // on. More than deleteLimit need not be given.
 func (e *Engine) admitsDeletes(keys []string) bool {
-	waiting := func(counted map[string]time.Time) int { return e.queue.deletesBesides(counted, false) }
+	waiting := func(counted map[string]time.Time) int { return e.queue.DeletesBesides(counted, false) }
 	return e.unattended.admits(keys, waiting, e.deleteLimit(), time.Now())
 }
 
 // departing are files that are gone, of one item, whose objects are about to be deleted.
 type departing struct {
-	s           *task
+	s           *work.Task
 	keys, names []string // names are of the objects
 }
 
@@ -126,7 +128,7 @@ func (e *Engine) trashFirst(all ...departing) error {
 		switch {
 		case e.disposal(d.s) == trashIt:
 			outside = append(outside, d.names...)
-		case !d.s.moved:
+		case !d.s.Moved:
 			inRequests, keys = append(inRequests, d.names...), append(keys, d.keys...)
 		}
 	}
@@ -161,7 +163,7 @@ func (e *Engine) withholds(gone []foreign) bool {
 // somebody at the shell meanwhile. They go at once all the same.
 func (e *Engine) manyByRequests(keys []string) bool {
 	now := time.Now()
-	waiting := func(counted map[string]time.Time) int { return e.queue.deletesBesides(counted, true) }
+	waiting := func(counted map[string]time.Time) int { return e.queue.DeletesBesides(counted, true) }
 	if len(keys) == 0 || e.cfg.Trash < 0 || e.attended.admits(keys, waiting, e.deleteLimit(), now) {
 		return false
 	}
@@ -174,20 +176,4 @@ func (e *Engine) manyByRequests(keys []string) bool {
 // deleteLimit is how many files may go within a burst.
 func (e *Engine) deleteLimit() int {
 	return max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(e.recon.size())))
-}
-
-// deletesBesides is the number of deletes, by requests or outside of them, that are not
-// counted yet: those whose time has not come, and those that are being looked at.
-func (q *queue) deletesBesides(counted map[string]time.Time, inRequest bool) (n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for it := range q.going {
-		if it.kind != aFile || it.inRequest != inRequest || it.movedAt != 0 || it.move != nil {
-			continue
-		}
-		if _, ok := counted[it.key]; !ok {
-			n++
-		}
-	}
-	return n
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // An object whose Put was answered to nobody, and whose file went before the next
@@ -60,9 +61,9 @@ func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
 	func() {
 		e.queue.Lock()
 		defer e.queue.Unlock()
-		it := e.queue.hear("x.jpg", 0, "x.jpg", news{why: verdict.PutElsewhere}, e.began)
-		it.inRequest, it.unannounced, it.nonce = true, true, "of this work"
-		e.queue.schedule(it, e.began)
+		it := e.queue.Hear("x.jpg", 0, "x.jpg", work.News{Why: verdict.PutElsewhere}, e.began)
+		it.InRequest, it.Unannounced, it.Nonce = true, true, "of this work"
+		e.queue.Schedule(it, e.began)
 	}()
 	s.idle()
 	if object, file := s.readObject("x.jpg"), s.read("x.jpg"); object != "" || file != "" {

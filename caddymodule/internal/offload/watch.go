@@ -8,6 +8,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -67,21 +68,21 @@ func (e *Engine) barrier(ctx context.Context) error {
 func (e *Engine) handle(events []watch.Event) {
 	now := time.Now()
 	who := e.requests.doer(now)
-	e.noteIgnored(events, who != anybody)
+	e.noteIgnored(events, who != work.Anybody)
 	if e.membership.vouching.Load() > 0 {
 		e.noteUploads(events)
 	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	guest := e.isGuest()
-	if guest && e.queue.size() > e.membership.most {
-		e.guest.forgot += e.queue.written()
-		e.queue.forget(func(*item) bool { return true })
+	if guest && e.queue.Size() > e.membership.most {
+		e.guest.forgot += e.queue.Written()
+		e.queue.Forget(func(*work.Item) bool { return true })
 	}
 	for _, ev := range events {
 		e.change(ev, who, now)
 		if guest {
-			e.keepDelete(ev, who == aRequest)
+			e.keepDelete(ev, who == work.InRequest)
 		}
 	}
 	e.followMoves(events)
@@ -91,33 +92,33 @@ func (e *Engine) handle(events []watch.Event) {
 const htaccess = ".htaccess"
 
 // change puts one event into the queue, whose lock the caller holds.
-func (e *Engine) change(ev watch.Event, who doer, now time.Time) {
+func (e *Engine) change(ev watch.Event, who work.Doer, now time.Time) {
 	key := e.site.Key(ev.Root, ev.Path)
 	dir, name := path.Split(ev.Path)
 	switch {
 	case ev.Op == watch.Rescan:
 		e.trees[ev.Root].Reopen()
 		e.htaccess.reset()
-		e.spread(aRescan, key, ev, now)
+		e.spread(work.Rescan, key, ev, now)
 	case ev.Op == watch.DirGone && ev.Path == "":
 		// A root that went away (unmounted, moved, wiped) is no app's delete.
 		e.trees[ev.Root].Reopen()
 		e.htaccess.reset()
 	case ev.Op == watch.DirGone:
 		e.htaccess.reset()
-		it := e.spread(aDirGone, key, ev, now)
-		it.in = ev.In
-		it.by(who)
+		it := e.spread(work.DirGone, key, ev, now)
+		it.In = ev.In
+		it.By(who)
 		due := now.Add(unattendedRest)
-		if who == aRequest {
-			e.queue.changedBelow(key + "/")
-			due = now.Add(gather)
+		if who == work.InRequest {
+			e.queue.ChangedBelow(key + "/")
+			due = now.Add(work.Gather)
 		}
-		e.queue.schedule(it, due)
+		e.queue.Schedule(it, due)
 	case name == htaccess:
 		dir = strings.TrimSuffix(dir, "/")
 		e.htaccess.reset()
-		e.spread(anHtaccess, e.site.Key(ev.Root, dir), watch.Event{Root: ev.Root, Path: dir}, now)
+		e.spread(work.Htaccess, e.site.Key(ev.Root, dir), watch.Event{Root: ev.Root, Path: dir}, now)
 	case name == "" || (media.CheckKey(key) == nil && e.site.Class(key, nil) == media.Ignored):
 		// What depends on the disk (an .htaccess) is judged when it is committed.
 	default:
@@ -125,13 +126,13 @@ func (e *Engine) change(ev watch.Event, who doer, now time.Time) {
 	}
 }
 
-func (e *Engine) spread(k kind, key string, ev watch.Event, now time.Time) *item {
-	it, _ := e.queue.change(k, key, ev.Root, ev.Path, now)
-	e.queue.schedule(it, now.Add(rest))
+func (e *Engine) spread(k work.Kind, key string, ev watch.Event, now time.Time) *work.Item {
+	it, _ := e.queue.Change(k, key, ev.Root, ev.Path, now)
+	e.queue.Schedule(it, now.Add(work.Rest))
 	return it
 }
 
-func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time) {
+func (e *Engine) changeFile(ev watch.Event, key string, who work.Doer, now time.Time) {
 	if err := media.CheckKey(key); err != nil {
 		e.refuseKey(key, err)
 		return
@@ -144,36 +145,36 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 	if ev.Op != watch.Gone {
 		e.deletedKeys.Remove(key)
 	}
-	it, isNew := e.queue.change(aFile, key, ev.Root, ev.Path, now)
+	it, isNew := e.queue.Change(work.File, key, ev.Root, ev.Path, now)
 	if isNew && ev.Created {
-		it.fresh = !known.Object() && !e.index.HoldsAny(key)
+		it.Fresh = !known.Object() && !e.index.HoldsAny(key)
 	}
-	it.rewritten = it.rewritten || ev.Created || ev.Op == watch.Wrote || ev.Op == watch.Writing
-	it.by(who)
-	it.written = it.written || ev.Op == watch.Wrote || (ev.Op == watch.Writing && !ev.Created)
-	it.linked = it.linked && ev.Op == watch.Touched
-	it.quiet = time.Time{}
-	due := now.Add(rest)
+	it.Rewritten = it.Rewritten || ev.Created || ev.Op == watch.Wrote || ev.Op == watch.Writing
+	it.By(who)
+	it.Written = it.Written || ev.Op == watch.Wrote || (ev.Op == watch.Writing && !ev.Created)
+	it.Linked = it.Linked && ev.Op == watch.Touched
+	it.Quiet = time.Time{}
+	due := now.Add(work.Rest)
 	switch ev.Op {
 	case watch.Wrote:
-		e.queue.found(it, present)
-		it.complete, it.wrote, it.move = true, true, nil
+		e.queue.Found(it, work.Present)
+		it.Complete, it.Wrote, it.Move = true, true, nil
 	case watch.Writing:
-		e.queue.found(it, present)
-		it.wrote, it.move = true, nil
-		due = now.Add(writingFor)
-		if !isNew && it.scheduled() {
+		e.queue.Found(it, work.Present)
+		it.Wrote, it.Move = true, nil
+		due = now.Add(work.WritingFor)
+		if !isNew && it.Scheduled() {
 			// A large file comes in thousands of writes: none of them is worth
 			// waking anyone.
 			e.soil(it)
-			it.quiet = due
+			it.Quiet = due
 			return
 		}
 	case watch.Gone:
-		e.queue.found(it, deleted)
-		it.in = ev.In
-		due = now.Add(gather)
-		if !it.inRequest {
+		e.queue.Found(it, work.Deleted)
+		it.In = ev.In
+		due = now.Add(work.Gather)
+		if !it.InRequest {
 			due = now.Add(unattendedRest)
 		}
 	}
@@ -182,14 +183,14 @@ func (e *Engine) changeFile(ev watch.Event, key string, who doer, now time.Time)
 	}
 	// After an error the next try has its time, unless the item waited for the end
 	// of a move instead; and a change of mode may be what makes the file readable.
-	if it.attempts == 0 || ev.Op == watch.Touched || !it.scheduled() {
-		e.queue.schedule(it, due)
+	if it.Attempts == 0 || ev.Op == watch.Touched || !it.Scheduled() {
+		e.queue.Schedule(it, due)
 	}
 }
 
 // soil notes that an item's content may have changed. The caller holds the
 // queue's lock.
-func (e *Engine) soil(it *item) {
-	e.queue.soil(it)
-	e.index.Soil(it.key)
+func (e *Engine) soil(it *work.Item) {
+	e.queue.Soil(it)
+	e.index.Soil(it.Key)
 }

@@ -61,7 +61,7 @@ func (w *withheldKeys) add(gone []foreign, now time.Time) bool {
 		w.keys[f.key] = withheldDelete{f.root, now}
 		w.changes++
 		w.changed = now
-		dir, _ := splitLast(f.key)
+		dir, _ := media.SplitKey(f.key)
 		if dir = cmp.Or(dir, "/"); len(w.dirs) < maxSaid && !slices.Contains(w.dirs, dir) {
 			w.dirs = append(w.dirs, dir)
 		}
@@ -150,11 +150,11 @@ func (w *withheldKeys) below(root int, upTo time.Time) (dir string, ok bool) {
 			continue
 		}
 		if !ok {
-			dir, _ = splitLast(key)
+			dir, _ = media.SplitKey(key)
 			ok = true
 		}
 		for dir != "" && !strings.HasPrefix(key, dir+"/") {
-			dir, _ = splitLast(dir)
+			dir, _ = media.SplitKey(dir)
 		}
 	}
 	return dir, ok
@@ -399,7 +399,7 @@ func (e *Engine) acceptWithheld(_ context.Context, _ media.Class, found []object
 	if err := e.toTrash(names, trashAccepted); err != nil {
 		return err
 	}
-	e.queue.beginDelete(keys)
+	e.queue.BeginDelete(keys)
 	err := e.deleteNames(names)
 	e.afterDelete(keys, err)
 	if err != nil || !e.shared() {

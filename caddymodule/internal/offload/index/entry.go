@@ -22,7 +22,7 @@ const (
 	LetterKept    = 'k'
 )
 
-// Letter and ClassOf are a class as it stands in a mark.
+// Letter is the class as it stands in a mark.
 func (x Entry) Letter() byte {
 	switch {
 	case x.Kept:
@@ -33,6 +33,7 @@ func (x Entry) Letter() byte {
 	return letterPublic
 }
 
+// ClassOf is the class that a letter of a mark stands for. What is none is private.
 func ClassOf(letter byte) media.Class {
 	if letter == letterPublic {
 		return media.Public

@@ -85,9 +85,6 @@ func New(size int, committed func(key string)) *Index {
 // Share makes the index one of several nodes.
 func (x *Index) Share() { x.shared = true }
 
-// isShared reports whether several nodes write.
-func (x *Index) isShared() bool { return x.shared }
-
 // Changes is a number that grows with each change of the index, but for what it forgets
 // to make room: that is still true.
 func (x *Index) Changes() uint64 { return x.changes.Load() }

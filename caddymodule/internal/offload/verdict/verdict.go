@@ -5,6 +5,7 @@ package verdict
 type FileState uint8
 
 const (
+	// NoFile: there is none.
 	NoFile FileState = iota
 	// CleanFile: the file is its base.
 	CleanFile
@@ -20,6 +21,7 @@ type ObjectState uint8
 const (
 	// UnseenObject: nobody has looked; a condition of the Put will.
 	UnseenObject ObjectState = iota
+	// NoObject: there is none.
 	NoObject
 	// BaseObject is the version that this disk held last.
 	BaseObject
@@ -42,8 +44,9 @@ const (
 	OwnChange Cause = iota
 	// OwnLook: a reconcile found it so, or an event that tells of no new content.
 	OwnLook
-	// PutElsewhere, DeletedElsewhere: another node did.
+	// PutElsewhere: another node stored it.
 	PutElsewhere
+	// DeletedElsewhere: another node deleted it.
 	DeletedElsewhere
 	// OtherDeleted: another node deleted a version, but not this one.
 	OtherDeleted
@@ -77,18 +80,18 @@ const (
 	Adopt
 	// PutAny: store the file, whatever the bucket has.
 	PutAny
-	// PutNew, PutOver: store the file if there is no object, or over the very
-	// object that was seen.
+	// PutNew: store the file if there is no object.
 	PutNew
+	// PutOver: store the file over the very object that was seen.
 	PutOver
-	// PutKeeping: as putOver, but the object's content is kept aside first.
+	// PutKeeping: as PutOver, but the object's content is kept aside first.
 	PutKeeping
-	// PutOverStrangers: as putKeeping, unless a node is about to tell of the object: then
-	// keepBoth.
+	// PutOverStrangers: as PutKeeping, unless a node is about to tell of the object: then
+	// KeepBoth.
 	PutOverStrangers
 	// Fetch: bring the object to the disk, in place of a file that is clean.
 	Fetch
-	// FetchKeeping: as fetch, but the file's content is kept aside first.
+	// FetchKeeping: as Fetch, but the file's content is kept aside first.
 	FetchKeeping
 	// RemoveFile: others deleted it, and it is clean.
 	RemoveFile

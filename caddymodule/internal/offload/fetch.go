@@ -16,6 +16,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // placed is a file that was brought from the bucket, so that the event about it
@@ -47,22 +48,22 @@ func (r *source) Read(p []byte) (int, error) {
 
 // bring puts the object that was seen on disk, in place of the file that was
 // seen. tell: the other nodes may not know of it.
-func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
+func (e *Engine) bring(s *work.Task, x *sight, tell bool) outcome {
 	ctx, cancel := e.putContext(x.stored.Size)
 	defer cancel()
-	o, err := e.store.Get(ctx, e.objectName(s.key, x.under), bucket.GetOptions{IfMatch: x.stored.ETag})
+	o, err := e.store.Get(ctx, e.objectName(s.Key, x.under), bucket.GetOptions{IfMatch: x.stored.ETag})
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
 		return outcome{how: changed}
 	case err != nil:
-		return failed(fmt.Errorf("fetching %s: %w", s.key, err))
+		return failed(fmt.Errorf("fetching %s: %w", s.Key, err))
 	}
 	defer o.Body.Close()
 	sum := md5.New()
 	body := &source{Reader: o.Body}
 	var now index.Entry
 	undo := func() {}
-	st := e.underPlace(s.key, x.rule, x.under)
+	st := e.underPlace(s.Key, x.rule, x.under)
 	p := local.Placement{
 		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime, Marked: st.Kept,
 		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
@@ -71,17 +72,17 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 				return local.Mark{}, err
 			}
 			now = index.EntryOf(st, info, o.ETag)
-			now.Found = e.inspect(s.key, f, now)
-			e.placed.Add(s.key, placed{info: info})
+			now.Found = e.inspect(s.Key, f, now)
+			e.placed.Add(s.Key, placed{info: info})
 			// Before it is there: the app may remove it at once.
-			undo = e.index.Expect(s.key, o.ETag)
-			return e.markOf(s.key, now), nil
+			undo = e.index.Expect(s.Key, o.ETag)
+			return e.markOf(s.Key, now), nil
 		},
 	}
 	if x.file == verdict.NoFile {
-		err = e.trees[s.root].Place(s.rel, p)
+		err = e.trees[s.Root].Place(s.Rel, p)
 	} else {
-		err = e.trees[s.root].Replace(s.rel, p, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
+		err = e.trees[s.Root].Replace(s.Rel, p, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
 	}
 	if err != nil {
 		undo()
@@ -91,23 +92,23 @@ func (e *Engine) bring(s *task, x *sight, tell bool) outcome {
 	e.count.fetched.Add(1)
 	e.count.fetchedBytes.Add(uint64(o.Size))
 	if tell {
-		if err := e.announce([]changelog.Change{changeOf(s.key, now)}, s); err != nil {
+		if err := e.announce([]changelog.Change{changeOf(s.Key, now)}, s); err != nil {
 			return failed(err)
 		}
 	}
-	e.queue.note(s, func(latest bool) {
+	e.queue.Note(s, func(latest bool) {
 		if !latest {
 			now.State = index.Dirty
 		}
-		e.index.Set(s.key, now)
+		e.index.Set(s.Key, now)
 	})
 	if st.Kept {
-		e.sayKept(s.key)
+		e.sayKept(s.Key)
 	}
 	if st.Class != x.rule && !st.Kept {
 		// An .htaccess on this disk closes what another node made public: it
 		// moves to the private ones.
-		e.look(foreign{s.key, s.root, s.rel, x.rule}, verdict.PutElsewhere)
+		e.look(foreign{s.Key, s.Root, s.Rel, x.rule}, verdict.PutElsewhere)
 	}
 	return outcome{}
 }
@@ -118,18 +119,18 @@ func sameVersion(seen, now fs.FileInfo) bool {
 }
 
 // notBrought deals with a file that could not be put on disk.
-func (e *Engine) notBrought(s *task, err, fromStore error) outcome {
+func (e *Engine) notBrought(s *work.Task, err, fromStore error) outcome {
 	var stranded *local.StrandedError
 	switch {
 	case errors.As(err, &stranded):
-		e.rescue(s.root, stranded.Rel, s.key)
+		e.rescue(s.Root, stranded.Rel, s.Key)
 		return outcome{how: changed}
 	case errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist), errors.Is(err, local.ErrKept):
-		if _, statErr := e.trees[s.root].Stat(s.rel); statErr == nil {
+		if _, statErr := e.trees[s.Root].Stat(s.Rel); statErr == nil {
 			return lookAgainAtBoth(keptFor)
 		}
 	case fromStore != nil:
-		return failed(fmt.Errorf("fetching %s: %w", s.key, fromStore))
+		return failed(fmt.Errorf("fetching %s: %w", s.Key, fromStore))
 	case errors.Is(err, fs.ErrNotExist):
 		return outcome{how: changed} // the app removed what was to be replaced
 	}
@@ -140,20 +141,20 @@ func (e *Engine) notBrought(s *task, err, fromStore error) outcome {
 const keptFor = 200 * time.Millisecond
 
 // removeLocal removes a file that another node deleted.
-func (e *Engine) removeLocal(s *task, x *sight) outcome {
-	if e.queue.superseded(s) {
-		return lookAgainAtBoth(rest)
+func (e *Engine) removeLocal(s *work.Task, x *sight) outcome {
+	if e.queue.Superseded(s) {
+		return lookAgainAtBoth(work.Rest)
 	}
 	// First, so that the event about it is known for what it is.
 	e.queue.Lock()
-	e.index.Forget(s.key)
-	e.index.Set(s.key, index.Entry{State: index.Removed})
+	e.index.Forget(s.Key)
+	e.index.Set(s.Key, index.Entry{State: index.Removed})
 	e.queue.Unlock()
-	err := e.trees[s.root].Remove(s.rel, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
+	err := e.trees[s.Root].Remove(s.Rel, func(_ *os.File, info fs.FileInfo) bool { return sameVersion(x.info, info) })
 	var stranded *local.StrandedError
 	switch {
 	case errors.As(err, &stranded):
-		e.rescue(s.root, stranded.Rel, s.key)
+		e.rescue(s.Root, stranded.Rel, s.Key)
 		return outcome{how: changed}
 	case errors.Is(err, local.ErrKept):
 		return lookAgainAtBoth(keptFor)
@@ -161,10 +162,10 @@ func (e *Engine) removeLocal(s *task, x *sight) outcome {
 		return outcome{how: unplaced, err: err}
 	}
 	e.count.removedFiles.Add(1)
-	e.placed.Remove(s.key)
-	e.queue.note(s, func(latest bool) {
+	e.placed.Remove(s.Key)
+	e.queue.Note(s, func(latest bool) {
 		if latest {
-			e.index.Set(s.key, index.Entry{State: index.Removed})
+			e.index.Set(s.Key, index.Entry{State: index.Removed})
 		}
 	})
 	return outcome{}
@@ -194,13 +195,13 @@ func (e *Engine) removeGoneDirs(now time.Time) {
 
 // keepBoth stores the file's content aside in the bucket and puts the object
 // that has its name in its place.
-func (e *Engine) keepBoth(s *task, x *sight) outcome {
+func (e *Engine) keepBoth(s *work.Task, x *sight) outcome {
 	if e.ownsName(s, x) {
 		return e.takeName(s, x)
 	}
-	name, err := e.storeAside(s.key, x.f, x.info)
+	name, err := e.storeAside(s.Key, x.f, x.info)
 	if err != nil {
-		return failed(fmt.Errorf("keeping the content of %s: %w", s.key, err))
+		return failed(fmt.Errorf("keeping the content of %s: %w", s.Key, err))
 	}
 	if !unchanged(e, s, x.f, x.entry("")) {
 		return outcome{how: changed}
@@ -210,7 +211,7 @@ func (e *Engine) keepBoth(s *task, x *sight) outcome {
 	if o.how == done {
 		e.count.conflicts.Add(1)
 		e.log().Warn("two nodes stored different files under one name; the bucket's keeps the name, the other content is kept aside",
-			keyKey, s.key, "kept_as", name)
+			keyKey, s.Key, "kept_as", name)
 	}
 	return o
 }
@@ -275,12 +276,12 @@ func (e *Engine) rescue(root int, rel, key string) {
 }
 
 // look asks for a look at a key, because the disk may lack what others wrote.
-func (e *Engine) look(f foreign, why verdict.Cause) { e.lookFor(f, news{why: why}) }
+func (e *Engine) look(f foreign, why verdict.Cause) { e.lookFor(f, work.News{Why: why}) }
 
 // lookFor asks for a look at a key because of a change.
-func (e *Engine) lookFor(f foreign, c news) {
+func (e *Engine) lookFor(f foreign, c work.News) {
 	now := time.Now()
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	e.queue.schedule(e.queue.hear(f.key, f.root, f.rel, c, now), now)
+	e.queue.Schedule(e.queue.Hear(f.key, f.root, f.rel, c, now), now)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // team is the engine's part in a site of several nodes.
@@ -143,13 +144,13 @@ func (e *Engine) lost() {
 
 // announce writes changes to the change log, if there are other nodes. On error the
 // items stay to be announced.
-func (e *Engine) announce(changes []changelog.Change, items ...*task) error {
+func (e *Engine) announce(changes []changelog.Change, items ...*work.Task) error {
 	if !e.shared() {
 		return nil
 	}
 	e.queue.Lock()
 	for _, s := range items {
-		s.item.unannounced = true
+		s.Item.Unannounced = true
 	}
 	e.queue.Unlock()
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
@@ -251,13 +252,7 @@ func (e *Engine) filled() bool {
 	}
 	open, _ := e.team.names.state()
 	_, active, _ := e.recon.status()
-	return open && !active && e.queue.backgroundLen() == 0
-}
-
-func (q *queue) backgroundLen() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.backgrounds
+	return open && !active && e.queue.BackgroundLen() == 0
 }
 
 // clockSlack is more than clocks differ by, wherever stores let requests in.

@@ -3,6 +3,7 @@ package offload
 import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // A file that takes the place of another under its name (a rename, move_uploaded_file,
@@ -15,7 +16,7 @@ import (
 
 // basis is a file that waits, and the version that it was made of.
 type basis struct {
-	target
+	work.Target
 	version index.Entry
 }
 
@@ -33,8 +34,8 @@ func (e *Engine) noteBases() {
 func (e *Engine) basesToNote() (all []basis) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	for _, t := range e.queue.takeUnbased() {
-		if known, ok := e.index.Peek(t.key); ok && known.Based() {
+	for _, t := range e.queue.TakeUnbased() {
+		if known, ok := e.index.Peek(t.Key); ok && known.Based() {
 			all = append(all, basis{t, known})
 		}
 	}
@@ -44,12 +45,12 @@ func (e *Engine) basesToNote() (all []basis) {
 // noteBase marks a file with the version that it was made of. A mark that it bears
 // already tells the same.
 func (e *Engine) noteBase(b basis) {
-	f, err := e.trees[b.root].Open(b.rel)
+	f, err := e.trees[b.Root].Open(b.Rel)
 	if err != nil {
 		return // it went, which has its own event
 	}
 	defer f.Close() // only read
-	if mark, ok := local.ReadMark(f); ok && mark.Binding == e.binding(b.key) {
+	if mark, ok := local.ReadMark(f); ok && mark.Binding == e.binding(b.Key) {
 		return
 	}
 	info, err := f.Stat()
@@ -58,7 +59,7 @@ func (e *Engine) noteBase(b basis) {
 	}
 	now := b.version
 	now.Size, now.ModTime, now.Found = info.Size()+1, noTime, index.Finding{} // no mark of this content
-	e.mark(b.key, now, f)
+	e.mark(b.Key, now, f)
 }
 
 // noTime is the modification time, in Unix nanoseconds, of no file.

@@ -1,0 +1,131 @@
+package work
+
+import (
+	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
+)
+
+// largeFetch is the size in bytes from which on a request waits for a file of
+// another node only if its name resembles one of the request's.
+const largeFetch = 32 << 20
+
+// Hear merges another node's change into the item of its key. The caller holds
+// mu and schedules the item.
+func (q *Queue) Hear(key string, root int, rel string, c News, now time.Time) *Item {
+	q.gen++
+	it := q.items[key]
+	switch {
+	case it == nil:
+		it = &Item{Target: Target{File, key, root, rel}, since: now, heapIndex: -1, From: others}
+		it.elem = q.order.PushBack(it)
+		q.items[key] = it
+	case it.From == Comparison:
+		q.unschedule(it)
+		it.From = others
+		q.freeBackground()
+	}
+	if it.Heard != 0 && it.Why.Outlasts(c.Why) {
+		c.Why = it.Why
+	}
+	if c.Told == "" {
+		c.Told = it.Told
+	}
+	it.Gen, it.Heard, it.News = q.gen, q.gen, c
+	q.heard[it] = struct{}{}
+	return it
+}
+
+// HeardOf reports whether another node's change of the item came since it was
+// taken to be worked on.
+func (q *Queue) HeardOf(t *Task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return t.Item.Heard > t.Gen
+}
+
+// unhear notes that others' changes up to gen have been dealt with.
+func (q *Queue) unhear(it *Item, gen uint64) {
+	if it.Heard > gen {
+		return
+	}
+	it.Heard, it.hurried, it.News = 0, false, News{}
+	delete(q.heard, it)
+}
+
+// LookAgain returns an item to be looked at again, in the bucket too.
+func (q *Queue) LookAgain(t *Task, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := t.Item
+	it.heapIndex = -1
+	if it.Heard == 0 {
+		it.Why, it.Version = verdict.PutElsewhere, ""
+	}
+	it.Heard = it.Gen
+	if it.Gen == t.Gen {
+		q.Found(it, Present)
+	}
+	q.heard[it] = struct{}{}
+	q.Schedule(it, due)
+}
+
+// LookToo has the bucket looked at for a key of which an event has told, because
+// a reconcile found a difference that need not be that event's. The caller holds
+// mu.
+func (q *Queue) LookToo(key string, root int, rel string, why verdict.Cause) {
+	if it := q.items[key]; it != nil && it.Heard != 0 && !why.MayBeLost() {
+		why = it.Why
+	}
+	now := time.Now()
+	q.Schedule(q.Hear(key, root, rel, News{Why: why}, now), now)
+}
+
+// DoubtRunning has all files looked at once more that are being worked on: what
+// was stored in a bucket just before it went need not be in the one that came back.
+func (q *Queue) DoubtRunning() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if it.Kind == File && it.Running() {
+			q.LookToo(it.Key, it.Root, it.Rel, verdict.BucketOlder)
+		}
+	}
+}
+
+// CollectHeard makes w wait for others' changes that were heard until now and
+// hurries them: all but large files, and such as were tried in vain, whose names
+// resemble none of the request's, and of what a reconcile found only what resembles
+// one.
+func (q *Queue) CollectHeard(w *Wait, resembles func(key string) bool, now time.Time) []*Item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var found []*Item
+	for it := range q.heard {
+		if (it.From == Comparison || it.Size > largeFetch || it.Attempts >= Refusals) && !resembles(it.Key) {
+			continue
+		}
+		w.left++
+		it.waiters = append(it.waiters, waiter{gen: it.Gen, on: w})
+		found = append(found, it)
+		q.hurry(it, now)
+	}
+	return found
+}
+
+// hurry puts an item before those that nobody waits for.
+func (q *Queue) hurry(it *Item, now time.Time) {
+	if it.hurried {
+		return
+	}
+	scheduled := it.Scheduled()
+	q.unschedule(it)
+	it.hurried = true
+	due := it.due
+	if it.Attempts == 0 && due.After(now) {
+		due = now
+	}
+	if scheduled {
+		q.Schedule(it, due)
+	}
+}
