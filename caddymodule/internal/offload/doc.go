@@ -8,7 +8,10 @@
 //
 // Where several nodes write (LocalAll), each disk gets what the others wrote:
 // package changelog says what changed, a look at disk and bucket says what to do
-// (see decide).
+// (package verdict).
+//
+// Three packages below it hold what can be understood alone: work, the queue; index,
+// what is known of keys; verdict, the table by which disk and bucket are made to agree.
 //
 // A file's class comes from its name, from the .htaccess files on this disk and, where
 // these would publish it, from the place of its own object: one among the private

@@ -13,7 +13,6 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // pass is one run of a reconcile: a merge of the sorted tree with the sorted
@@ -56,6 +55,51 @@ type pass struct {
 	touched  []string
 	// leftOut is what could not be listed: see unlisted.
 	leftOut []*bucket.UnlistedError
+}
+
+// maxTouched bounds the directories that other nodes are asked to look at after
+// this one was killed; beyond that they look at everything.
+const maxTouched = 1000
+
+func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during window) *pass {
+	p := &pass{e: e, ctx: ctx, what: what, during: during, withheld: make(map[string]struct{}), began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
+	_, p.whole = what[everything]
+	p.why, p.older = e.olderCause()
+	if p.shared {
+		p.logged, p.unclear, p.behind = e.logged(), e.recon.unclearNow(), e.recon.behind.Load()
+		p.writes = e.identity.writesNow()
+		open, _ := e.team.names.state()
+		p.waits = open || !p.whole
+		if !p.waits {
+			e.backlog.clear()
+		}
+	}
+	return p
+}
+
+// dir takes note of a directory that the requests of a killed process changed:
+// what they deleted may not have been told to the other nodes.
+func (p *pass) dir(root int, rel string) {
+	e := p.e
+	if !p.shared || p.during.from.IsZero() || (len(p.touched) == 1 && p.touched[0] == everyDir) {
+		return
+	}
+	key := e.site.Key(root, rel)
+	info, err := e.trees[root].StatDir(rel)
+	if err != nil || !p.during.holds(info.ModTime()) {
+		return
+	}
+	if key == "" || media.CheckKey(key) != nil || len(p.touched) == maxTouched {
+		p.touched, key = p.touched[:0], everyDir
+	}
+	p.touched = append(p.touched, key)
+}
+
+// isClean reports whether a file is marked as committed and was not changed
+// since.
+func (p *pass) isClean(root int, rel, key string, st index.Standing, info fs.FileInfo) bool {
+	m, ok := p.e.trees[root].Mark(rel)
+	return ok && m.Class == index.Entry{Class: st.Class, Kept: st.Kept}.Letter() && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
 }
 
 func (p *pass) run(s scope) error {
@@ -377,87 +421,11 @@ func (p *pass) wasDeleted(o *object) bool {
 	return err == nil && p.during.holds(info.ModTime()) && !e.isBucketOnly(o.root, dir, o.Stored)
 }
 
-// passOnDeletes hands the deletes that were found to the queue, unless they
-// are too many.
-//
-// (Promise 8: "a reconcile never deletes more than a small share of either
-// side: it stops and says so".)
-func (p *pass) passOnDeletes() {
-	e := p.e
-	if len(p.deletes) == 0 {
-		return
-	}
-	limit := max(10, int(e.cfg.MaxDeleteShare*float64(p.objects)))
-	if len(p.deletes) > limit {
-		p.fetchBack()
-		e.log().Error("too many files are missing on disk to be the app's deletes: no object is deleted. "+
-			"Put the files back, or delete the objects by hand if this was meant",
-			keyDeletes, len(p.deletes), "limit", limit)
-		return
-	}
-	e.log().Info("passing on deletes that an earlier run could not", keyDeletes, len(p.deletes))
-	now, roots := time.Now(), e.rootsNow()
-	e.queue.Lock()
-	defer e.queue.Unlock()
-	for _, m := range p.deletes {
-		if e.queue.At(m.key) != nil || roots[m.root] == nil {
-			continue
-		}
-		it, _ := e.queue.Change(work.File, m.key, m.root, m.rel, now)
-		e.queue.Found(it, work.Deleted)
-		it.In = *roots[m.root]
-		it.By(work.KilledRequest)
-		if p.shared {
-			e.index.Evict(m.key) // it tells what the bucket has
-		}
-		e.queue.Schedule(it, now)
-	}
-}
-
 func (p *pass) report() {
 	if now := time.Now(); now.Sub(p.reported) >= reportEvery {
 		p.reported = now
 		p.e.log().Info("comparing disk and bucket", keyFiles, p.files, keyObjects, p.objects, keyQueued, p.queued)
 	}
-}
-
-// enqueue adds an item for a key that nothing else is known to be wrong with,
-// waiting for room.
-func (p *pass) enqueue(key string, root int, rel string, own *bucket.Info, misplaced string) error {
-	e, q := p.e, p.e.queue
-	if err := q.AwaitRoom(p.ctx); err != nil {
-		return err
-	}
-	defer q.Unlock()
-	if q.At(key) != nil || (e.recon.touched(key) && misplaced == "") {
-		if e.shared() {
-			q.LookToo(key, root, rel, p.cause())
-		}
-		return nil
-	}
-	now := time.Now()
-	it, _ := q.Change(work.File, key, root, rel, now)
-	it.Wrote, it.Complete = true, true
-	it.Misplaced = misplaced
-	if p.older && p.shared {
-		it.Why = p.why
-	}
-	if own != nil {
-		it.Listed = own
-		if p.behind {
-			it.Told = own.ETag // for all that is known
-		}
-	}
-	q.ScheduleIdle(it, now)
-	return nil
-}
-
-// cause is why a key is looked at of which an event has told as well.
-func (p *pass) cause() verdict.Cause {
-	if p.older {
-		return p.why
-	}
-	return verdict.PutElsewhere
 }
 
 // mayBeStored reports whether a file without a mark may have been stored in the

@@ -37,7 +37,7 @@ var (
 //
 // Broken on purpose, it fails, mostly within 300 histories, sometimes a thousand
 // (the two marked with a star: some thousand); each was tried:
-//   - decide: putOver where it says keepBoth; putNew where it says removeFile
+//   - verdict.Of: PutOver where it says KeepBoth; PutNew where it says RemoveFile
 //     or nothing, when told of a Put; nothing instead of removeFile, fetch, or a
 //     put; fetch or removeFile instead of a put
 //   - a Put without IfNoneMatch, or without IfMatch (*)

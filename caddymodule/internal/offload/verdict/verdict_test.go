@@ -6,7 +6,7 @@ import "testing"
 // bucket's copy has been verified": no verdict drops a file that is not clean,
 // and none writes over an object that this disk has not held.
 //
-// Broken on purpose, what decide says is missed by other tests as well; each was
+// Broken on purpose, what it says is missed by other tests as well; each was
 // tried:
 //   - a clean file without object: TestCommittedFileWithoutObject, for each cause
 //   - a written file and
@@ -17,8 +17,8 @@ import "testing"
 //     a stranger's: TestOverwriteOfWhatAStrangerReplaced
 //   - the rest: TestSimulation
 //
-// Only this table notices what costs requests, but no content: putNew for putOver
-// where nobody has looked; fetch for a file that is clean or of equal content.
+// Only this table notices what costs requests, but no content: PutNew for PutOver
+// where nobody has looked; Fetch for a file that is clean or of equal content.
 func TestVerdicts(t *testing.T) {
 	files := []FileState{NoFile, CleanFile, ChangedFile, StrangeFile}
 	objects := []ObjectState{UnseenObject, NoObject, BaseObject, SameObject, HeldObject, OtherObject, UntoldObject}
