@@ -20,8 +20,8 @@ tools:
 unit:
 	$(GO) vet ./...
 	$(GO) test -race -timeout 30m ./...
-	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/lease -sim.runs 8000 -sim.seed 1
-	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/offload -sim.runs 7000 -sim.seed 1
+	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/lease -sim.runs 5000 -sim.seed 1
+	$(GO) test -run 'TestSimulation$$' ./caddymodule/internal/offload -sim.runs 5000 -sim.seed 1
 
 # Without -count 1 a result would be taken from go's cache, which does not know of
 # the Caddy that the tests build from this module.
@@ -35,7 +35,7 @@ lint:
 	$(BIN)/golangci-lint run ./...
 	cd integration && $(BIN)/golangci-lint run --build-tags integration ./...
 
-fuzz: ## the formats that rewrite reads, 20 s each; FUZZTIME=10m: every target, that long
+fuzz: ## the formats that rewrite reads, 10 s each; FUZZTIME=10m: every target, that long
 	integration/fuzz.sh $(FUZZTIME)
 
 soak: tools ## long campaigns: hours

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets of the main module.
-#   integration/fuzz.sh                 20 s for each format that rewrite reads
+#   integration/fuzz.sh                 10 s for each format that rewrite reads
 #   integration/fuzz.sh 10m             10 minutes for each target of all packages
 #   integration/fuzz.sh 1m ./rewrite    those of some packages
 #   integration/fuzz.sh 1m ./rewrite HTML 'CSS|JSON'    some of one package
@@ -12,7 +12,7 @@ shift $(($# < 2 ? $# : 2))
 if [ -z "$time" ]; then
 	# What a search at random finds elsewhere would be no fault of the change that
 	# it stops: the others run for long in soak.sh, and their seeds in go test.
-	time=20s package=./rewrite
+	time=10s package=./rewrite
 	set -- 'HTML|CSS|JSON|XML|Reverse'
 fi
 packages=$package
