@@ -27,7 +27,7 @@ type team struct {
 
 	self func() string // names this disk in what it stores
 
-	names gate
+	names namesKnown
 }
 
 // joinTeam prepares the engine's part, without I/O.
@@ -211,37 +211,37 @@ func (e *Engine) leave(ctx context.Context) {
 	all.Wait()
 }
 
-// gate holds requests back until the names of all media are known.
-type gate struct {
+// namesKnown holds requests back until the names of all media are known.
+type namesKnown struct {
 	mu     sync.Mutex
 	isOpen bool
 	moved  chan struct{} // closed with each change of isOpen or the reason
 }
 
-func (g *gate) init() { g.moved = make(chan struct{}) }
+func (k *namesKnown) init() { k.moved = make(chan struct{}) }
 
-func (g *gate) open() { g.set(true) }
-func (g *gate) shut() { g.set(false) }
+func (k *namesKnown) open() { k.set(true) }
+func (k *namesKnown) shut() { k.set(false) }
 
-// nudge wakes who waits, to look at why the gate is not open.
-func (g *gate) nudge() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	close(g.moved)
-	g.moved = make(chan struct{})
+// nudge wakes who waits, to look at why it is not open.
+func (k *namesKnown) nudge() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	close(k.moved)
+	k.moved = make(chan struct{})
 }
 
-func (g *gate) set(open bool) {
-	g.mu.Lock()
-	g.isOpen = open
-	g.mu.Unlock()
-	g.nudge()
+func (k *namesKnown) set(open bool) {
+	k.mu.Lock()
+	k.isOpen = open
+	k.mu.Unlock()
+	k.nudge()
 }
 
-func (g *gate) state() (open bool, moved <-chan struct{}) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.isOpen, g.moved
+func (k *namesKnown) state() (open bool, moved <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.isOpen, k.moved
 }
 
 // filled reports whether this disk has all that was in the bucket when the
