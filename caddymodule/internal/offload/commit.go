@@ -51,19 +51,13 @@ var errUnreadable = errors.New("reading the file")
 func (e *Engine) storeFile(s *work.Task, f *os.File, info fs.FileInfo, now index.Entry, c condition) (bucket.Info, error) {
 	ctx, cancel := e.putContext(info.Size())
 	defer cancel()
-	var head [512]byte
-	n, err := f.ReadAt(head[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
+	described, err := e.describe(s, f, info, now, c)
+	if err != nil {
+		return bucket.Info{}, err
 	}
 	content := &diskRead{from: f}
 	stored, err := e.store.Put(ctx, e.objectName(s.Key, now.Class), content, info.Size(), bucket.PutOptions{
-		Info: bucket.Info{
-			ContentType:  media.ContentType(s.Rel, head[:n]),
-			CacheControl: e.cfg.CacheControl(s.Key, now.Class),
-			ModTime:      info.ModTime(),
-			Meta:         e.meta(s, now.Found, c),
-		},
+		Info:        described,
 		Public:      now.Class == media.Public,
 		IfNoneMatch: c.create, IfMatch: c.over,
 	})
@@ -74,6 +68,21 @@ func (e *Engine) storeFile(s *work.Task, f *os.File, info fs.FileInfo, now index
 		return stored, fmt.Errorf("storing %s: %w", s.Key, err)
 	}
 	return stored, nil
+}
+
+// describe returns what is stored with a file's content.
+func (e *Engine) describe(s *work.Task, f *os.File, info fs.FileInfo, now index.Entry, c condition) (bucket.Info, error) {
+	var head [512]byte
+	n, err := f.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return bucket.Info{}, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return bucket.Info{
+		ContentType:  media.ContentType(s.Rel, head[:n]),
+		CacheControl: e.cfg.CacheControl(s.Key, now.Class),
+		ModTime:      info.ModTime(),
+		Meta:         e.meta(s, now.Found, c),
+	}, nil
 }
 
 // diskRead is a file that a store reads: it knows whether it was the disk that failed.

@@ -146,6 +146,8 @@ func (e *Engine) carryOut(v verdict.Verdict, s *work.Task, x *sight) outcome {
 		return e.bringKeeping(s, x)
 	case verdict.RemoveFile:
 		return e.removeLocal(s, x)
+	case verdict.RemoveKeeping:
+		return e.removeKeeping(s, x)
 	}
 	return e.keepBoth(s, x)
 }
@@ -320,6 +322,9 @@ func (e *Engine) seeObject(s *work.Task, x *sight) error {
 	isBased := x.file == verdict.CleanFile || x.file == verdict.ChangedFile && s.Wrote && s.From != work.Comparison
 	if x.object == verdict.OtherObject && isBased && !tells(s, info) {
 		x.object = verdict.UntoldObject
+	}
+	if x.object == verdict.UntoldObject && x.file == verdict.CleanFile && wasReturned(info) {
+		x.object = verdict.ReturnedObject
 	}
 	return nil
 }

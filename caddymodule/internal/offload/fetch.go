@@ -171,6 +171,15 @@ func (e *Engine) removeLocal(s *work.Task, x *sight) outcome {
 	return outcome{}
 }
 
+// removeKeeping removes a file whose object is gone, though no node has told that it
+// deleted it: its content goes to the trash first.
+func (e *Engine) removeKeeping(s *work.Task, x *sight) outcome {
+	if err := e.trashFile(s, x); err != nil {
+		return failed(err)
+	}
+	return e.removeLocal(s, x)
+}
+
 // dirRest is how long a directory that another node removed has to be empty here
 // before it goes, so that it does not go from under an app that has just looked.
 const dirRest = 2 * time.Second

@@ -44,7 +44,7 @@ const (
 // Promise 7: "Nothing that a web server might execute or use as configuration […]
 // No path leaves a media root […] Whoever can write to the bucket can change media
 // and nothing else". Promise 2: "Nothing is lost." What the attacker removed is still
-// on a disk, or stored again; what it replaced is on a disk, or kept aside.
+// on a disk, stored again, or in the trash; what it replaced is on a disk, or kept aside.
 func TestHostileBucket(t *testing.T) {
 	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
 		for _, store := range []string{"directory", "memory"} {
@@ -85,10 +85,7 @@ type siege struct {
 	told   map[string]bool // keys of files and directories that the log was made to call deleted
 	deaf   bool            // entries of the log were taken away or replaced: nodes may not have heard of files
 	lines  []string        // what the attacker did, for the log of a failure
-	// excused are the keys of files that a comparison took for deleted: see
-	// takenForDeleted.
-	excused map[string]bool
-	asides  map[string]bool // keys whose content kept aside was attacked
+	asides map[string]bool // keys whose content kept aside was attacked
 	// compared: disk and bucket were compared since the attack.
 	compared bool
 
@@ -114,7 +111,7 @@ var appDirs = []string{"2026/11", "cache", "closed", "private"}
 func newSiege(t *testing.T, seed uint64, local LocalPolicy, store string) *siege {
 	w := &siege{
 		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), local: local,
-		files: map[string]*appFile{}, doubts: map[string]bool{}, attack: map[string]harm{}, told: map[string]bool{}, excused: map[string]bool{}, asides: map[string]bool{},
+		files: map[string]*appFile{}, doubts: map[string]bool{}, attack: map[string]harm{}, told: map[string]bool{}, asides: map[string]bool{},
 	}
 	w.ns = newNodes(t, map[LocalPolicy]int{LocalAll: 3, LocalOwn: 1}[local], func(c *Config) {
 		c.Local, c.Look, c.LostAfter = local, 20*time.Millisecond, 200*time.Millisecond
@@ -194,8 +191,8 @@ func (w *siege) run() {
 			break
 		}
 	}
-	w.t.Logf("seed %d: %d attacks, %d requests acknowledged, %d refused; uploads were taken %s after an attack at the latest; %d files without an object were taken for deleted",
-		w.seed, w.attacks, w.acknowledged, w.refused, w.slowest.Round(time.Millisecond), len(w.excused))
+	w.t.Logf("seed %d: %d attacks, %d requests acknowledged, %d refused; uploads were taken %s after an attack at the latest",
+		w.seed, w.attacks, w.acknowledged, w.refused, w.slowest.Round(time.Millisecond))
 	if w.acknowledged == 0 {
 		w.t.Error("no request was acknowledged: that was no campaign")
 	}
@@ -424,7 +421,7 @@ func (w *siege) hurts(what string, h harm, name string, content []byte, do func(
 					w.attack[key] |= replaced | taken
 				}
 			}
-			if aside := "offload/conflict/" + key + "/"; strings.HasPrefix(name, aside) || strings.HasPrefix(aside, name+"/") {
+			if aside := "offload/conflict/" + key + "/"; strings.HasPrefix(name, aside) || strings.HasPrefix(aside, name+"/") || isTrashOf(name, key) {
 				w.asides[key] = true
 			}
 		}
@@ -639,8 +636,6 @@ func (w *siege) amiss() (found []string) {
 			// is kept aside, unless it was attacked there.
 		case h == 0 && (len(have) > 0 || string(object) != want):
 			found = append(found, fmt.Sprintf("%s, to which nothing was done, should be %.60q: %v, the object is %.60q", key, want, have, object))
-		case h&taken != 0 && lost && w.takenForDeleted():
-			w.excused[key] = true
 		case lost:
 			found = append(found, fmt.Sprintf("%s, whose object was removed or replaced, is lost: it is neither on a disk nor aside: %v, the object is %.60q", key, have, object))
 		case h == taken && kept && w.compared && string(object) != want && !w.wasTold(key) && !w.isBlocked(class+key):
@@ -663,11 +658,19 @@ func (w *siege) isBlocked(name string) bool {
 	})
 }
 
-// isAside reports whether a content was kept aside.
+// isTrashOf reports whether an object, or a directory of objects, may be a file in the
+// trash.
+func isTrashOf(name, key string) bool {
+	parts := strings.SplitN(name, "/", 5) // offload/trash/<time>-<reason>/<class>/<key>
+	return strings.HasPrefix(name+"/", "offload/trash/") &&
+		(len(parts) < 5 || key == parts[4] || strings.HasPrefix(key, parts[4]+"/"))
+}
+
+// isAside reports whether a content was kept aside, or in the trash.
 func (w *siege) isAside(content string) bool {
 	return slices.ContainsFunc(w.in.names(), func(name string) bool {
 		aside, ok := w.in.read(name)
-		return ok && strings.HasPrefix(name, "offload/conflict/") && string(aside) == content
+		return ok && (strings.HasPrefix(name, "offload/conflict/") || strings.HasPrefix(name, "offload/trash/")) && string(aside) == content
 	})
 }
 
@@ -676,19 +679,6 @@ func (w *siege) class(key string) string {
 		return "private/"
 	}
 	return "media/"
-}
-
-// takenForDeleted reports whether a node that could not read all of the log removed
-// files: then an object that is missing is taken for one that another node deleted, ten
-// at a time. It is the one loss that an attacker can bring about without writing to the
-// log that the file was deleted. What is excused by that is counted and logged.
-func (w *siege) takenForDeleted() bool {
-	unread, removed := 0, 0
-	for _, s := range w.ns {
-		unread += s.logs.count("entries of the change log are gone") + s.logs.count("does not reach back")
-		removed += s.logs.count("removing files that other nodes deleted")
-	}
-	return unread > 0 && removed > 0
 }
 
 // wasTold reports whether the log says that a file was deleted, as it does when a

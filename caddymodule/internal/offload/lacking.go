@@ -14,7 +14,8 @@ import (
 // its last comparison knows which: what a node deleted, the log told. It has the file
 // stored again, but not at once: who deletes an object tells of that just after.
 //
-// Where the log may not have told all (see unclear), such a file is taken for deleted.
+// Where the log may not have told all (see unclear), such a file is taken for deleted. It
+// goes by way of the trash: if that is wrong, each node in turn may come to it.
 
 // maxLacking bounds the files that wait to be stored again; those beyond are found by
 // the next comparison.

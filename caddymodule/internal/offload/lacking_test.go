@@ -109,6 +109,39 @@ func TestUnreadLogIsNoProofOfLoss(t *testing.T) {
 	}
 }
 
+// What is taken for another server's delete, though none has told of it, may have been
+// lost all the same, and each server in turn may come to that: it is kept before it goes.
+//
+// Promise 2: "Nothing is lost."
+func TestWhatIsTakenForDeletedIsInTheTrash(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2, shortLostAfter).ready()
+	a, b := ns[0], ns[1]
+	keys := ns.haveFiles(30)
+	a.removeObjects(keys[0])
+	for _, s := range ns {
+		s.e.lost()
+		s.until("the file to go", func() bool { return s.read(keys[0]) == "" })
+	}
+	a.idle()
+	b.idle()
+	kept := a.inTrash()
+	if len(kept) == 0 || kept[0] != keys[0]+" untold" {
+		t.Fatalf("in the trash: %q", kept)
+	}
+	mustDo(t, a.takeBack(keys[0]))
+	ns.untilRead(keys[0], "content of "+keys[0])
+	if got := a.readObject(keys[0]); got != "content of "+keys[0] {
+		t.Errorf("the object is %q", got)
+	}
+	a.mustUpload(func() { a.remove(keys[1]) })
+	a.gone(ns[1:], keys[1])
+	ns.agree()
+	if got := a.inTrash(); len(got) >= len(kept) {
+		t.Errorf("what a server did delete is in the trash, too: %q", got)
+	}
+}
+
 // Where too much is missing to be settled, a later comparison and a restart know no
 // more than the first.
 //

@@ -163,7 +163,8 @@ func (e *Engine) logged() bool { return e.shared() && e.team.log.Stats().Positio
 
 // In an object's metadata: metaNode names the disk from which it was stored,
 // metaNonce the work on a file in which that was done. metaReturned is there if no app
-// asked for it: the bucket had come back with another version than the disk's.
+// asked for it, and says when: the bucket had come back with another version than the
+// disk's.
 const (
 	metaNode     = "node"
 	metaNonce    = "nonce"

@@ -110,8 +110,8 @@ func (p *pass) passOnDeletes() {
 	}
 }
 
-// passOnRemovals has files removed that other nodes deleted without this one's
-// knowing, unless they are too many: then it is left to the admin which they were.
+// passOnRemovals has files removed that other nodes may have deleted without telling,
+// unless they are too many: then it is left to the admin which they were.
 //
 // (Promise 8: "a reconcile never deletes more than a small share of either
 // side: it stops and says so".)
@@ -127,9 +127,10 @@ func (p *pass) passOnRemovals() (settled bool) {
 			keyDeletes, len(p.removals), "limit", limit)
 		return false
 	}
-	e.log().Info("removing files that other nodes deleted", keyDeletes, len(p.removals))
+	e.log().Warn("removing files without objects, which other servers may have deleted without telling; they go to the trash",
+		keyDeletes, len(p.removals))
 	for _, f := range p.removals {
-		e.look(f, verdict.DeletedElsewhere)
+		e.look(f, verdict.DeletedPerhaps)
 	}
 	return true
 }

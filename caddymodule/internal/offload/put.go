@@ -135,7 +135,7 @@ func (e *Engine) meta(s *work.Task, found index.Finding, c condition) map[string
 	}
 	meta[metaNode], meta[metaNonce] = e.team.self(), s.Nonce
 	if c.returned {
-		meta[metaReturned] = "1"
+		meta[metaReturned] = time.Now().UTC().Format(time.RFC3339)
 	}
 	return meta
 }

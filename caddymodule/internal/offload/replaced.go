@@ -9,6 +9,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
@@ -38,6 +39,13 @@ const tellIn = 10 * time.Second
 // log names it, or may have, and it says that a node stored it for its app.
 func tells(s *work.Task, info bucket.Info) bool {
 	return s.Told != "" && s.Told == info.ETag && info.Meta[metaNode] != "" && info.Meta[metaReturned] == ""
+}
+
+// wasReturned reports whether a node has just put an object back: not before the bucket
+// was put back to an older state itself, as far as clocks can tell.
+func wasReturned(info bucket.Info) bool {
+	when, err := time.Parse(time.RFC3339, info.Meta[metaReturned])
+	return err == nil && time.Since(when).Abs() < clockSlack
 }
 
 // isStrangers reports whether an object, seen in place of the version that this disk held
@@ -115,8 +123,8 @@ func (e *Engine) keepStrangers(names []string) error {
 	return nil
 }
 
-// bringKeeping brings an object of which no node has told in place of a clean file,
-// whose content is kept aside first.
+// bringKeeping brings an object of which no node has told as newer in place of a clean
+// file, whose content is kept aside first.
 func (e *Engine) bringKeeping(s *work.Task, x *sight) outcome {
 	if e.shared() { // a node may have told of it meanwhile
 		ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
@@ -127,7 +135,7 @@ func (e *Engine) bringKeeping(s *work.Task, x *sight) outcome {
 		if e.queue.HeardOf(s) {
 			return lookAgain(0)
 		}
-		if justStored(x.stored) {
+		if justStored(x.stored) && x.object != verdict.ReturnedObject {
 			return lookAgainAtBoth(time.Second)
 		}
 	}
@@ -141,6 +149,10 @@ func (e *Engine) bringKeeping(s *work.Task, x *sight) outcome {
 	o := e.bring(s, x, s.Untold())
 	switch {
 	case o.how != done:
+	case x.object == verdict.ReturnedObject && name != "":
+		e.count.conflicts.Add(1)
+		e.log().Warn("another server has put its version of a file back into the bucket; it keeps the name, this server's is kept aside",
+			keyKey, s.Key, "kept_as", name)
 	case name == "":
 		e.log().Warn("an object was replaced by one that no server of the site's told of; what was there is kept nowhere, as so many versions of it are",
 			keyKey, s.Key, "versions", maxReplaced)

@@ -59,7 +59,7 @@ func (n *simNode) converge(ctx context.Context, key string, it *simItem) bool {
 		if !n.fetch(ctx, key, it, f, there, seen.mayTell()) {
 			return false
 		}
-	case verdict.RemoveFile:
+	case verdict.RemoveFile, verdict.RemoveKeeping: // the trash is no part of this
 		if !n.remove(key, f) {
 			return false
 		}

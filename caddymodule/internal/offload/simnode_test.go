@@ -173,7 +173,7 @@ func (n *simNode) reconcile() {
 			for key, f := range n.files() {
 				why := verdict.OwnChange
 				if !listed[key] && f.state(true) == verdict.CleanFile {
-					why = verdict.DeletedElsewhere
+					why = verdict.DeletedPerhaps
 				}
 				n.touch(key, simItem{why: why, look: true})
 				delete(listed, key)

@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,8 @@ import (
 //	<control prefix>trash/<time>-<reason>/<class>/<key>
 //
 // and is a copy made on the store's side, so nothing is lost if a delete breaks
-// off in the middle.
+// off in the middle. A file goes there from the disk that is removed because its object is
+// gone, if no node has told that it deleted that.
 
 // trashTime is the form of the time in the name of an object in the trash.
 const trashTime = "20060102T150405Z"
@@ -37,6 +39,7 @@ const (
 	trashRequests = "requests" // it was one of many that went while requests ran
 	trashAccepted = "accepted" // the admin said that many deletes at once were meant
 	trashReplaced = "replaced" // somebody had stored it in place of what the file was
+	trashUntold   = "untold"   // it was gone, and no node had told that it deleted it
 )
 
 // Trashed is an object in the trash.
@@ -112,6 +115,40 @@ func (e *Engine) trashObject(name, reason string, now time.Time) error {
 	}
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return fmt.Errorf("moving %s to the trash: %w", key, err)
+	}
+	return nil
+}
+
+// trashFile stores a file in the trash that has no object, as that would lie there.
+func (e *Engine) trashFile(s *work.Task, x *sight) error {
+	sum, err := x.md5()
+	if err != nil {
+		return fmt.Errorf("storing %s in the trash: %w", s.Key, err)
+	}
+	raw, err := hex.DecodeString(sum)
+	if err != nil {
+		return fmt.Errorf("storing %s in the trash: %w", s.Key, err)
+	}
+	now := x.entry("")
+	now.Found = e.inspect(s.Key, x.f, now)
+	described, err := e.describe(s, x.f, x.info, now, condition{create: true})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := e.putContext(x.info.Size())
+	defer cancel()
+	name := e.trashName(s.Key, x.class, trashUntold, time.Now())
+	_, err = e.control().Put(ctx, name, x.f, x.info.Size(), bucket.PutOptions{Info: described, MD5: raw, IfNoneMatch: true})
+	if errors.Is(err, bucket.ErrExists) {
+		// Another node's, of this second. If it has another content, the next try finds
+		// another name.
+		var there bucket.Info
+		if there, err = e.store.Head(ctx, name); err == nil && !x.hasContent(there) {
+			err = bucket.ErrExists
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("storing %s in the trash: %w", s.Key, err)
 	}
 	return nil
 }

@@ -34,6 +34,9 @@ const (
 	OtherObject
 	// UntoldObject is one, seen in place of a file's base, that no node told of.
 	UntoldObject
+	// ReturnedObject is one, in place of a clean file's base, that another node has
+	// just put back into a bucket in an older state.
+	ReturnedObject
 )
 
 // Cause is why a key is looked at.
@@ -46,8 +49,11 @@ const (
 	OwnLook
 	// PutElsewhere: another node stored it.
 	PutElsewhere
-	// DeletedElsewhere: another node deleted it.
+	// DeletedElsewhere: another node has told that it deleted it.
 	DeletedElsewhere
+	// DeletedPerhaps: it has no object, and another node may have deleted that without
+	// telling.
+	DeletedPerhaps
 	// OtherDeleted: another node deleted a version, but not this one.
 	OtherDeleted
 	// BucketOlder: the bucket was put back to an older state. What it lacks was
@@ -67,7 +73,15 @@ func (c Cause) MayBeLost() bool { return c == BucketOlder || c == BucketBack || 
 // is heard of: who tells of a Put may have seen it before the delete that the log
 // has before it, and what is known to be deleted was not lost.
 func (c Cause) Outlasts(next Cause) bool {
-	return c == DeletedElsewhere && (next == PutElsewhere || next.MayBeLost()) || c == BucketOlder && next == BucketBack
+	switch c {
+	case DeletedElsewhere:
+		return next == PutElsewhere || next == DeletedPerhaps || next.MayBeLost()
+	case DeletedPerhaps:
+		return next == PutElsewhere
+	case BucketOlder:
+		return next == BucketBack
+	}
+	return false
 }
 
 // Verdict is what has to be done so that disk and bucket agree on a key.
@@ -95,6 +109,8 @@ const (
 	FetchKeeping
 	// RemoveFile: others deleted it, and it is clean.
 	RemoveFile
+	// RemoveKeeping: as RemoveFile, but the file's content goes to the trash first.
+	RemoveKeeping
 	// KeepBoth: the bucket's version takes the name, the file's content is kept
 	// aside in the bucket.
 	KeepBoth
@@ -161,13 +177,17 @@ func decideClean(object ObjectState, why Cause) Verdict {
 		switch why {
 		case DeletedElsewhere:
 			return RemoveFile
+		case DeletedPerhaps:
+			return RemoveKeeping
 		case PutElsewhere, OwnLook:
 			// Deleted since it was listed or told of: the log will say by whom. To
 			// store it again would bring back what another node's app deleted.
 			return Agreed
 		}
 		return PutNew
-	case UntoldObject:
+	case UntoldObject, ReturnedObject:
+		// Which is newer than the other, nothing tells for sure; but what a node has put
+		// back stays, or they would put theirs over each other's for ever.
 		return FetchKeeping
 	}
 	return Fetch

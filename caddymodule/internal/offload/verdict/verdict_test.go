@@ -1,6 +1,9 @@
 package verdict
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // Promise 2: "Nothing is lost. […] Local content is dropped only when the
 // bucket's copy has been verified": no verdict drops a file that is not clean,
@@ -21,25 +24,25 @@ import "testing"
 // where nobody has looked; Fetch for a file that is clean or of equal content.
 func TestVerdicts(t *testing.T) {
 	files := []FileState{NoFile, CleanFile, ChangedFile, StrangeFile}
-	objects := []ObjectState{UnseenObject, NoObject, BaseObject, SameObject, HeldObject, OtherObject, UntoldObject}
-	causes := []Cause{OwnChange, OwnLook, PutElsewhere, DeletedElsewhere, OtherDeleted}
+	objects := []ObjectState{UnseenObject, NoObject, BaseObject, SameObject, HeldObject, OtherObject, UntoldObject, ReturnedObject}
+	causes := []Cause{OwnChange, OwnLook, PutElsewhere, DeletedElsewhere, OtherDeleted, DeletedPerhaps}
 	// By file and object; where the cause matters, by cause.
 	table := map[FileState]map[ObjectState][]Verdict{
 		NoFile: {
 			UnseenObject: {Agreed}, NoObject: {Agreed},
-			BaseObject: {Fetch}, SameObject: {Fetch}, HeldObject: {Fetch}, OtherObject: {Fetch}, UntoldObject: {Fetch},
+			BaseObject: {Fetch}, SameObject: {Fetch}, HeldObject: {Fetch}, OtherObject: {Fetch}, UntoldObject: {Fetch}, ReturnedObject: {Fetch},
 		},
 		CleanFile: {
-			UnseenObject: {Agreed}, NoObject: {PutNew, Agreed, Agreed, RemoveFile, PutNew},
-			BaseObject: {Agreed}, SameObject: {Adopt}, HeldObject: {Fetch}, OtherObject: {Fetch}, UntoldObject: {FetchKeeping},
+			UnseenObject: {Agreed}, NoObject: {PutNew, Agreed, Agreed, RemoveFile, PutNew, RemoveKeeping},
+			BaseObject: {Agreed}, SameObject: {Adopt}, HeldObject: {Fetch}, OtherObject: {Fetch}, UntoldObject: {FetchKeeping}, ReturnedObject: {FetchKeeping},
 		},
 		ChangedFile: {
 			UnseenObject: {PutOver}, NoObject: {PutNew},
-			BaseObject: {PutOver}, SameObject: {Adopt}, HeldObject: {PutKeeping}, OtherObject: {KeepBoth}, UntoldObject: {PutOverStrangers},
+			BaseObject: {PutOver}, SameObject: {Adopt}, HeldObject: {PutKeeping}, OtherObject: {KeepBoth}, UntoldObject: {PutOverStrangers}, ReturnedObject: {KeepBoth},
 		},
 		StrangeFile: {
 			UnseenObject: {PutNew}, NoObject: {PutNew},
-			BaseObject: {KeepBoth}, SameObject: {Adopt}, HeldObject: {PutKeeping}, OtherObject: {KeepBoth}, UntoldObject: {KeepBoth},
+			BaseObject: {KeepBoth}, SameObject: {Adopt}, HeldObject: {PutKeeping}, OtherObject: {KeepBoth}, UntoldObject: {KeepBoth}, ReturnedObject: {KeepBoth},
 		},
 	}
 	for _, file := range files {
@@ -53,12 +56,41 @@ func TestVerdicts(t *testing.T) {
 				if w := want[min(i, len(want)-1)]; got != w {
 					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, w)
 				}
-				if (got == RemoveFile || got == Fetch) && file != NoFile && file != CleanFile {
+				if (got == RemoveFile || got == RemoveKeeping || got == Fetch) && file != NoFile && file != CleanFile {
 					t.Errorf("file %d, object %d, cause %d: drops content that is not in the bucket", file, object, why)
 				}
 				if got == PutOver && object == OtherObject {
 					t.Errorf("file %d, object %d, cause %d: overwrites what was never here", file, object, why)
 				}
+			}
+		}
+	}
+}
+
+// In a bucket that is in an older state nothing tells which of two versions is newer. A
+// clean file has its name back, and the other version is kept; but once only.
+func TestVerdictsInAnOlderState(t *testing.T) {
+	for object, want := range map[ObjectState]Verdict{
+		NoObject: PutNew, BaseObject: Agreed, SameObject: Adopt,
+		OtherObject: PutKeeping, UntoldObject: PutKeeping, ReturnedObject: FetchKeeping,
+	} {
+		if got := Of(CleanFile, object, BucketOlder, false); got != want {
+			t.Errorf("object %d: verdict %d, want %d", object, got, want)
+		}
+	}
+}
+
+// Of two causes the one stays that says more.
+func TestCausesThatOutlast(t *testing.T) {
+	outlasts := map[Cause][]Cause{
+		DeletedElsewhere: {PutElsewhere, DeletedPerhaps, BucketOlder, BucketBack, ObjectLost},
+		DeletedPerhaps:   {PutElsewhere},
+		BucketOlder:      {BucketBack},
+	}
+	for c := OwnChange; c <= ObjectLost; c++ {
+		for next := OwnChange; next <= ObjectLost; next++ {
+			if got, want := c.Outlasts(next), slices.Contains(outlasts[c], next); got != want {
+				t.Errorf("cause %d before cause %d: %t", c, next, got)
 			}
 		}
 	}
