@@ -145,7 +145,9 @@ func TestOnePrefixIsDenied(t *testing.T) {
 }
 
 // A bucket that denies deletes, or reads, takes files as before, and the status says what
-// is missing until it is granted.
+// is missing until it is granted. A load balancer goes on to send uploads.
+//
+// docs/failures.md: "Where only deleting or reading is denied, files are stored as before".
 func TestOneRightIsDenied(t *testing.T) {
 	for op, say := range map[buckettest.Op]string{buckettest.OpDelete: "to delete an object", buckettest.OpGet: "to read an object"} {
 		t.Run(say, func(t *testing.T) {
@@ -167,7 +169,10 @@ func TestOneRightIsDenied(t *testing.T) {
 					return st.State == "degraded" && strings.Contains(st.Reason, say)
 				})
 				for i := range 3 {
-					s.mustRequest(func() { s.write(fmt.Sprintf("b%d.jpg", i), "x") })
+					s.mustUpload(func() { s.write(fmt.Sprintf("b%d.jpg", i), "x") }, fmt.Sprintf("b%d.jpg", i))
+				}
+				if reads, uploads, reason := s.e.Ready(); !reads || !uploads {
+					t.Errorf("it is ready for reads: %t, for uploads: %t, %s", reads, uploads, reason)
 				}
 				if n := s.logs.count("does not take files"); n != 0 {
 					t.Error("the log says that it takes no files")

@@ -187,11 +187,23 @@ func (h *health) status() error {
 	if !h.takesAll() {
 		return h.reason
 	}
+	return nil
+}
+
+// lacks returns what fails of what is needed besides storing files, or nil.
+func (h *health) lacks() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return h.denies
 }
 
 // trouble returns why the engine is not wholly well, or nil.
 func (e *Engine) trouble() error {
+	return cmp.Or(e.uploadTrouble(), e.health.lacks())
+}
+
+// uploadTrouble returns why files may not be stored, or nil.
+func (e *Engine) uploadTrouble() error {
 	_, _, failed := e.recon.status()
 	return cmp.Or(e.awayReason(), e.health.status(), e.reach.status(), failed)
 }

@@ -213,7 +213,7 @@ func (e *Engine) awaitNames(ctx context.Context) error {
 		if open && (e.onlyNode() || (e.reach.status() == nil && e.awayReason() == nil)) {
 			return nil
 		}
-		if err := e.trouble(); err != nil {
+		if err := e.uploadTrouble(); err != nil {
 			return fmt.Errorf("waiting for the bucket: %w", err)
 		}
 		if open {
@@ -325,7 +325,7 @@ func (e *Engine) Ready() (reads, uploads bool, reason string) {
 		return true, true, ""
 	}
 	open, _ := e.team.names.state()
-	if err := e.trouble(); err != nil {
+	if err := e.uploadTrouble(); err != nil {
 		return true, false, err.Error()
 	}
 	if !open {

@@ -68,6 +68,9 @@ func TestRightsTakenAway(t *testing.T) {
 					if !stores && s.takesUploads() {
 						t.Error("uploads are taken")
 					}
+					if _, uploads, reason := s.e.Ready(); stores && !uploads {
+						t.Fatalf("uploads could be stored, and are sent elsewhere: %s", reason)
+					}
 					time.Sleep(20 * time.Millisecond) // nothing signals that it stays so
 				}
 				deny("")
