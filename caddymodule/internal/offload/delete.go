@@ -110,6 +110,7 @@ func (e *Engine) countDeleted(key string) {
 	e.withheld.remove(key)
 	if counted, _ := e.deletedKeys.ContainsOrAdd(key, struct{}{}); !counted {
 		e.count.deleted.Add(1)
+		e.size.Add(-1)
 	}
 }
 

@@ -132,6 +132,7 @@ type Engine struct {
 	rootsSeen rootsSeen
 	restore   sync.Mutex // held while a restore runs
 	recon     reconciler
+	size      objectCount
 	admitted  admitted
 
 	unattended  deleteCount // deletes outside requests

@@ -49,6 +49,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	known, _ := e.index.Peek(c.Key)
 	x := index.Entry{State: index.Removed, Class: known.Class}
 	it := work.News{Why: verdict.DeletedElsewhere, Version: c.ETag}
+	e.countHeard(c, known)
 	if c.Op == changelog.Delete {
 		e.withheld.remove(c.Key)
 	}

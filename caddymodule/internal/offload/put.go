@@ -51,6 +51,9 @@ func (e *Engine) put(s *work.Task, x *sight, c condition) outcome {
 	stored, err := e.storeFile(s, x.f, x.info, x.entry(""), c)
 	told()
 	now := x.entry(stored.ETag)
+	if err == nil {
+		e.countStored(s.Key, x)
+	}
 	if mayHaveStored(err) {
 		e.markUnannounced(s)
 	}

@@ -36,20 +36,6 @@ type reconciler struct {
 	unclear unclear             // where the log may not have told of deletes
 	blurs   uint64
 	err     error // why the last one failed
-	objects int   // that the last one of everything found
-}
-
-// size is the number of objects that the last comparison of everything found.
-func (r *reconciler) size() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.objects
-}
-
-func (r *reconciler) setSize(n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.objects = n
 }
 
 func (r *reconciler) init() {
@@ -271,6 +257,7 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 			return err
 		}
 	}
+	before := e.size.Load()
 	p := e.newPass(ctx, what, during)
 	for s := range what {
 		if err := p.run(s); err != nil {
@@ -279,7 +266,7 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	}
 	e.answered()
 	if p.whole {
-		e.recon.setSize(p.objects)
+		e.size.correct(before, p.objects)
 	}
 	if err := p.finish(); err != nil {
 		return err

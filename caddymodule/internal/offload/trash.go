@@ -348,6 +348,7 @@ func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
 	if _, err := e.store.Copy(ctx, t.copied, e.objectName(t.key, t.Class), t.Class == media.Public); err != nil {
 		return err
 	}
+	e.size.Add(1)
 	back, err := e.head(t.key, t.Class)
 	if err != nil {
 		return err

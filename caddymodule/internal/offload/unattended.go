@@ -175,5 +175,5 @@ func (e *Engine) manyByRequests(keys []string) bool {
 
 // deleteLimit is how many files may go within a burst.
 func (e *Engine) deleteLimit() int {
-	return max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(e.recon.size())))
+	return max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(e.size.now())))
 }

@@ -80,6 +80,51 @@ func TestCountOfDeletes(t *testing.T) {
 	}
 }
 
+// How many may go follows what is stored and deleted, however long ago all was compared.
+//
+// docs/deletes.md: "more than 5 % of the objects (and more than 10) within a minute".
+func TestDeleteLimitFollowsTheBucket(t *testing.T) {
+	half := func(c *Config) { c.MaxDeleteShare = 0.5 }
+	for name, ns := range map[string]func(t *testing.T) nodes{
+		"own": func(t *testing.T) nodes {
+			s := newSite(t, half)
+			s.ready()
+			return nodes{s}
+		},
+		"all": func(t *testing.T) nodes { return newNodes(t, 2, half).ready() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := ns(t)
+			s, by := ns[0], ns[len(ns)-1] // who grows and shrinks the site, and who deletes outside requests
+			compared := s.logs.count("disk and bucket compared")
+			keys := names(100)
+			s.mustUpload(func() { s.writeAll(keys) })
+			s.mustUpload(func() {
+				for _, key := range keys {
+					s.write(key, "replaced")
+				}
+			})
+			ns.agree()
+			by.removeAtOnce(keys[:40])
+			by.gone(ns, keys[:40]...)
+			keys = keys[40:]
+			s.mustUpload(func() { s.removeAtOnce(keys[:40]) })
+			ns.agree()
+			keys = keys[40:]
+			by.e.unattended.forgetCounted() // as a minute later
+			by.removeAtOnce(keys[:15])
+			by.until("the deletes to be withheld", func() bool { return by.e.Stats().Withheld == 15 })
+			if n := len(s.everything()); n != 20 {
+				t.Errorf("%d objects are left of 20", n)
+			}
+			if n := s.logs.count("disk and bucket compared"); n != compared {
+				t.Errorf("all was compared meanwhile")
+			}
+		})
+	}
+}
+
 // After a kill the app may go on with its requests; or somebody at the shell deletes.
 // Nobody waits for the answers, so what goes then goes by way of the trash, also where
 // only requests' deletes are passed on; and much at once waits for the admin's word.
