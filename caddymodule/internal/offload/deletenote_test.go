@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 )
 
@@ -293,4 +295,29 @@ func TestNotedDeletesAreNotReadable(t *testing.T) {
 	if !s.e.Closed(".media-offload-deletes") {
 		t.Error("the names of deleted files can be read")
 	}
+}
+
+// What the app has deleted is gone at its own URL at once, also while the bucket deletes
+// nothing.
+//
+// Promise 8: "What a process deletes while the module watches is deleted".
+func TestDeletedFileIsNotServed(t *testing.T) {
+	t.Parallel()
+	onBothModes(t, func(t *testing.T, s *site, others nodes) {
+		s.mustUpload(func() { s.writeAll([]string{"2026/a.jpg", "2026/folder/b.jpg"}) })
+		append(nodes{s}, others...).agree()
+		s.calls.set(func(c *calls) { c.onDelete = func([]string) error { return os.ErrDeadlineExceeded } })
+		if err := s.giveUp(func() { s.remove("2026/a.jpg"); mustDo(t, os.RemoveAll(filepath.Join(s.dir, "2026/folder"))) }, always); err == nil {
+			t.Fatal("the deletes came through")
+		}
+		for _, key := range []string{"2026/a.jpg", "2026/folder/b.jpg"} {
+			if o, err := s.e.Open(t.Context(), key, bucket.GetOptions{}); !errors.Is(err, bucket.ErrNotFound) {
+				t.Errorf("%s is read: %v, %v", key, o, err)
+			}
+			if _, err := s.e.Stat(t.Context(), key); !errors.Is(err, bucket.ErrNotFound) {
+				t.Errorf("%s is there: %v", key, err)
+			}
+		}
+		s.calls.set(func(c *calls) { c.onDelete = nil })
+	})
 }

@@ -18,8 +18,8 @@ import (
 //
 // (Promise 8: "A deleted file does not come back by itself.")
 
-// errDeletedHere: the bucket may have the object.
-var errDeletedHere = fmt.Errorf("deleted on this server, which is a guest in the bucket: %w", bucket.ErrNotFound)
+// errDeletedHere: the bucket may have the object yet.
+var errDeletedHere = fmt.Errorf("deleted on this server: %w", bucket.ErrNotFound)
 
 // guestDelete is a delete that was seen on a guest.
 type guestDelete struct {
@@ -84,20 +84,28 @@ func (e *Engine) keepDelete(ev watch.Event, during bool) {
 	}
 }
 
-// deletedHere reports whether a key was deleted on this node, a guest, or a directory
-// above it.
+// deletedHere reports whether a key was deleted on this node, or a directory above it, and
+// its object is still there: on a guest it stays, else it is about to go.
 func (e *Engine) deletedHere(key string) bool {
-	if !e.isGuest() { // mostly: no lock for each read
-		return false
-	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	gone := e.guest.gone
-	if _, ok := gone[key]; ok {
+	if e.isGuest() {
+		return e.guest.hasDeleted(key)
+	}
+	if it := e.queue.At(key); it != nil {
+		return it.Heard == 0 && it.Presence == work.Deleted && e.passOn(it.Task())
+	}
+	return e.goesWithDir(key)
+}
+
+// hasDeleted reports whether a key was deleted, or a directory above it. The caller holds
+// the queue's lock.
+func (g *guestDeletes) hasDeleted(key string) bool {
+	if _, ok := g.gone[key]; ok {
 		return true
 	}
 	for dir, _ := media.SplitKey(key); dir != ""; dir, _ = media.SplitKey(dir) {
-		if _, ok := gone[work.DirGone.ItemKey(dir)]; ok {
+		if _, ok := g.gone[work.DirGone.ItemKey(dir)]; ok {
 			return true
 		}
 	}

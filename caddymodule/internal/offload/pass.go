@@ -411,9 +411,15 @@ func (p *pass) goesWithDir(key string) bool {
 // wasDeleted reports whether a file that is missing went while a request ran
 // in an earlier process, or when events were lost: its directory changed in
 // that time, and it was not missing there before.
+//
+// A disk that lost its power, or was put back from a backup, lacks what was written last,
+// and bears the note that requests were running all the same: see mayLack.
 func (p *pass) wasDeleted(o *object) bool {
 	e := p.e
 	if p.older || p.during.from.IsZero() || e.cfg.Deletes == DeletesNever || !e.rootsSeen.wasThere(o.root, p.during.from) {
+		return false
+	}
+	if o.Stored.Before(e.began) && p.during.mayLack(o.Stored) {
 		return false
 	}
 	dir := e.existing(o.root, path.Dir(o.rel))

@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -341,8 +342,35 @@ func (e *Engine) writeNote(value string) {
 	}
 }
 
-// window is a time in which requests ran.
-type window struct{ from, to time.Time }
+// window is a time in which requests ran, by a note that was renewed last at its end.
+type window struct {
+	from, to time.Time
+	boot     string // of the machine, when it was noted; "" not known
+}
+
+// mayLack reports whether a disk that bears a note of this window may lack an object's
+// file although nobody deleted it: it was stored after the note was written, so the disk
+// is one that was put back from a backup; or since it was first written, and the machine
+// was started anew, so that the disk may have lost what it had not written down.
+func (w window) mayLack(stored time.Time) bool {
+	since := w.to
+	if w.boot == "" || w.boot != bootID() {
+		since = w.from
+	}
+	if stored.Nanosecond() == 0 { // many stores tell the second only
+		stored = stored.Add(time.Second)
+	}
+	return stored.Add(tick).After(since)
+}
+
+// bootID names the time since the machine was started, "" if the system has no name for it.
+var bootID = sync.OnceValue(func() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+})
 
 // window returns the time in which the requests of now have been running.
 func (r *requests) window() window {
@@ -351,7 +379,7 @@ func (r *requests) window() window {
 	if !r.noted.Load() {
 		return window{}
 	}
-	return window{from: r.begun, to: time.Now()}
+	return window{from: r.begun, to: time.Now(), boot: bootID()}
 }
 
 // grace is how long after a process was killed its requests may have gone on
@@ -359,7 +387,7 @@ func (r *requests) window() window {
 const grace = 2 * time.Minute
 
 func (w window) String() string {
-	return w.from.UTC().Format(time.RFC3339Nano) + " " + w.to.UTC().Format(time.RFC3339Nano)
+	return strings.TrimSpace(w.from.UTC().Format(time.RFC3339Nano) + " " + w.to.UTC().Format(time.RFC3339Nano) + " " + bootID())
 }
 
 // join returns the shortest window that holds both.
@@ -373,6 +401,9 @@ func (w window) join(x window) window {
 	if x.to.After(w.to) {
 		w.to = x.to
 	}
+	if !x.from.IsZero() && x.boot != w.boot {
+		w.boot = ""
+	}
 	return w
 }
 
@@ -381,14 +412,17 @@ func parseWindow(s string) (w window, ok bool) {
 	if !ok {
 		return window{}, false
 	}
+	to, w.boot, _ = strings.Cut(to, " ")
 	var err1, err2 error
 	w.from, err1 = time.Parse(time.RFC3339Nano, from)
 	w.to, err2 = time.Parse(time.RFC3339Nano, to)
 	return w, err1 == nil && err2 == nil
 }
 
-// holds reports whether t lies in the window. The kernel's clock for files may
-// be a tick behind.
+// tick is what the kernel's clock for files may be behind.
+const tick = 10 * time.Millisecond
+
+// holds reports whether t lies in the window.
 func (w window) holds(t time.Time) bool {
-	return !w.from.IsZero() && !t.Before(w.from.Add(-10*time.Millisecond)) && t.Before(w.to.Add(grace))
+	return !w.from.IsZero() && !t.Before(w.from.Add(-tick)) && t.Before(w.to.Add(grace))
 }
