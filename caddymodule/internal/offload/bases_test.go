@@ -64,7 +64,7 @@ func TestDeleteOfAnOlderVersionThatTheIndexForgot(t *testing.T) {
 	ns := newNodes(t, 1, func(c *Config) { c.IndexSize = 2 }).ready()
 	s := ns[0]
 	keys := ns.haveFiles(8)
-	s.putObject("media/"+keys[0], "written elsewhere, not told yet")
+	s.putObjectOf("another node", "media/"+keys[0], "written elsewhere, not told yet")
 	s.mustUpload(func() { s.remove(keys[0]) })
 	ns.agree()
 	if got := s.read(keys[0]); got != "written elsewhere, not told yet" {

@@ -19,9 +19,19 @@ import (
 // putObject stores an object as another program would.
 func (s *site) putObject(key, content string) {
 	s.t.Helper()
+	s.putObjectOf("", key, content)
+}
+
+// putObjectOf stores an object as a node does; "" is a stranger.
+func (s *site) putObjectOf(node, key, content string) {
+	s.t.Helper()
 	store := s.open()
 	defer store.Close()
-	if _, err := store.Put(s.t.Context(), key, strings.NewReader(content), int64(len(content)), bucket.PutOptions{}); err != nil {
+	var opts bucket.PutOptions
+	if node != "" {
+		opts.Meta = map[string]string{metaNode: node}
+	}
+	if _, err := store.Put(s.t.Context(), key, strings.NewReader(content), int64(len(content)), opts); err != nil {
 		s.t.Fatal(err)
 	}
 }
