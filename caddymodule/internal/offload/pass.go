@@ -412,8 +412,8 @@ func (p *pass) goesWithDir(key string) bool {
 // in an earlier process, or when events were lost: its directory changed in
 // that time, and it was not missing there before.
 //
-// A disk that lost its power, or was put back from a backup, lacks what was written last,
-// and bears the note that requests were running all the same: see mayLack.
+// A disk that lost its power lacks what was written last, and bears the note that
+// requests were running all the same: see mayLack.
 func (p *pass) wasDeleted(o *object) bool {
 	e := p.e
 	if p.older || p.during.from.IsZero() || e.cfg.Deletes == DeletesNever || !e.rootsSeen.wasThere(o.root, p.during.from) {

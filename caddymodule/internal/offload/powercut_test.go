@@ -6,16 +6,14 @@ import (
 	"time"
 )
 
-// A disk that was put back from a backup bears the note that requests were running when
-// that was made, and so does one that lost its power: what it lacks of later uploads was
-// not deleted by the app.
+// A disk that lost its power bears the note that requests were running: what it lacks of
+// their uploads was not deleted by the app.
 //
 // Promise 8: "What is missing after a time without the module is fetched, not deleted".
 func TestDiskThatLacksTheLastUploads(t *testing.T) {
 	t.Parallel()
 	other := func(note string) string { return note[:strings.LastIndexByte(note, ' ')] + " another-boot" }
 	for name, note := range map[string]func(begun time.Time) string{
-		"a backup":    func(begun time.Time) string { return window{from: begun, to: begun}.String() },
 		"a power cut": func(begun time.Time) string { return other(window{from: begun, to: time.Now()}.String()) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -349,18 +349,16 @@ type window struct {
 }
 
 // mayLack reports whether a disk that bears a note of this window may lack an object's
-// file although nobody deleted it: it was stored after the note was written, so the disk
-// is one that was put back from a backup; or since it was first written, and the machine
-// was started anew, so that the disk may have lost what it had not written down.
+// file although nobody deleted it: the file was stored since then, and the machine was
+// started anew, so that the disk may have lost what it had not written down.
 func (w window) mayLack(stored time.Time) bool {
-	since := w.to
-	if w.boot == "" || w.boot != bootID() {
-		since = w.from
+	if w.boot != "" && w.boot == bootID() {
+		return false
 	}
 	if stored.Nanosecond() == 0 { // many stores tell the second only
 		stored = stored.Add(time.Second)
 	}
-	return stored.Add(tick).After(since)
+	return stored.Add(tick).After(w.from)
 }
 
 // bootID names the time since the machine was started, "" if the system has no name for it.
