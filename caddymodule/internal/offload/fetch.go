@@ -174,6 +174,12 @@ func (e *Engine) removeLocal(s *work.Task, x *sight) outcome {
 // removeKeeping removes a file whose object is gone, though no node has told that it
 // deleted it: its content goes to the trash first.
 func (e *Engine) removeKeeping(s *work.Task, x *sight) outcome {
+	switch told, err := e.toldMeanwhile(s); {
+	case err != nil:
+		return failed(err)
+	case told:
+		return lookAgain(0)
+	}
 	if err := e.trashFile(s, x); err != nil {
 		return failed(err)
 	}
@@ -285,12 +291,13 @@ func (e *Engine) rescue(root int, rel, key string) {
 }
 
 // look asks for a look at a key, because the disk may lack what others wrote.
-func (e *Engine) look(f foreign, why verdict.Cause) { e.lookFor(f, work.News{Why: why}) }
+func (e *Engine) look(f foreign, why verdict.Cause) {
+	e.lookFor(f, work.News{Why: why}, time.Now())
+}
 
 // lookFor asks for a look at a key because of a change.
-func (e *Engine) lookFor(f foreign, c work.News) {
-	now := time.Now()
+func (e *Engine) lookFor(f foreign, c work.News, due time.Time) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	e.queue.Schedule(e.queue.Hear(f.key, f.root, f.rel, c, now), now)
+	e.queue.Schedule(e.queue.Hear(f.key, f.root, f.rel, c, time.Now()), due)
 }

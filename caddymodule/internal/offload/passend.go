@@ -110,6 +110,10 @@ func (p *pass) passOnDeletes() {
 	}
 }
 
+// untoldRest is how long a file without an object waits for the log to tell of its delete:
+// who deletes an object tells of that just after.
+const untoldRest = 2 * time.Second
+
 // passOnRemovals has files removed that other nodes may have deleted without telling,
 // unless they are too many: then it is left to the admin which they were.
 //
@@ -129,8 +133,9 @@ func (p *pass) passOnRemovals() (settled bool) {
 	}
 	e.log().Warn("removing files without objects, which other servers may have deleted without telling; they go to the trash",
 		keyDeletes, len(p.removals))
+	due := time.Now().Add(untoldRest)
 	for _, f := range p.removals {
-		e.look(f, verdict.DeletedPerhaps)
+		e.lookFor(f, work.News{Why: verdict.DeletedPerhaps}, due)
 	}
 	return true
 }

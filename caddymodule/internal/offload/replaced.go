@@ -56,12 +56,8 @@ func (e *Engine) isStrangers(s *work.Task, info bucket.Info) (bool, error) {
 	if !e.index.HoldsAny(s.Key) || s.Why.MayBeLost() || tells(s, info) || justStored(info) {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
-	defer cancel()
-	if err := e.team.log.CatchUp(ctx); err != nil {
-		return false, err
-	}
-	return !e.queue.HeardOf(s), nil
+	told, err := e.toldMeanwhile(s)
+	return !told && err == nil, err
 }
 
 // justStored reports whether the node that stored an object may be about to tell of it.
@@ -123,16 +119,24 @@ func (e *Engine) keepStrangers(names []string) error {
 	return nil
 }
 
+// toldMeanwhile reports whether the change log tells of a key by now.
+func (e *Engine) toldMeanwhile(s *work.Task) (bool, error) {
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	if err := e.team.log.CatchUp(ctx); err != nil {
+		return false, err
+	}
+	return e.queue.HeardOf(s), nil
+}
+
 // bringKeeping brings an object of which no node has told as newer in place of a clean
 // file, whose content is kept aside first.
 func (e *Engine) bringKeeping(s *work.Task, x *sight) outcome {
-	if e.shared() { // a node may have told of it meanwhile
-		ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
-		defer cancel()
-		if err := e.team.log.CatchUp(ctx); err != nil {
+	if e.shared() {
+		switch told, err := e.toldMeanwhile(s); {
+		case err != nil:
 			return failed(err)
-		}
-		if e.queue.HeardOf(s) {
+		case told:
 			return lookAgain(0)
 		}
 		if justStored(x.stored) && x.object != verdict.ReturnedObject {

@@ -377,7 +377,7 @@ func (e *Engine) bringNow(ctx context.Context, o object, class media.Class) erro
 		return e.fetch(ctx, o, class)
 	}
 	version := work.News{Why: verdict.PutElsewhere, Version: o.ETag, Under: class, Size: o.Size}
-	e.lookFor(o.foreign, version)
+	e.lookFor(o.foreign, version, time.Now())
 	waiting, cancel := e.putContext(o.Size)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
