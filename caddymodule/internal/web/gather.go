@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sync/atomic"
 )
 
 // A request that has to wait for names, or is to have them before its body is there, is
@@ -20,24 +19,23 @@ import (
 const (
 	// GatherLimit is how much of one body is gathered.
 	GatherLimit = 32 << 20
-	// gatherTotal is how much of all bodies is gathered at a time.
-	gatherTotal = 256 << 20
 	// gatherMemory is how much of a body is in memory before there is a file for it.
 	gatherMemory = 16 << 10
 )
 
-// gatheredNow is how much of all bodies is gathered now.
-var gatheredNow atomic.Int64
+// gathering is the room for all bodies that are gathered.
+var gathering = budget{limit: 256 << 20, each: 2 * GatherLimit}
 
 // errNoRoom: a body is gathered no further.
 var errNoRoom = errors.New("no room for more of the body")
 
 // gathered is the beginning of a body, perhaps all of it.
 type gathered struct {
-	file  *os.File // without a name; nil: there is none
-	size  int64    // of what is in the file
-	rest  []byte   // what follows
-	taken int64    // of gatherTotal
+	room   share
+	file   *os.File // without a name; nil: there is none
+	size   int64    // of what is in the file
+	rest   []byte   // what follows
+	noFile error    // why no more of it can be in a file
 }
 
 // fill reads a body to its end. The error is errNoRoom, or that of reading.
@@ -64,7 +62,7 @@ func (b *gathered) fill(body io.Reader) error {
 func (b *gathered) makeRoom() bool {
 	more := max(firstHead, len(b.rest))
 	switch {
-	case !b.take(more):
+	case !b.room.take(more):
 		return false
 	case len(b.rest) < gatherMemory:
 		b.rest = slices.Grow(b.rest, more)
@@ -74,6 +72,8 @@ func (b *gathered) makeRoom() bool {
 	}
 	n, err := b.file.Write(b.rest)
 	if err != nil {
+		b.noFile = err
+		b.size, b.rest = b.size+int64(n), b.rest[n:]
 		return false
 	}
 	b.size, b.rest = b.size+int64(n), b.rest[:0]
@@ -83,24 +83,16 @@ func (b *gathered) makeRoom() bool {
 // makeFile makes a file that ends with this process, however that ends.
 func (b *gathered) makeFile() bool {
 	file, err := os.CreateTemp("", "media-offload-")
-	if err != nil {
-		return false
+	if err == nil {
+		if err = os.Remove(file.Name()); err != nil {
+			_ = file.Close()
+		}
 	}
-	if os.Remove(file.Name()) != nil {
-		_ = file.Close()
+	if err != nil {
+		b.noFile = err
 		return false
 	}
 	b.file = file
-	return true
-}
-
-// take reports whether n bytes more may be gathered.
-func (b *gathered) take(n int) bool {
-	if gatheredNow.Add(int64(n)) > gatherTotal {
-		gatheredNow.Add(int64(-n))
-		return false
-	}
-	b.taken += int64(n)
 	return true
 }
 
@@ -114,8 +106,7 @@ func (b *gathered) reader() io.Reader {
 
 // free gives the room back. What is read of the file after it is an error.
 func (b *gathered) free() {
-	gatheredNow.Add(-b.taken)
-	b.taken = 0
+	b.room.free()
 	if b.file != nil {
 		_ = b.file.Close()
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"testing/iotest"
 )
@@ -13,6 +15,7 @@ import (
 // what follows are the body.
 func TestGather(t *testing.T) {
 	broken := errors.New("the client went away")
+	room := budget{limit: 2 * GatherLimit}
 	for _, test := range []struct {
 		name string
 		size int
@@ -33,12 +36,12 @@ func TestGather(t *testing.T) {
 			content := make([]byte, test.size)
 			rand.NewChaCha8([32]byte{1}).Read(content)
 			body := io.MultiReader(bytes.NewReader(content), iotest.ErrReader(test.then))
-			var b gathered
+			b := gathered{room: share{of: &room}}
 			if err := b.fill(body); !errors.Is(err, test.want) {
 				t.Errorf("%v", err)
 			}
-			if (b.file != nil) != test.file || b.taken < int64(test.size)/2 || b.taken > GatherLimit+2*gatherMemory {
-				t.Errorf("file: %v, %d bytes taken", b.file, b.taken)
+			if (b.file != nil) != test.file || b.room.taken < int64(test.size)/2 || b.room.taken > GatherLimit+2*gatherMemory {
+				t.Errorf("file: %v, %d bytes taken", b.file, b.room.taken)
 			}
 			got, err := io.ReadAll(io.MultiReader(b.reader(), body))
 			if !bytes.Equal(got, content) || err != nil && !errors.Is(err, test.then) {
@@ -47,30 +50,56 @@ func TestGather(t *testing.T) {
 			b.free()
 		})
 	}
-	if left := gatheredNow.Load(); left != 0 {
+	if left := room.inUse(); left != 0 {
 		t.Errorf("%d bytes count as gathered", left)
 	}
 }
 
-// TestGatherTotal: all bodies together take no more than they may, and give it back.
+// Bodies take no more room together, nor those of one client, than they may, and give it
+// back.
 func TestGatherTotal(t *testing.T) {
+	const limit, each = 1 << 20, 600 << 10
+	room := budget{limit: limit, each: each}
 	var all []*gathered
-	for range gatherTotal/GatherLimit + 1 {
-		b := &gathered{}
+	gather := func(client string) int64 {
+		b := &gathered{room: share{of: &room, client: client}}
 		all = append(all, b)
-		if err := b.fill(io.LimitReader(zeros{}, GatherLimit-1)); err != nil {
-			break
+		if err := b.fill(zeros{}); !errors.Is(err, errNoRoom) || b.noFile != nil {
+			t.Errorf("%v, %v", err, b.noFile)
 		}
+		return b.room.taken
 	}
-	last := all[len(all)-1]
-	if size := last.size + int64(len(last.rest)); gatheredNow.Load() > gatherTotal || size >= GatherLimit-1 {
-		t.Errorf("%d bytes are gathered, the last has %d", gatheredNow.Load(), size)
+	if n := gather("greedy") + gather("greedy"); n <= each/2 || n > each {
+		t.Errorf("one client has %d bytes", n)
+	}
+	if n := gather("another"); n == 0 {
+		t.Error("another one has nothing")
+	}
+	gather("")
+	if n := room.inUse(); n <= limit/2 || n > limit {
+		t.Errorf("%d bytes are taken", n)
 	}
 	for _, b := range all {
 		b.free()
 	}
-	if left := gatheredNow.Load(); left != 0 {
-		t.Errorf("%d bytes count as gathered", left)
+	if n := room.inUse(); n != 0 || len(room.by) != 0 {
+		t.Errorf("%d bytes are not given back: %v", n, room.by)
+	}
+}
+
+// Where no file can be made, what was gathered and what follows are the body all the same,
+// and the error is known.
+func TestGatherWithoutFiles(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
+	content := make([]byte, 100_000)
+	rand.NewChaCha8([32]byte{1}).Read(content)
+	body := bytes.NewReader(content)
+	b := gathered{room: share{of: &budget{limit: GatherLimit}}}
+	if err := b.fill(body); !errors.Is(err, errNoRoom) || !errors.Is(b.noFile, fs.ErrNotExist) {
+		t.Errorf("%v, %v", err, b.noFile)
+	}
+	if got, err := io.ReadAll(io.MultiReader(b.reader(), body)); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 

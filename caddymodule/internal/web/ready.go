@@ -50,7 +50,7 @@ type gate struct {
 	paced   *pacedBody         // nil: the body may take its time
 	body    gathered
 	whole   bool // all of the body is gathered
-	head    headMemory
+	head    share
 
 	mu        sync.Mutex
 	stems     []string      // of the names so far
@@ -82,6 +82,8 @@ func (h *Handler) newGate(r *http.Request, q *requestPaths, t *Turnout, req *off
 		req: req, shared: t,
 		method: r.Method, wait: h.config.ReadyWait, reject: h.config.Reject,
 		early: startsEarly(r),
+		head:  share{of: &heads},
+		body:  gathered{room: share{of: &gathering, client: h.networkOf(r)}},
 	}
 	g.ctx, g.cancel = context.WithCancel(r.Context())
 	for _, name := range h.site.RequestNames(media.RequestInfo{
@@ -124,10 +126,13 @@ func (g *gate) isContended() bool {
 // wait for them, before it is forwarded. inHeader says that there are names in URL or
 // header.
 func (g *gate) gather(r *http.Request, inHeader bool) (*http.Request, error) {
-	if !hasBody(r) || !(g.early && inHeader) && !g.isContended() {
+	if !hasBody(r) || r.ContentLength >= GatherLimit || !(g.early && inHeader) && !g.isContended() {
 		return r, nil
 	}
 	err := g.body.fill(r.Body)
+	if g.body.noFile != nil {
+		g.shared.warnNoFile(g.body.noFile)
+	}
 	switch {
 	case err == nil:
 		g.whole = true
@@ -293,6 +298,7 @@ type Turnout struct {
 	stems  map[string]int // how many requests bring a name with this stem
 	isLate atomic.Bool
 	isOver atomic.Bool
+	noFile atomic.Bool
 }
 
 // NewTurnout returns that of an engine, whose log it is.
@@ -343,6 +349,14 @@ func (t *Turnout) inTime() {
 func (t *Turnout) warnOver() {
 	if !t.isOver.Swap(true) {
 		t.log.Warn("a request brings more or longer file names than are looked at, or a body that cannot be read; such uploads go on without a claim on their names")
+	}
+}
+
+// warnNoFile logs, once, that bodies cannot be gathered in files.
+func (t *Turnout) warnNoFile(err error) {
+	if !t.noFile.Swap(true) {
+		t.log.Warn("uploads cannot be kept in temporary files until all of them is there, so slow ones may keep names from others for a time; see to TMPDIR",
+			slog.Any("error", err))
 	}
 }
 

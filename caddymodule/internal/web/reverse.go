@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/rewrite"
@@ -33,31 +32,11 @@ import (
 // reverseLimit is how much of a body is read before the app gets it, in bytes.
 const reverseLimit = 2 << 20
 
-// headsLimit is how much of all bodies together: how long each is kept is its
-// client's to say.
+// headsLimit is how much of all bodies together.
 const headsLimit = 64 << 20
 
-// heads are the bytes that are kept of all bodies together.
-var heads atomic.Int64
-
-// headMemory is what one request has of them.
-type headMemory struct{ taken int64 }
-
-// take reports whether n bytes more may be kept.
-func (m *headMemory) take(n int) bool {
-	if heads.Add(int64(n)) > headsLimit {
-		heads.Add(int64(-n))
-		return false
-	}
-	m.taken += int64(n)
-	return true
-}
-
-// free gives them back.
-func (m *headMemory) free() {
-	heads.Add(-m.taken)
-	m.taken = 0
-}
+// heads is the room for that.
+var heads = budget{limit: headsLimit}
 
 // prepareReverse prepares the turning back of public URLs. All URLs below the public
 // URL are taken for the site's media: text does not say where a URL
@@ -86,7 +65,7 @@ func (h *Handler) prepareReverse() error {
 //
 // (Promise 4: "public URLs that come back in a request body are turned back
 // into local ones, so that the app's database never holds one.")
-func (h *Handler) withLocalURLs(r *http.Request, q *requestPaths, memory *headMemory) *http.Request {
+func (h *Handler) withLocalURLs(r *http.Request, q *requestPaths, memory *share) *http.Request {
 	contentType := r.Header.Get("Content-Type")
 	if h.reverse == nil || h.site.IsMediaURL(r.URL.EscapedPath()) || !h.mayTurn(r, q, contentType) {
 		return r
@@ -127,7 +106,7 @@ func withQuery(u *url.URL, query string) *url.URL {
 }
 
 // withLocalBody returns r with local URLs in its body.
-func (h *Handler) withLocalBody(r *http.Request, contentType string, memory *headMemory) *http.Request {
+func (h *Handler) withLocalBody(r *http.Request, contentType string, memory *share) *http.Request {
 	origin := h.originOf(r)
 	multipart := boundary(contentType)
 	switch {
@@ -174,7 +153,7 @@ func (h *Handler) turn(r *http.Request, body []byte, contentType, origin string)
 // readHead reads a body of the given length to its end (the error is io.EOF),
 // to the first file of a multipart body (file is the position of the delimiter
 // before it), or to reverseLimit or the end of memory (file is 0).
-func readHead(body io.Reader, boundary string, length int64, memory *headMemory) (head []byte, file int, err error) {
+func readHead(body io.Reader, boundary string, length int64, memory *share) (head []byte, file int, err error) {
 	parts := partScanner{delimiter: []byte("--" + boundary)}
 	first := min(length+1, firstHead)
 	if !memory.take(int(first)) {

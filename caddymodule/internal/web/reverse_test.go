@@ -56,7 +56,7 @@ func TestReadHead(t *testing.T) {
 			if test.err == failed {
 				src = io.MultiReader(src, failingReader{failed})
 			}
-			memory := new(headMemory)
+			memory := &share{of: &heads}
 			head, at, err := readHead(wrap(src), "XX", int64(len(whole)), memory)
 			memory.free()
 			if !bytes.HasPrefix(whole, head) || at != test.file || err != test.err && !(test.err == nil && at == 0 && test.file == 0) {
@@ -72,7 +72,7 @@ func FuzzReadHead(f *testing.F) {
 	f.Add([]byte("--XX\r\n\r\n--XX--"), "XX")
 	f.Fuzz(func(t *testing.T, body []byte, boundary string) {
 		src := bytes.NewReader(body)
-		memory := new(headMemory)
+		memory := &share{of: &heads}
 		head, file, _ := readHead(iotest.OneByteReader(src), boundary, int64(len(body)), memory)
 		memory.free()
 		rest, err := io.ReadAll(src)
@@ -110,7 +110,7 @@ func TestHeadsOfManyBodies(t *testing.T) {
 	}))
 	defer server.Close()
 	// As if many others were under way.
-	others := new(headMemory)
+	others := &share{of: &heads}
 	if !others.take(headsLimit - 256<<10) {
 		t.Fatal("there is no memory")
 	}
@@ -150,7 +150,7 @@ func TestHeadsOfManyBodies(t *testing.T) {
 		}
 	}
 	kept := begin(100 << 10)
-	eventually(t, "the head in memory", func() bool { return heads.Load() >= others.taken+64<<10 })
+	eventually(t, "the head in memory", func() bool { return heads.inUse() >= others.taken+64<<10 })
 	passed := begin(600 << 10)
 	<-arrived // its body is not there yet
 	for _, end := range []func() string{passed, kept} {
@@ -158,5 +158,5 @@ func TestHeadsOfManyBodies(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	eventually(t, "the end of all", func() bool { return heads.Load() == others.taken })
+	eventually(t, "the end of all", func() bool { return heads.inUse() == others.taken })
 }
