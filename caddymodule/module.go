@@ -122,8 +122,8 @@ type Handler struct {
 	UploadsPerClient int `json:"uploads_per_client,omitempty"`
 
 	// How many bytes a second must come of the body of a request other than a POST
-	// (a PUT, whose file the app may name before the body is there) that is too large
-	// for the app to be kept from it until it is all there (32 MiB), in the time that
+	// (a PUT, whose file the app may name before the body is there) that is larger than
+	// 32 MiB, or found no room, so that the app gets it as it comes, in the time that
 	// `slow_body_after` says. A slower one loses the names of its files; at its end it
 	// claims them again, and is refused with status 503 if another request had them
 	// meanwhile. (All others have the names of their files when they are all there,

@@ -27,7 +27,7 @@ const htmlRows = `
 // PHP's serialize format, in which a length stands before each string
 <div data-instance="a:1:{s:4:&quot;text&quot;;s:45:&quot;&lt;img src='{U}a.png'&gt;&quot;;}"> ==> <div data-instance="a:1:{s:4:&quot;text&quot;;s:45:&quot;&lt;img src='{U}a.png'&gt;&quot;;}">
 <script>x = {"raw":"O:8:\"stdClass\":1:{s:1:\"a\";s:9:\"<img src='{U}a.png'>\";}","b":"{U}b.png"}</script> ==> <script>x = {"raw":"O:8:\"stdClass\":1:{s:1:\"a\";s:9:\"<img src='{U}a.png'>\";}","b":"{C}b.png"}</script>
-<div data-x="s:1: {U}a.png"><div data-x="a:x" style="background:url({U}b.png)"> ==> <div data-x="s:1: {U}a.png"><div data-x="a:x" style="background:url({C}b.png)">
+<div data-x="s:1:x {U}a.png"><div data-x="a:x" style="background:url({U}b.png)"> ==> <div data-x="s:1:x {U}a.png"><div data-x="a:x" style="background:url({C}b.png)">
 // forms of the URL
 <img src="http://example.com/wp-content/uploads/a.jpg"> ==> <img src="{C}a.jpg">
 <img src="HTTPS://EXAMPLE.com:99/wp-content/uploads/a.jpg"> ==> <img src="{C}a.jpg">

@@ -285,9 +285,9 @@ func (s *scriptScanner) stringAt(src []byte, i, pos, n int, final bool) (int, bo
 	return end + 1, true
 }
 
-// member reads the key of a member, which stands at off: it is a URL where something is
-// looked up by the URL of an element. Of a manifest the table of places has the keys
-// whose values are URLs.
+// member reads the key of a member, which stands at off. A key may be a URL: scripts look
+// things up by an element's URL. In a manifest the table of places has the keys whose
+// values are URLs.
 func (s *scriptScanner) member(key []byte, off int, needle bool) {
 	if !s.manifest {
 		if needle {

@@ -63,16 +63,15 @@ func (s *serializedStrings) drop(piece []byte, n int) {
 // back to the app.
 func isSerialized(text []byte) bool {
 	text = text[skipSpace(text, 0):]
-	if len(text) < len(`s:0:"";`) || text[1] != ':' || !isDigit(text[2]) {
-		return false
-	}
-	switch text[0] {
+	return len(text) > 0 && startsSerialized(text[0]) && sniffSerialized(text, formatHTML, true) == formatNone
+}
+
+// startsSerialized reports whether such a value may begin with c: an array, a string, an
+// object or an enumeration.
+func startsSerialized(c byte) bool {
+	switch c {
 	case 'a', 's', 'O', 'C', 'E':
-		i := 3
-		for i < len(text) && isDigit(text[i]) {
-			i++
-		}
-		return i < len(text) && text[i] == ':'
+		return true
 	}
 	return false
 }

@@ -148,12 +148,12 @@ func sniffStart(head []byte, f format, final bool) format {
 		return formatPending
 	}
 	text := head[start:]
-	switch text[0] {
-	case '{', '[':
+	switch c := text[0]; {
+	case c == '{', c == '[':
 		return sniffJSON(text, f, final)
-	case '<':
+	case c == '<':
 		return sniffMarkup(text, f, final)
-	case 'a', 's', 'O', 'C':
+	case startsSerialized(c):
 		return sniffSerialized(text, f, final)
 	}
 	return f

@@ -3,7 +3,6 @@ package media
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -27,15 +26,6 @@ var (
 	ErrNotUTF8      = errors.New("the key is not valid UTF-8")
 	ErrBackslash    = errors.New("the key has a backslash, which browsers read as a slash")
 )
-
-// SplitKey splits a key at its last slash. What has none is in no directory, "".
-func SplitKey(key string) (dir, name string) {
-	i := strings.LastIndexByte(key, '/')
-	if i < 0 {
-		return "", key
-	}
-	return key[:i], key[i+1:]
-}
 
 // CheckKey returns nil if every store, browser and file system reads the key
 // alike, else one of the errors above. It is S3's rule for object names made

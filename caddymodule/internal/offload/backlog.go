@@ -36,7 +36,7 @@ func stemHash(stem string) uint32 {
 
 // add notes a key.
 func (b *backlog) add(key string) {
-	dir, name := media.SplitKey(key)
+	dir, name := bucket.SplitKey(key)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at, ok := b.index[dir]

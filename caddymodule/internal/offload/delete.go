@@ -296,7 +296,7 @@ func (e *Engine) isBucketOnly(root int, dir string, stored time.Time) bool {
 	}
 	for dir != "" {
 		made := t.DirMade(dir)
-		dir, _ = media.SplitKey(dir)
+		dir, _ = bucket.SplitKey(dir)
 		if isNoted(dir) && stored.Before(made.Add(storeClock)) {
 			return true
 		}

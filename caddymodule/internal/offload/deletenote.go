@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
@@ -288,7 +289,7 @@ func (e *Engine) releaseRecalled() {
 // goesWithDir reports whether a directory above a key is gone, and its delete is to
 // be passed on. The caller holds the queue's lock.
 func (e *Engine) goesWithDir(key string) bool {
-	for above, _ := media.SplitKey(key); above != ""; above, _ = media.SplitKey(above) {
+	for above, _ := bucket.SplitKey(key); above != ""; above, _ = bucket.SplitKey(above) {
 		if it := e.queue.At(work.DirGone.ItemKey(above)); it != nil && e.passOn(it.Task()) {
 			return true
 		}

@@ -104,7 +104,7 @@ func (g *guestDeletes) hasDeleted(key string) bool {
 	if _, ok := g.gone[key]; ok {
 		return true
 	}
-	for dir, _ := media.SplitKey(key); dir != ""; dir, _ = media.SplitKey(dir) {
+	for dir, _ := bucket.SplitKey(key); dir != ""; dir, _ = bucket.SplitKey(dir) {
 		if _, ok := g.gone[work.DirGone.ItemKey(dir)]; ok {
 			return true
 		}

@@ -3,8 +3,8 @@ package offload
 import (
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
@@ -86,7 +86,7 @@ func (e *Engine) keepDirs(key string) {
 	if e.goneDirs.Len() == 0 {
 		return
 	}
-	for dir, _ := media.SplitKey(key); dir != ""; dir, _ = media.SplitKey(dir) {
+	for dir, _ := bucket.SplitKey(key); dir != ""; dir, _ = bucket.SplitKey(dir) {
 		e.goneDirs.Remove(dir)
 	}
 }

@@ -61,7 +61,7 @@ func (w *withheldKeys) add(gone []foreign, now time.Time) bool {
 		w.keys[f.key] = withheldDelete{f.root, now}
 		w.changes++
 		w.changed = now
-		dir, _ := media.SplitKey(f.key)
+		dir, _ := bucket.SplitKey(f.key)
 		if dir = cmp.Or(dir, "/"); len(w.dirs) < maxSaid && !slices.Contains(w.dirs, dir) {
 			w.dirs = append(w.dirs, dir)
 		}
@@ -150,11 +150,11 @@ func (w *withheldKeys) below(root int, upTo time.Time) (dir string, ok bool) {
 			continue
 		}
 		if !ok {
-			dir, _ = media.SplitKey(key)
+			dir, _ = bucket.SplitKey(key)
 			ok = true
 		}
 		for dir != "" && !strings.HasPrefix(key, dir+"/") {
-			dir, _ = media.SplitKey(dir)
+			dir, _ = bucket.SplitKey(dir)
 		}
 	}
 	return dir, ok

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
 // Spread reports whether work on the items may have added others.
@@ -99,7 +99,7 @@ func (q *Queue) Collect(w *Wait, since uint64, client string, now time.Time) []*
 
 // Await waits until nothing is to be done about a key or a directory above it.
 func (q *Queue) Await(ctx context.Context, key string) error {
-	for dir := key; dir != ""; dir, _ = media.SplitKey(dir) {
+	for dir := key; dir != ""; dir, _ = bucket.SplitKey(dir) {
 		k := DirGone
 		if dir == key {
 			k = File
