@@ -78,13 +78,12 @@ func (e *Engine) deleteDeparted(all []*departed) {
 		return
 	}
 	going := make([]departing, len(all))
+	var strangers []string
 	for i, d := range all {
 		going[i] = departing{d.s, []string{d.s.Key}, d.names}
-	}
-	var strangers []string
-	for _, d := range all {
-		if d.strangers {
+		if d.strangers { // they go to the trash anyway
 			strangers = append(strangers, d.names...)
+			going[i].names = nil
 		}
 	}
 	err := e.keepStrangers(strangers)

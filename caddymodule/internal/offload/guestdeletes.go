@@ -87,6 +87,9 @@ func (e *Engine) keepDelete(ev watch.Event, during bool) {
 // deletedHere reports whether a key was deleted on this node, or a directory above it, and
 // its object is still there: on a guest it stays, else it is about to go.
 func (e *Engine) deletedHere(key string) bool {
+	if !e.isGuest() && !e.queue.Goes() { // mostly: no lock for each read
+		return false
+	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	if e.isGuest() {
@@ -128,33 +131,47 @@ func (e *Engine) noteGuestDeletes() {
 	if g.files == nil {
 		g.files = make([]noteFile, len(e.trees))
 	}
-	roots := e.rootsNow()
 	for root := range e.trees {
 		e.recallGuestDeletes(root)
 	}
-	all, changed := e.takeGuestDeletes(roots)
-	if !changed {
+	if !e.owesGuestDeletes() {
 		return
 	}
+	all := e.takeGuestDeletes(e.rootsNow())
 	for root, t := range e.trees {
 		if !g.files[root].recalled {
+			if len(all[root]) > 0 {
+				e.oweGuestDeletes()
+			}
 			continue
 		}
 		if err := g.files[root].write(noteText(e.whoseNotes(), all[root]), t.SetGuestDeletes); err != nil {
+			e.oweGuestDeletes()
 			e.log().Warn("what was deleted on this server, a guest, cannot be noted on disk: after a restart the bucket's files are served again", keyDir, t.Dir(), keyError, err)
 		}
 	}
 }
 
-// takeGuestDeletes returns by root what is to be noted, if that has changed. What went
-// from a directory that is not the media root any more is no delete.
-func (e *Engine) takeGuestDeletes(roots rootsNow) (all [][]notedDelete, changed bool) {
+// owesGuestDeletes reports whether a guest's deletes have changed since they were noted.
+func (e *Engine) owesGuestDeletes() bool {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	return e.guest.changed
+}
+
+// oweGuestDeletes has them noted again.
+func (e *Engine) oweGuestDeletes() {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	e.guest.changed = true
+}
+
+// takeGuestDeletes returns by root what is to be noted. What went from a directory that is
+// not the media root any more is no delete.
+func (e *Engine) takeGuestDeletes(roots rootsNow) (all [][]notedDelete) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	g := &e.guest
-	if !g.changed {
-		return nil, false
-	}
 	g.changed = false
 	all = make([][]notedDelete, len(e.trees))
 	for id, d := range g.gone {
@@ -175,7 +192,7 @@ func (e *Engine) takeGuestDeletes(roots rootsNow) (all [][]notedDelete, changed 
 			e.log().Warn("as much was deleted on this server, a guest, as is remembered: other files that go are served from the bucket", "limit", maxNoted)
 		})
 	}
-	return all, true
+	return all
 }
 
 // recallGuestDeletes reads what an earlier process noted of a root.

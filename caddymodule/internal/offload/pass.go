@@ -99,7 +99,7 @@ func (p *pass) dir(root int, rel string) {
 // since.
 func (p *pass) isClean(root int, rel, key string, st index.Standing, info fs.FileInfo) bool {
 	m, ok := p.e.trees[root].Mark(rel)
-	return ok && m.Class == index.Entry{Class: st.Class, Kept: st.Kept}.Letter() && m.Binding == p.e.binding(key) && m.Size == info.Size() && m.ModTime == info.ModTime().UnixNano()
+	return ok && p.e.markFits(m, key, index.EntryOf(st, info, ""))
 }
 
 func (p *pass) run(s scope) error {

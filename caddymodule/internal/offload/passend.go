@@ -83,7 +83,7 @@ func (p *pass) passOnDeletes() {
 	if len(p.deletes) == 0 {
 		return
 	}
-	limit := max(10, int(e.cfg.MaxDeleteShare*float64(p.objects)))
+	limit := e.shareOf(p.objects)
 	if len(p.deletes) > limit {
 		p.fetchBack()
 		e.log().Error("too many files are missing on disk to be the app's deletes: no object is deleted. "+
@@ -124,7 +124,7 @@ func (p *pass) passOnRemovals() (settled bool) {
 	if len(p.removals) == 0 {
 		return true
 	}
-	limit := max(10, int(e.cfg.MaxDeleteShare*float64(p.files)))
+	limit := e.shareOf(p.files)
 	if len(p.removals) > limit {
 		e.log().Error("too many committed files have lost their objects to be deletes of other nodes: no file is removed, and none is "+
 			"stored again. Bring the objects back; or remove the files, or touch them to have them stored again",

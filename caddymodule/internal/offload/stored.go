@@ -77,6 +77,9 @@ func (s *stored) reset() {
 func (e *Engine) lacksStored(ctx context.Context) (bool, error) {
 	for name, etag := range e.stored.sample() {
 		info, err := e.store.Head(ctx, name)
+		if isOfObject(err) {
+			continue // that one may be denied, others tell
+		}
 		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 			return false, fmt.Errorf("looking for what was stored last: %w", err)
 		}

@@ -98,38 +98,57 @@ func (t *trial) take(size int64) map[media.Class]int64 {
 	return maps.Clone(t.sizes)
 }
 
-// pass notes that what was tried succeeded.
-func (t *trial) pass(tried map[media.Class]int64) {
+// pass notes that what was tried was stored: its size need not be tried again. all: and
+// that nothing else is in doubt.
+func (t *trial) pass(tried map[media.Class]int64, all bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.passed = time.Now()
+	if all {
+		t.passed = time.Now()
+	}
 	for class, size := range tried {
-		if t.sizes[class] == size {
+		switch {
+		case t.sizes[class] != size:
+		case all:
 			delete(t.sizes, class)
+		default:
+			t.sizes[class] = 0
 		}
 	}
 }
 
-// tryFiles tries the bucket when something raises a doubt, and until all is well.
+// tryFiles tries the bucket when something raises a doubt, and until all is well. Where
+// files are taken and a right is missing, it tries less and less often.
 func (e *Engine) tryFiles() {
 	tick := time.NewTicker(probeMax)
 	defer tick.Stop()
+	var denied int
+	var next time.Time
 	for {
 		select {
-		case <-tick.C:
-			if well, _ := e.health.isWell(); well && !e.trial.open() {
+		case now := <-tick.C:
+			if well, _ := e.health.isWell(); well && !e.trial.open() || now.Before(next) {
 				continue
 			}
 		case <-e.trial.wanted:
 		case <-e.life.Done():
 			return
 		}
-		e.tryBucket()
+		denied, next = denied+1, time.Now()
+		if e.tryBucket() {
+			next = next.Add(background.Backoff(denied, probeMax, deniedMax))
+			continue
+		}
+		denied = 0
 	}
 }
 
-// tryBucket tries what is in doubt, and notes what it meets.
-func (e *Engine) tryBucket() {
+// deniedMax is the longest time between two trials of rights that are missing.
+const deniedMax = 30 * time.Second
+
+// tryBucket tries what is in doubt, and notes what it meets. It reports whether files are
+// taken, and a right is missing to do something else with them.
+func (e *Engine) tryBucket() (denied bool) {
 	_, falls := e.health.isWell()
 	all := e.trial.take(e.health.shortOf())
 	var denies error
@@ -137,17 +156,15 @@ func (e *Engine) tryBucket() {
 		stored, err := e.tryObject(class, size)
 		switch {
 		case e.life.Err() != nil || errors.Is(err, ErrGuest):
-			return // that tells nothing
+			return false // that tells nothing
 		case err != nil && !stored:
 			e.fell(err, size)
-			return
+			return false
 		case err != nil:
 			denies = err
 		}
 	}
-	if denies == nil {
-		e.trial.pass(all)
-	}
+	e.trial.pass(all, denies == nil)
 	if _, now := e.health.isWell(); now == falls { // what fell meanwhile is tried again
 		e.tookTrial()
 	}
@@ -159,6 +176,7 @@ func (e *Engine) tryBucket() {
 		e.log().Info("all that is needed can be done in the bucket again", keyBucket, e.store.String())
 		e.queue.AllDue(time.Now())
 	}
+	return denies != nil
 }
 
 // tookTrial notes that the bucket took all that was tried. Whether it has room for a

@@ -174,6 +174,9 @@ func (e *Engine) manyByRequests(keys []string) bool {
 }
 
 // deleteLimit is how many files may go within a burst.
-func (e *Engine) deleteLimit() int {
-	return max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(e.size.now())))
+func (e *Engine) deleteLimit() int { return e.shareOf(int(e.size.now())) }
+
+// shareOf is how many of n may go without a question.
+func (e *Engine) shareOf(n int) int {
+	return max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(n)))
 }

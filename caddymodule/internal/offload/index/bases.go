@@ -10,8 +10,8 @@ import (
 const maxHeld = 1 << 22
 
 // bases remembers of all keys which version of the object this disk held last: the base
-// of a file that the app replaced or deleted, whose mark went with it. In a few bytes for each key, so it outlives
-// what the index knows.
+// of a file that the app replaced or deleted, whose mark went with it. It takes a few bytes
+// for each key, so it outlives what the index knows.
 //
 // Keys and ETags are kept as hashes that no client can foresee. Two of a million
 // keys share one with a probability of 1 in 30 million.
@@ -24,7 +24,7 @@ type bases struct {
 
 func newBases() *bases { return &bases{seed: maphash.MakeSeed(), of: make(map[uint64]uint64)} }
 
-// Set notes that the disk holds a version.
+// set notes that the disk holds a version.
 func (h *bases) set(key, etag string) {
 	k, v := maphash.String(h.seed, key), maphash.String(h.seed, etag)
 	h.mu.Lock()
@@ -34,14 +34,14 @@ func (h *bases) set(key, etag string) {
 	}
 }
 
-// Learn is set, unless a version is known already: that is newer.
+// learn is set, unless a version is known already: that is newer.
 func (h *bases) learn(key, etag string) {
 	if !h.any(key) {
 		h.set(key, etag)
 	}
 }
 
-// Expect notes that the disk is about to hold a version, and returns what takes
+// expect notes that the disk is about to hold a version, and returns what takes
 // that back.
 func (h *bases) expect(key, etag string) (undo func()) {
 	k := maphash.String(h.seed, key)

@@ -6,7 +6,6 @@ import "github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 type Standing struct {
 	Class media.Class
 	// Kept: no rule of this disk makes the file private, its object's place does.
-	// See the package's documentation.
 	Kept bool
 }
 

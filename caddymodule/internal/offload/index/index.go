@@ -14,7 +14,7 @@ import (
 type State uint8
 
 const (
-	// Absent: neither a committed file nor an object, until entry.until.
+	// Absent: neither a committed file nor an object, until Entry.Until.
 	Absent State = iota + 1
 	// Dirty: a change was seen; the object, if there is one, is older.
 	Dirty
@@ -30,21 +30,20 @@ const (
 )
 
 // Entry is what the index knows of a key. Fields are those of the object; for
-// a dirty key those of the object before the change, if etag is set. Where
-// several nodes write, the etag of a committed or dirty key is that of the
-// version that this disk held last; of other keys, held knows that.
+// a dirty key those of the object before the change, if ETag is set. Where
+// several nodes write, the ETag of a committed or dirty key is that of the
+// version that this disk held last; of other keys, Holds knows that.
 type Entry struct {
 	State   State
 	Class   media.Class
-	Kept    bool // private, although the rules say public: see standing
+	Kept    bool // private, although the rules say public: see Standing
 	Size    int64
 	ModTime int64 // Unix nanoseconds; 0: unknown
 	ETag    string
 	Until   time.Time
 	Found   Finding
-	// Where several nodes write: unheld, of a dirty key, says that this disk
-	// holds no version of it; over is the version that this node's last Put
-	// replaced.
+	// Where several nodes write. Unheld, of a dirty key: this disk holds no version
+	// of it. Over: the version that this node's last Put replaced.
 	Unheld bool
 	Over   string
 }

@@ -56,10 +56,13 @@ func TestVerdicts(t *testing.T) {
 				if w := want[min(i, len(want)-1)]; got != w {
 					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, w)
 				}
+			}
+			for why := OwnChange; why <= ObjectLost; why++ {
+				got := Of(file, object, why, false)
 				if (got == RemoveFile || got == RemoveKeeping || got == Fetch) && file != NoFile && file != CleanFile {
 					t.Errorf("file %d, object %d, cause %d: drops content that is not in the bucket", file, object, why)
 				}
-				if got == PutOver && object == OtherObject {
+				if (got == PutOver || got == PutAny) && object == OtherObject {
 					t.Errorf("file %d, object %d, cause %d: overwrites what was never here", file, object, why)
 				}
 			}

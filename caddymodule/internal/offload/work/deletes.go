@@ -32,7 +32,7 @@ func (q *Queue) Superseded(t *Task) bool {
 }
 
 // Decides reports whether a file has an item that alone knows which object went
-// with it: see wentWith.
+// with it: the file was written or stored anew since what the index knows.
 func (q *Queue) Decides(key string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

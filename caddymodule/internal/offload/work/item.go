@@ -46,7 +46,7 @@ func (k Kind) ItemKey(key string) string {
 // Target is what an item is about.
 type Target struct {
 	Kind Kind
-	Key  string // of the file or directory; see itemKey
+	Key  string // of the file or directory; see ItemKey
 	Root int
 	Rel  string
 }
@@ -70,10 +70,10 @@ type seen struct {
 	InRequest bool        // something of it while a request ran that may write
 	AfterKill bool        // something of it while requests of a killed process may have gone on
 
-	// Of content: wrote, it may have changed (else only times, mode or marks);
-	// written, an event told of new content, not only of a new name; rewritten, an event
-	// told that the app wrote it, so it is no version that was here before; linked, it
-	// changed through another name only.
+	// Of content. Wrote: it may have changed (else only times, mode or marks). Written: an
+	// event told of new content, not only of a new name. Rewritten: an event told that the
+	// app wrote it, so it is no version that was here before. Linked: it changed through
+	// another name only.
 	Wrote, Written, Rewritten, Linked bool
 
 	Fresh       bool // no object of it can exist
@@ -141,8 +141,8 @@ type Item struct {
 	Spread   bool // work on it put others in the queue
 
 	// MovedTo is the key that the file or directory was renamed to, seen with
-	// change movedAt, 0 if it was not. While move is set the item waits for
-	// others, followed says that it need not do so again; arrivals are of those
+	// change MovedAt, 0 if it was not. While Move is set the item waits for
+	// others; Followed says that it need not do so again; arrivals are of those
 	// that wait for this one.
 	MovedTo  string
 	MovedAt  uint64

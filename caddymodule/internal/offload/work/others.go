@@ -11,7 +11,7 @@ import (
 const largeFetch = 32 << 20
 
 // Hear merges another node's change into the item of its key. The caller holds
-// mu and schedules the item.
+// the lock and schedules the item.
 func (q *Queue) Hear(key string, root int, rel string, c News, now time.Time) *Item {
 	q.gen++
 	it := q.items[key]
@@ -72,7 +72,7 @@ func (q *Queue) LookAgain(t *Task, due time.Time) {
 
 // LookToo has the bucket looked at for a key of which an event has told, because
 // a reconcile found a difference that need not be that event's. The caller holds
-// mu.
+// the lock.
 func (q *Queue) LookToo(key string, root int, rel string, why verdict.Cause) {
 	if it := q.items[key]; it != nil && it.Heard != 0 && !why.MayBeLost() {
 		why = it.Why

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
@@ -48,7 +49,8 @@ type Queue struct {
 	heard   map[*Item]struct{} // items of others' changes
 	clients map[string]map[*Item]struct{}
 	going   map[*Item]struct{} // items of deletes that were seen
-	unbased map[*Item]struct{} // items of new content, unless noteBases has seen it
+	goes    atomic.Bool        // there is one
+	unbased map[*Item]struct{} // items of new content, unless TakeUnbased has given them out
 	// deleting are keys whose objects go with their directory just now, although
 	// a file may be there again.
 	deleting map[string]int
@@ -81,7 +83,7 @@ func (q *Queue) Lock() { q.mu.Lock() }
 // Unlock ends that.
 func (q *Queue) Unlock() { q.mu.Unlock() }
 
-// At returns the item with an itemKey, nil if there is none. The caller holds the lock.
+// At returns the item with an ItemKey, nil if there is none. The caller holds the lock.
 func (q *Queue) At(itemKey string) *Item { return q.items[itemKey] }
 
 // All are the items, in no order. The caller holds the lock.
@@ -130,7 +132,11 @@ func (q *Queue) Found(it *Item, p Presence) {
 	} else {
 		delete(q.going, it)
 	}
+	q.goes.Store(len(q.going) > 0)
 }
+
+// Goes reports whether there is a delete that was seen. It takes no lock.
+func (q *Queue) Goes() bool { return q.goes.Load() }
 
 // ChangedBelow notes on the items below a directory that it went while a request
 // ran. The caller holds the lock.
@@ -232,7 +238,7 @@ func (q *Queue) Note(t *Task, f func(latest bool)) {
 	f(t.Item.Soiled <= t.Gen)
 }
 
-// Settled ends the work on an item that is now as the disk was at change s.gen.
+// Settled ends the work on an item that is now as the disk was at change t.Gen.
 func (q *Queue) Settled(t *Task, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -330,6 +336,7 @@ func (q *Queue) remove(it *Item) {
 	delete(q.items, it.Kind.ItemKey(it.Key))
 	delete(q.heard, it)
 	delete(q.going, it)
+	q.goes.Store(len(q.going) > 0)
 	delete(q.unbased, it)
 	q.order.Remove(it.elem)
 	for _, c := range it.clients {

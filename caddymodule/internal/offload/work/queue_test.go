@@ -73,7 +73,7 @@ func TestChangeDuringWork(t *testing.T) {
 	}
 }
 
-// What fails is tried again, later each time; an admin's error is told to those who wait,
+// What fails is tried again, after a rest; an admin's error is told to those who wait,
 // and after an outage nothing rests.
 func TestFailures(t *testing.T) {
 	q, now := New(), time.Now()
@@ -85,11 +85,14 @@ func TestFailures(t *testing.T) {
 		if task == nil || task.Attempts != try {
 			t.Fatalf("try %d: %+v", try, task)
 		}
-		if n, since := q.Failed(task, broken, false, now); n != try+1 || since.IsZero() {
+		if n, since := q.Failed(task, broken, false, now.Add(time.Duration(try))); n != try+1 || !since.Equal(now) {
 			t.Errorf("try %d counts as %d, since %v", try, n, since)
 		}
 		if released(w) {
 			t.Fatal("who waits is released")
+		}
+		if take(q, now, true) != nil {
+			t.Fatal("it does not rest")
 		}
 		q.AllDue(now)
 	}

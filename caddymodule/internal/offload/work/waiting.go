@@ -24,7 +24,7 @@ func (q *Queue) Spread(items []*Item) bool {
 func (q *Queue) AnyDelete(items []*Item) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.ContainsFunc(items, func(it *Item) bool { return it.Task().IsDelete() })
+	return slices.ContainsFunc(items, func(it *Item) bool { return it.isDelete() })
 }
 
 // Deletes reports whether any delete waits to be passed on.
