@@ -13,7 +13,7 @@ import (
 const (
 	// lockSlots is the number of lock files. A lock is held for a few disk
 	// writes only, so that two keys in one slot hardly delay each other.
-	lockSlots = 256
+	lockSlots = 64
 	// lockWait bounds the wait for a lock held by another process.
 	lockWait = 30 * time.Second
 	// Another process's release cannot be waited for with a deadline, so it
@@ -39,8 +39,7 @@ func (d *store) lock(ctx context.Context, root *os.Root, key string) (unlock fun
 		return nil, ctx.Err()
 	}
 	release := func() { <-d.slots[slot] }
-	name := path.Join(dirLocks, fmt.Sprintf("%02x", slot))
-	f, err := openLock(root, name)
+	f, err := openLock(root, lockName(slot))
 	if err != nil {
 		release()
 		return nil, err
@@ -54,6 +53,24 @@ func (d *store) lock(ctx context.Context, root *os.Root, key string) (unlock fun
 		_ = f.Close() // drops the lock
 		release()
 	}, nil
+}
+
+func lockName(slot int) string { return path.Join(dirLocks, fmt.Sprintf("%02x", slot)) }
+
+// makeLocks makes all lock files of a bucket that lacks the last of them. A directory that
+// is closed for writing later then stops no key, rather than those alone that nobody has
+// locked before. One that is closed already can still be read.
+func makeLocks(root *os.Root) {
+	if _, err := root.Lstat(lockName(lockSlots - 1)); err == nil {
+		return
+	}
+	for slot := range lockSlots {
+		f, err := openLock(root, lockName(slot))
+		if err != nil {
+			return // lock tells it to whoever writes
+		}
+		_ = f.Close() // nothing was written
+	}
 }
 
 func openLock(root *os.Root, name string) (*os.File, error) {

@@ -89,7 +89,7 @@ func TestOddThingsAmongTheLocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, dir := newDir(t)
-			for slot := range 256 {
+			for slot := range 64 {
 				at := filepath.Join(dir, ".lock", fmt.Sprintf("%02x", slot))
 				if err := os.RemoveAll(at); err != nil {
 					t.Fatal(err)

@@ -298,6 +298,7 @@ func makeLayout(root *os.Root) error {
 			return err
 		}
 	}
+	makeLocks(root)
 	return nil
 }
 
