@@ -135,7 +135,7 @@ func (e *Engine) carryOut(v verdict.Verdict, s *work.Task, x *sight) outcome {
 	case verdict.PutOverStrangers:
 		return e.putOverStrangers(s, x)
 	case verdict.Fetch:
-		if e.rootsSeen.isGone(s.Root) {
+		if !e.isRootThere(s.Root) {
 			return e.leaveInBucket(s, x) // it is fetched when the root is back
 		}
 		if s.Version == "" && x.file == verdict.NoFile && e.withheld.covers(s.Key, x.stored.Stored) {

@@ -92,11 +92,12 @@ func (p *pass) passOnDeletes() {
 		return
 	}
 	e.log().Info("passing on deletes that an earlier run could not", keyDeletes, len(p.deletes))
+	e.lookAtRoots() // another directory may have taken the place of the one that was compared
 	now, roots := time.Now(), e.rootsNow()
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	for _, m := range p.deletes {
-		if e.queue.At(m.key) != nil || roots[m.root] == nil {
+		if e.queue.At(m.key) != nil || roots[m.root] == nil || !e.rootsSeen.wasThere(m.root, p.during.from) {
 			continue
 		}
 		it, _ := e.queue.Change(work.File, m.key, m.root, m.rel, now)

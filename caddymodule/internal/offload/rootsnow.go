@@ -20,7 +20,7 @@ type rootsNow []*watch.DirID
 func (e *Engine) rootsNow() rootsNow {
 	roots := make(rootsNow, len(e.trees))
 	for i, t := range e.trees {
-		if id, err := watch.RootAt(t.Dir()); err == nil {
+		if id, err := watch.RootAt(t.Dir()); err == nil && !e.rootsSeen.isUnmounted(i, t.Dir(), id) {
 			roots[i] = &id
 		}
 	}
@@ -33,15 +33,20 @@ type rootsSeen struct {
 	roots rootsNow
 	since []time.Time // each has been there, as far as is known; zero: from the start on
 	gone  []bool      // nothing is there now
+	// mounted: it was seen to be a file system that is mounted there.
+	mounted []bool
 }
 
 // look takes note of what is at the roots, and returns those at which something else is
 // than before, or nothing.
-func (r *rootsSeen) look(now rootsNow) (changed []int) {
+func (r *rootsSeen) look(now rootsNow, mounted func(root int) bool) (changed []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.roots == nil {
-		r.roots, r.since, r.gone = now, make([]time.Time, len(now)), make([]bool, len(now))
+		r.roots, r.since, r.gone, r.mounted = now, make([]time.Time, len(now)), make([]bool, len(now)), make([]bool, len(now))
+		for root := range now {
+			r.mounted[root] = mounted(root)
+		}
 		return nil
 	}
 	for root, id := range now {
@@ -49,13 +54,24 @@ func (r *rootsSeen) look(now rootsNow) (changed []int) {
 		wasGone := r.gone[root]
 		r.gone[root] = id == nil && r.roots[root] != nil
 		if isNew {
-			r.roots[root], r.since[root] = id, time.Now()
+			r.roots[root], r.mounted[root] = id, mounted(root)
+		}
+		if isNew || wasGone && !r.gone[root] {
+			r.since[root] = time.Now()
 		}
 		if isNew || r.gone[root] != wasGone {
 			changed = append(changed, root)
 		}
 	}
 	return changed
+}
+
+// isUnmounted reports whether a directory at a root's path is but the mount point of the
+// file system that was the root. It is no new disk: what is on that comes back with it.
+func (r *rootsSeen) isUnmounted(root int, dir string, id watch.DirID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.roots != nil && r.mounted[root] && !r.roots.isRoot(root, id) && !watch.IsMountPoint(dir)
 }
 
 // isGone reports whether nothing is at a root that was there.
@@ -75,7 +91,7 @@ func (r *rootsSeen) missing() int {
 // lookAtRoots takes note of media roots that went, came or were moved: nothing of what was
 // there before is at their URLs.
 func (e *Engine) lookAtRoots() {
-	for _, root := range e.rootsSeen.look(e.rootsNow()) {
+	for _, root := range e.rootsSeen.look(e.rootsNow(), e.isMountPoint) {
 		e.trees[root].Reopen()
 		e.htaccess.reset()
 		if !e.rootsSeen.isGone(root) {
@@ -85,13 +101,23 @@ func (e *Engine) lookAtRoots() {
 	}
 }
 
+// isRootThere reports whether a root is there at this very moment.
+func (e *Engine) isRootThere(root int) bool {
+	dir := e.trees[root].Dir()
+	id, err := watch.RootAt(dir)
+	return err == nil && !e.rootsSeen.isUnmounted(root, dir, id)
+}
+
+func (e *Engine) isMountPoint(root int) bool { return watch.IsMountPoint(e.trees[root].Dir()) }
+
 // rootTrouble returns why a media root cannot be used, or nil.
 func (e *Engine) rootTrouble() error {
 	root := e.rootsSeen.missing()
 	if root < 0 {
 		return nil
 	}
-	return fmt.Errorf("the media root %s is not there: its files are served from the bucket, and uploads cannot be written", e.trees[root].Dir())
+	return fmt.Errorf("the media root %s is not there, or not mounted any more: its files are served from the bucket; "+
+		"bring it back, or restart this server if another directory is to take its place", e.trees[root].Dir())
 }
 
 // wasThere reports whether a root has been the directory that it is since a time.

@@ -23,7 +23,7 @@ func (e *Engine) watch() {
 	for i, t := range e.trees {
 		roots[i] = t.Dir()
 	}
-	e.rootsSeen.look(e.rootsNow())
+	e.rootsSeen.look(e.rootsNow(), e.isMountPoint)
 	w, err := watch.New(e.life, watch.Config{
 		Roots:        roots,
 		Handle:       e.handle,

@@ -9,8 +9,13 @@ const (
 	directory
 )
 
-// identity tells one file or directory from all others that exist at the time.
-type identity struct{ dev, ino uint64 }
+// identity tells one file or directory from all others that exist at the time, and by
+// when it was made from those before it: file systems like to give the number of what was
+// removed to what is made next. born is 0 where the file system does not tell.
+type identity struct {
+	dev, ino uint64
+	born     int64 // in nanoseconds since 1970
+}
 
 // fileState is what changes when a file does. Times are in nanoseconds since
 // 1970; ctime is 0 where the system does not tell it.

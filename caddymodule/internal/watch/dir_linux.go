@@ -127,7 +127,7 @@ func statx(fd int, name []byte, flags int) (fileState, error) {
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(flags),
-			unix.STATX_TYPE|unix.STATX_SIZE|unix.STATX_MTIME|unix.STATX_CTIME|unix.STATX_INO,
+			unix.STATX_TYPE|unix.STATX_SIZE|unix.STATX_MTIME|unix.STATX_CTIME|unix.STATX_BTIME|unix.STATX_INO,
 			uintptr(unsafe.Pointer(&st)), 0)
 		if errno == 0 {
 			break
@@ -136,14 +136,20 @@ func statx(fd int, name []byte, flags int) (fileState, error) {
 			return fileState{}, errno
 		}
 	}
-	return fileState{
+	found := fileState{
 		identity: identity{dev: uint64(st.Dev_major)<<32 | uint64(st.Dev_minor), ino: st.Ino},
 		kind:     kindOfMode(st.Mode),
 		size:     int64(st.Size),
-		mtime:    st.Mtime.Sec*int64(time.Second) + int64(st.Mtime.Nsec),
-		ctime:    st.Ctime.Sec*int64(time.Second) + int64(st.Ctime.Nsec),
-	}, nil
+		mtime:    nanoseconds(st.Mtime),
+		ctime:    nanoseconds(st.Ctime),
+	}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		found.born = nanoseconds(st.Btime)
+	}
+	return found, nil
 }
+
+func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*int64(time.Second) + int64(t.Nsec) }
 
 func kindOfMode(mode uint16) kind {
 	switch mode & unix.S_IFMT {

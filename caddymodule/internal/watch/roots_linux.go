@@ -42,6 +42,16 @@ func RootAt(path string) (DirID, error) {
 	return st.identity, nil
 }
 
+// IsMountPoint reports whether a file system is mounted at a path; false where the system
+// does not tell (before Linux 5.8).
+func IsMountPoint(path string) bool {
+	var st unix.Statx_t
+	_, err := ignoringEINTR(func() (int, error) {
+		return 0, unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, 0, &st)
+	})
+	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}
+
 // unchanged tells whether what is at the root's path is what was found there.
 func (r *watchedRoot) unchanged() bool {
 	st, err := statRoot(r.cpath)

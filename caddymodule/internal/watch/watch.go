@@ -88,8 +88,9 @@ type Event struct {
 	In DirID
 }
 
-// DirID tells one directory from all others that exist at the time. Where the system
-// does not tell, all have the same one.
+// DirID tells one directory from all others that exist at the time, and on file systems
+// that tell when it was made (ext4, XFS, Btrfs, ZFS, tmpfs) from those before it. Where the
+// system does not tell, all have the same one.
 type DirID = identity
 
 // Watcher delivers changes until it is closed.
