@@ -96,6 +96,12 @@ type Store interface {
 	// called once, before anything else.
 	Admit(check Admission)
 
+	// Check tells what the next Put is all but certain to meet, as far as the store knows
+	// without a request and without writing: a directory that is another one now, is closed,
+	// or is on a file system that was mounted read-only. It costs some system calls. nil: that
+	// is not known, as with S3.
+	Check(ctx context.Context) error
+
 	// String names the store for people, without secrets: "s3://photos at
 	// https://s3.example.com".
 	String() string

@@ -37,11 +37,7 @@ func absences() []absence {
 			aside := s.setAside()
 			return func() { s.putBack(aside) }
 		}},
-		{name: "an empty directory instead", leave: func(s *site) func() {
-			aside := s.setAside()
-			mustDo(s.t, os.Mkdir(s.bucket, 0o755))
-			return func() { s.putBack(aside) }
-		}},
+		{name: "an empty directory instead", leave: anEmptyOne},
 		{name: "a directory with files instead", leave: func(s *site) func() {
 			aside := s.setAside()
 			mustDo(s.t, os.Mkdir(s.bucket, 0o755))
@@ -81,10 +77,7 @@ func absences() []absence {
 				s.sh(`mount --bind "$1" "$2"`, s.mount.disk, s.mount.point)
 			}
 		}},
-		{name: "mounted read-only", mounted: true, leave: func(s *site) func() {
-			s.sh(`until mount -o remount,bind,ro "$1"; do :; done`, s.mount.point) // a node may be writing
-			return func() { s.sh(`mount -o remount,bind,rw "$1"`, s.mount.point) }
-		}},
+		{name: "mounted read-only", mounted: true, leave: mountReadOnly},
 		{name: "a full disk", mounted: true, leave: func(s *site) func() {
 			s.sh(`while dd if=/dev/zero bs=64k count=1 >>"$1/filler" 2>/dev/null; do :; done
 				while dd if=/dev/zero bs=4k count=1 >>"$1/filler" 2>/dev/null; do :; done`, s.mount.disk)
@@ -111,6 +104,17 @@ func older(s *site) (comeBack func()) {
 	s.setAside()
 	mustDo(s.t, os.Rename(snapshot, s.bucket))
 	return func() {}
+}
+
+func anEmptyOne(s *site) (comeBack func()) {
+	aside := s.setAside()
+	mustDo(s.t, os.Mkdir(s.bucket, 0o755))
+	return func() { s.putBack(aside) }
+}
+
+func mountReadOnly(s *site) (comeBack func()) {
+	s.sh(`until mount -o remount,bind,ro "$1"; do :; done`, s.mount.point) // a node may be writing
+	return func() { s.sh(`mount -o remount,bind,rw "$1"`, s.mount.point) }
 }
 
 func mustDo(t *testing.T, err error) {

@@ -369,6 +369,8 @@ func (b *openBucket) Probe(context.Context, string, ...string) (bucket.Capabilit
 
 func (b *openBucket) Admit(bucket.Admission) {}
 
+func (b *openBucket) Check(context.Context) error { return nil }
+
 func (b *openBucket) String() string { return "a bucket in memory" }
 
 func (b *openBucket) Close() error { return nil }

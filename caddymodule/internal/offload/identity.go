@@ -427,6 +427,7 @@ const awayEvery = time.Second
 func (e *Engine) identityLoop() {
 	tick := time.NewTicker(min(awayEvery, e.cfg.Look))
 	defer tick.Stop()
+	refuses := false
 	for {
 		select {
 		case <-tick.C:
@@ -443,10 +444,29 @@ func (e *Engine) identityLoop() {
 				e.readsFail(media.Public, err)
 			}
 		}
+		refuses = e.checkStore(refuses)
 		e.nameHosts(e.life)
 		e.noteBucket()
 		e.compareAgain()
 	}
+}
+
+// checkStore has the bucket tried where the store tells by itself that it takes no files,
+// though nobody stores any. It reports whether that is still to be believed; before, that it
+// was: a store that is wrong is tried no more than now and then.
+func (e *Engine) checkStore(before bool) (refuses bool) {
+	e.identity.mu.Lock()
+	there := e.identity.away == nil && !e.identity.looked.IsZero()
+	e.identity.mu.Unlock()
+	if !there || e.health.isDown() {
+		return false
+	}
+	err := e.cfg.Store.Check(e.life)
+	refuses = err != nil && !isAway(err) && e.life.Err() == nil
+	if refuses {
+		e.trial.doubt(media.Public, 0, !before)
+	}
+	return refuses
 }
 
 // compareAgain asks for the next comparison with an older state when what the last

@@ -374,6 +374,9 @@ func (f *Faulty) Probe(ctx context.Context, prefix string, closed ...string) (bu
 // Admit implements Store. The check is no call of it: it has no faults.
 func (f *Faulty) Admit(check bucket.Admission) { f.inner.Admit(check) }
 
+// Check implements Store. It is no call of it: it has no faults.
+func (f *Faulty) Check(ctx context.Context) error { return f.inner.Check(ctx) }
+
 // String implements Store.
 func (f *Faulty) String() string { return f.inner.String() }
 

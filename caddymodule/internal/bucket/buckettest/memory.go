@@ -319,6 +319,9 @@ func (m *Memory) Probe(ctx context.Context, prefix string, _ ...string) (bucket.
 // Admit implements Store: a memory is always the same bucket.
 func (m *Memory) Admit(bucket.Admission) {}
 
+// Check implements Store: it takes anything.
+func (m *Memory) Check(context.Context) error { return nil }
+
 // String implements Store.
 func (m *Memory) String() string { return "memory" }
 

@@ -121,6 +121,15 @@ func (d *store) Close() error {
 // Admit implements Store.
 func (d *store) Admit(check bucket.Admission) { d.admit = check }
 
+// Check implements Store.
+func (d *store) Check(ctx context.Context) error {
+	if _, err := d.open(ctx); err != nil {
+		return err
+	}
+	// Each object begins as a file in dirTemp.
+	return dirError("looking at", d.dir, mayWrite(filepath.Join(d.dir, dirTemp)))
+}
+
 // PresignGet implements Store: files have no such thing.
 func (d *store) PresignGet(context.Context, string, time.Duration) (string, error) {
 	return "", fmt.Errorf("presigning a URL of %s: %w", d, bucket.ErrUnsupported)

@@ -34,6 +34,15 @@ func tryLock(f *os.File) (bool, error) {
 	return false, os.NewSyscallError("flock", err)
 }
 
+// mayWrite returns why no file can be made in a directory, or nil.
+func mayWrite(dir string) error {
+	err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the next Put makes it
+	}
+	return os.NewSyscallError("faccessat", err)
+}
+
 func inode(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Ino) //nolint:unconvert // of other types on some systems

@@ -303,6 +303,9 @@ func (s *store) String() string { return "s3://" + s.cfg.Bucket + " at " + s.whe
 // Admit implements Store: a name leads to one bucket.
 func (s *store) Admit(bucket.Admission) {}
 
+// Check implements Store: only a request can tell.
+func (s *store) Check(context.Context) error { return nil }
+
 // Close implements Store.
 func (s *store) Close() error {
 	s.http.transport.CloseIdleConnections()
