@@ -109,6 +109,9 @@ func (d *store) checkCondition(ctx context.Context, root *os.Root, key string, o
 		}
 		return nil
 	}
+	if isOtherSize(root, key, opts.IfMatch) {
+		return bucket.ErrChanged
+	}
 	v, err := d.openVersion(ctx, root, key, 0)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
@@ -121,6 +124,26 @@ func (d *store) checkCondition(ctx context.Context, root *os.Root, key string, o
 		return bucket.ErrChanged
 	}
 	return nil
+}
+
+// isOtherSize reports whether an object is not of the size that the version with an MD5 is
+// recorded to have. It need not be read, then, to know that it is another version: somebody
+// may have made it huge.
+func isOtherSize(root *os.Root, key, md5 string) bool {
+	info, err := root.Lstat(key)
+	if err != nil {
+		return false
+	}
+	rec, err := readRecord(root, metaName(key))
+	if err != nil {
+		return false // whoever reads it for more tells
+	}
+	for v := rec; v != nil; v = v.Replaces {
+		if v.MD5 == md5 {
+			return v.Size != info.Size()
+		}
+	}
+	return false
 }
 
 // writeContent fills the temporary file, makes it durable and describes it.

@@ -120,3 +120,22 @@ func TestReplaceUnread(t *testing.T) {
 		}
 	}
 }
+
+// A version that somebody replaced by a huge file is known not to be there any more
+// without reading that.
+func TestHugeFileIsAnotherVersion(t *testing.T) {
+	t.Parallel()
+	s, path := newDir(t)
+	info, err := buckettest.PutText(t.Context(), s, "a.json", "small", bucket.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(path, "a.json"), 200<<30); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // to read it takes minutes
+	defer cancel()
+	if _, err := buckettest.PutText(ctx, s, "a.json", "next", bucket.PutOptions{IfMatch: info.ETag}); !errors.Is(err, bucket.ErrChanged) {
+		t.Errorf("Put over it: %v", err)
+	}
+}
