@@ -49,6 +49,7 @@ func TestDirectoryDeletedElsewhereIsNoAlarm(t *testing.T) {
 //
 // Promise 6: "Every node sees what a shared disk would show."
 func TestTellTouchedOfManyDirectories(t *testing.T) {
+	t.Parallel()
 	s := newNodes(t, 1).ready()[0]
 	p := &pass{e: s.e, shared: true, during: window{from: time.Now(), to: time.Now()}}
 	for i := range maxTouched + 1 {

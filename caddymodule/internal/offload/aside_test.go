@@ -10,6 +10,7 @@ import (
 // Promise 2: "Nothing is lost." The copy that is to keep a version is checked before
 // that version is written over.
 func TestNothingIsWrittenOverWithoutAGoodCopy(t *testing.T) {
+	t.Parallel()
 	s := newNodes(t, 1).ready()[0]
 	s.mustUpload(func() { s.write("a.jpg", "a photograph") })
 	s.stop()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
@@ -167,6 +168,7 @@ func (s *site) fail(hook buckettest.Hook) (stop func()) {
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one." Promise 2: "Nothing is lost."
 func TestBucketAwayAndBack(t *testing.T) {
+	t.Parallel()
 	for _, how := range absences() {
 		for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
 			for _, restart := range []string{"never", "before", "during", "after"} {
@@ -262,6 +264,7 @@ func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart strin
 //
 // Promise 2: "Nothing is lost."
 func TestStoredBeforeTheBucketWasAway(t *testing.T) {
+	t.Parallel()
 	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(local), func(t *testing.T) {
 			t.Parallel()
@@ -319,6 +322,7 @@ func (s *site) uploadAnyway(f func(), ok func() bool, names ...string) error {
 // A bucket that was replaced on purpose is taken when the admin says so, and gets
 // all that is on disk; nothing on disk goes.
 func TestAdopt(t *testing.T) {
+	t.Parallel()
 	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(local), func(t *testing.T) {
 			t.Parallel()
@@ -415,9 +419,11 @@ func TestMountThatBlinks(t *testing.T) {
 //
 // Promise 6: "Every node sees what a shared disk would show."
 func TestStoredElsewhereWhileAway(t *testing.T) {
-	for _, restart := range []bool{false, true} {
-		t.Run(fmt.Sprintf("restart %t", restart), func(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"", "restart", "restart without a place"} {
+		t.Run(how, func(t *testing.T) {
 			t.Parallel()
+			restart := how != ""
 			bucket := t.TempDir() + "/bucket"
 			ns := newNodes(t, 2, func(c *Config) { c.Look = 20 * time.Millisecond })
 			for _, s := range ns {
@@ -433,6 +439,9 @@ func TestStoredElsewhereWhileAway(t *testing.T) {
 			}
 			if restart {
 				e.stop()
+				if how != "restart" {
+					e.forgetPlace()
+				}
 				e.start()
 				e.until("it to be noticed again", e.seesAway)
 			}
@@ -441,6 +450,9 @@ func TestStoredElsewhereWhileAway(t *testing.T) {
 			}
 			if restart { // the other node is the first to see the bucket again
 				e.kill()
+				if how != "restart" {
+					e.forgetPlace()
+				}
 			}
 			f.putBack(aside)
 			f.until("the new content to be stored", func() bool { return f.readObject("o.jpg") == "V2" })
@@ -460,6 +472,19 @@ func TestStoredElsewhereWhileAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forgetPlace does as if the last process had ended before it noted its place in the
+// change log.
+func (s *site) forgetPlace() {
+	s.t.Helper()
+	tree := local.NewTree(s.dir)
+	note := strings.Fields(tree.DirNote("", local.AttrBucket))
+	if len(note) < 5 {
+		s.t.Fatalf("the note is %q", note)
+	}
+	note[4] = "0"
+	mustDo(s.t, tree.SetDirNote("", local.AttrBucket, strings.Join(note, " ")))
 }
 
 // Where a bucket that was put back to an older state has another content, the
@@ -502,6 +527,7 @@ func TestOlderContentIsKeptAside(t *testing.T) {
 //
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new one."
 func TestShortAbsenceIsSeenByWhoWrites(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -532,6 +558,7 @@ func TestShortAbsenceIsSeenByWhoWrites(t *testing.T) {
 //
 // Promise 2: "Nothing is lost."
 func TestUploadIntoAnOlderState(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(c *Config) { c.Local, c.Look, c.Poll = LocalAll, time.Hour, 20*time.Millisecond })
 	s.bucket = t.TempDir() + "/bucket"
 	s.ready()
@@ -559,6 +586,7 @@ func TestUploadIntoAnOlderState(t *testing.T) {
 //
 // Promise 2: "Nothing is lost."
 func TestOlderStateSinceTheLastLook(t *testing.T) {
+	t.Parallel()
 	for name, since := range map[string]func(s *site){
 		"new files":      func(s *site) { s.writeAll([]string{"sun.jpg", "moon.jpg"}) },
 		"an overwrite":   func(s *site) { s.write("first.jpg", "V2") },
@@ -599,6 +627,7 @@ func TestOlderStateSinceTheLastLook(t *testing.T) {
 
 // What this node deletes, moves or writes over itself is no sign of an older state.
 func TestOwnChangesAreNoOlderState(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(c *Config) { c.Local, c.Look = LocalOwn, time.Hour })
 	s.ready()
 	for i := range 3 {

@@ -12,6 +12,7 @@ import (
 //
 // Promise 2: "Nothing is lost."
 func TestOverwriteSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	const key = "d/x.jpg"
 	for name, write := range map[string]func(b *site){
 		"by a request": func(b *site) {

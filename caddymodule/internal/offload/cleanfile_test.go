@@ -14,6 +14,7 @@ import (
 // Promise 2: "Nothing is lost." Promise 6: "Every node sees what a shared disk
 // would show."
 func TestCommittedFileWithoutObject(t *testing.T) {
+	t.Parallel()
 	const key = "2026/11/photo.jpg"
 	look := func(why verdict.Cause) func(e *Engine) { return func(e *Engine) { e.lookAt(key, why) } }
 	for name, c := range map[string]struct {

@@ -37,6 +37,7 @@ func asNobodyToo(t *testing.T) bool {
 // Promise 2: "No failure of the bucket […] loses a file that the app has on disk: it is
 // committed after recovery, without anyone's help."
 func TestClosedDirectories(t *testing.T) {
+	t.Parallel()
 	if !asNobodyToo(t) {
 		return
 	}

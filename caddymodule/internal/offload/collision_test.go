@@ -60,6 +60,7 @@ func below(fault buckettest.Fault, prefixes ...string) buckettest.Hook {
 // Promise 6: "Before PHP runs for an upload, the node has caught up with the
 // change log, so that the app's own check whether a name is taken […] is right."
 func TestLostNames(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		// unreachable is what the node's calls are about that fail meanwhile.

@@ -96,6 +96,7 @@ func TestFilesThatAreNeverClosedAreWaitedFor(t *testing.T) {
 // A file that some process has open for writing is that one's to wait for, under
 // which name ever.
 func TestLinkToAnOpenFileIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, s *site) {
 		f, err := os.Create(filepath.Join(t.TempDir(), "film.part"))
 		if err != nil {

@@ -127,7 +127,7 @@ func (e *Engine) carryOut(v verdict.Verdict, s *work.Task, x *sight) outcome {
 	case verdict.PutAny:
 		return e.put(s, x, condition{})
 	case verdict.PutNew:
-		return e.put(s, x, condition{create: e.shared()})
+		return e.put(s, x, condition{create: e.shared(), returned: e.shared() && x.isReturned(s.Why)})
 	case verdict.PutOver:
 		return e.put(s, x, condition{over: x.base})
 	case verdict.PutKeeping:
@@ -167,6 +167,12 @@ func (e *Engine) putKeeping(s *work.Task, x *sight) outcome {
 		e.keptAside(s, x, aside)
 	}
 	return o
+}
+
+// isReturned reports whether storing the file puts back what the bucket has lost, which
+// need not be what another node has.
+func (x *sight) isReturned(why verdict.Cause) bool {
+	return x.file == verdict.CleanFile && why.MayBeLost()
 }
 
 // leaveInBucket leaves the object where it is, and the disk without a file of it.

@@ -45,6 +45,7 @@ func waitingDeletes() []waitingDelete {
 //
 // Promise 8: "A deleted file does not come back by itself."
 func TestWaitingDeleteOutlastsARestart(t *testing.T) {
+	t.Parallel()
 	for _, how := range waitingDeletes() {
 		for _, policy := range []LocalPolicy{LocalOwn, LocalAll} {
 			for _, ends := range []string{"stopped", "killed"} {
@@ -172,6 +173,7 @@ func (s *site) noteOf(key string) {
 // Many deletes outside requests wait for the admin's word, whether noted or not; the
 // share counts by what the bucket has.
 func TestNotedDeletesAreWithheldByTheirShare(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.stop()
 		s.cfg.MaxDeleteShare = 0.5
@@ -199,6 +201,7 @@ func TestNotedDeletesAreWithheldByTheirShare(t *testing.T) {
 
 // A copy of a media directory in another place has no say in what is deleted.
 func TestNotedDeletesOfACopy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() { s.write("a.jpg", "a"); s.write("b.jpg", "b") })
@@ -220,6 +223,7 @@ func TestNotedDeletesOfACopy(t *testing.T) {
 //
 // Promise 8: "much at once outside requests waits for the admin's word."
 func TestWaitingDeleteOfARequestLeavesTheTrash(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		keys := names(40)
 		s.mustUpload(func() { s.writeAll(keys) })
@@ -239,6 +243,7 @@ func TestWaitingDeleteOfARequestLeavesTheTrash(t *testing.T) {
 // While the deletes of requests cannot be noted in the file, the note that requests
 // run stands for them.
 func TestDeletesThatCannotBeNoted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustUpload(func() { s.write("a.jpg", "a") })
@@ -286,6 +291,7 @@ func FuzzParseNotedDeletes(f *testing.F) {
 // Promise 7: "Private and ignored files, control objects and the app's code are
 // never readable through the public URL or the module."
 func TestNotedDeletesAreNotReadable(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() { s.write("a.jpg", "a") })

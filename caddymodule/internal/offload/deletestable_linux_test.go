@@ -51,6 +51,7 @@ var deletions = []struct {
 // come back by itself. What is missing after a time without the module is fetched,
 // not deleted".
 func TestDeletesAreThoseOfTheDocs(t *testing.T) {
+	t.Parallel()
 	rows := tableOfDeletes(t)
 	var tested []deletion
 	for _, d := range deletions {

@@ -12,6 +12,7 @@ import (
 //
 // Promise 1: "Durable before visible." Promise 2: "Nothing is lost."
 func TestFileComesBackDuringDeleteOfItsDirectory(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalOwn, LocalAll} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -46,6 +47,7 @@ func TestFileComesBackDuringDeleteOfItsDirectory(t *testing.T) {
 //
 // Promise 2: "Nothing is lost."
 func TestComparedDuringDeleteOfADirectory(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]error{"deleted": nil, "the answer is lost": errors.New("the answer is lost")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -199,6 +199,7 @@ func TestNoNameFromTheBucketIsRunByOneNode(t *testing.T) {
 // The log says of which class an object is; a name that the site calls private is
 // so whatever it says.
 func TestTheLogMakesNothingPublic(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 1)
 	s := ns[0]
 	s.keepPrivate = []string{"/invoices/"}
@@ -211,6 +212,7 @@ func TestTheLogMakesNothingPublic(t *testing.T) {
 
 // Once more where a file is put on disk: whoever forgets the door.
 func TestTheDiskRefusesNames(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tree := local.NewTree(dir)
 	defer tree.Close()

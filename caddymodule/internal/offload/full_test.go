@@ -39,6 +39,7 @@ const large = 200 << 10
 // Promise 2: "No failure of the bucket […] loses a file that the app has on disk: it is
 // committed after recovery, without anyone's help."
 func TestNoRoomForLargeFiles(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.hasRoomFor(large / 2)
 		s.write("large.jpg", strings.Repeat("x", large))
@@ -65,6 +66,7 @@ func TestNoRoomForLargeFiles(t *testing.T) {
 // The state of a full store comes back by itself, and not before there is room, though no
 // file is left that could tell.
 func TestRoomIsSeenWithoutAnUpload(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.hasRoomFor(large / 2)
 		s.write("large.jpg", strings.Repeat("x", large))
@@ -88,6 +90,7 @@ func TestRoomIsSeenWithoutAnUpload(t *testing.T) {
 //
 // Issue: "state never running while it is away", full as well.
 func TestDiskThatIsNearlyFull(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 		for _, left := range []int{0, 16, 64} { // KiB
 			t.Run(fmt.Sprintf("%s/%d KiB", policy, left), func(t *testing.T) {
@@ -123,6 +126,7 @@ func TestDiskThatIsNearlyFull(t *testing.T) {
 // A bucket in which nothing may be written below media/ is down, though all else can be
 // done, and one file is enough to see it; so is one that denies private files.
 func TestOnePrefixIsDenied(t *testing.T) {
+	t.Parallel()
 	for _, prefix := range []string{"media/", "private/"} {
 		t.Run(prefix, func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
@@ -149,6 +153,7 @@ func TestOnePrefixIsDenied(t *testing.T) {
 //
 // docs/failures.md: "Where only deleting or reading is denied, files are stored as before".
 func TestOneRightIsDenied(t *testing.T) {
+	t.Parallel()
 	for op, say := range map[buckettest.Op]string{buckettest.OpDelete: "to delete an object", buckettest.OpGet: "to read an object"} {
 		t.Run(say, func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
@@ -188,6 +193,7 @@ func TestOneRightIsDenied(t *testing.T) {
 
 // A store that never answers is seen while it lasts, by the file that waits for it.
 func TestNoAnswerIsSeenSoon(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		answer := make(chan struct{})
 		s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
@@ -209,6 +215,7 @@ func TestNoAnswerIsSeenSoon(t *testing.T) {
 // An object that was stored to try the bucket goes, also if the answer to that was lost, or
 // the process was stopped.
 func TestTrialLeavesNothing(t *testing.T) {
+	t.Parallel()
 	left := func(s *site) (n int) {
 		found, err := filepath.Glob(s.bucket + "/media/" + trialName + "*")
 		mustDo(s.t, err)

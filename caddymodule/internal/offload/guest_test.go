@@ -96,6 +96,7 @@ var copies = map[string]string{"with marks": "cp -a", "without marks": "cp -r", 
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one." Promise 2: "Nothing is lost."
 func TestStagingCopyHarmsNobody(t *testing.T) {
+	t.Parallel()
 	for store, start := range map[string]func(testing.TB) s3.Config{"dir": nil, "versitygw": buckettest.StartVersityGW} {
 		for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 			for how, command := range copies {
@@ -168,6 +169,7 @@ func testStaging(t *testing.T, prod, staging *site) {
 // Promise 2: "Nothing is lost." Promise 1: "Durable before visible": of the upload that
 // proved it.
 func TestGuestBecomesMember(t *testing.T) {
+	t.Parallel()
 	for way, become := range map[string]func(s *site) error{
 		"the configuration names a host": func(s *site) error {
 			s.e.SetHosts([]string{"new.example", "WWW.Example.com:443"})
@@ -236,6 +238,7 @@ func TestGuestBecomesMember(t *testing.T) {
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one."
 func TestHostHeaderProvesNothing(t *testing.T) {
+	t.Parallel()
 	prod := newProduction(t, LocalOwn, productionHost).fill()
 	staging := prod.copied("cp -a") // its address is `:80`
 	staging.start()
@@ -266,6 +269,7 @@ func TestHostHeaderProvesNothing(t *testing.T) {
 // A site whose configuration names no host learns its hosts by uploads; each of its
 // servers is known by them.
 func TestHostsOfUploads(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -302,6 +306,7 @@ func TestHostsOfUploads(t *testing.T) {
 // Sites that were made before identities named hosts go on, one server or several, and
 // get their hosts.
 func TestOldIdentityGetsHosts(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -339,6 +344,7 @@ func TestOldIdentityGetsHosts(t *testing.T) {
 // A site that gets another domain on the same servers goes on, and the identity gets
 // the new host.
 func TestNewDomainOnTheSameServer(t *testing.T) {
+	t.Parallel()
 	s := newProduction(t, LocalAll, productionHost).fill()
 	s.e.SetHosts([]string{"new.example"}) // a reload
 	s.untilHosts(productionHost, "new.example")
@@ -388,6 +394,7 @@ func TestGuestForgets(t *testing.T) {
 // Whatever stands in an identity, hosts are names, few, and each once; what an older or
 // newer program writes is read.
 func TestIdentityHosts(t *testing.T) {
+	t.Parallel()
 	many, err := json.Marshal(slices.Repeat([]string{"a.example"}, 5*maxHosts))
 	mustDo(t, err)
 	var distinct []string

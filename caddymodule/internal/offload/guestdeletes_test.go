@@ -18,6 +18,7 @@ import (
 //
 // Promise 8: "A deleted file does not come back by itself."
 func TestGuestKeepsDeletes(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 		for how, command := range copies {
 			if command == "" {

@@ -46,6 +46,7 @@ const (
 // and nothing else". Promise 2: "Nothing is lost." What the attacker removed is still
 // on a disk, stored again, or in the trash; what it replaced is on a disk, or kept aside.
 func TestHostileBucket(t *testing.T) {
+	t.Parallel()
 	for _, local := range []LocalPolicy{LocalAll, LocalOwn} {
 		for _, store := range []string{"directory", "memory"} {
 			for i := range *hostileRuns {
@@ -714,6 +715,7 @@ func (w *siege) nothingRunnableIsRead() {
 
 // TestHostileGrammar: the campaign's own opinion of names finds all that it makes.
 func TestHostileGrammar(t *testing.T) {
+	t.Parallel()
 	for _, name := range run {
 		if !mayRun("a/"+name) || !mayRun(name) || !mayRun(name+"/x.jpg") {
 			t.Errorf("%q passes", name)

@@ -6,6 +6,7 @@ import "testing"
 // these public; the option `public` opens what an .htaccess closes; and the log
 // names the line that nobody but Apache can decide.
 func TestHtaccessByName(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.openly = []string{"/given/"}
 	s.ready()

@@ -11,6 +11,7 @@ import (
 //
 // Promise 7: "Whoever can write to the bucket can change media and nothing else".
 func TestHugeObjectHoldsNothing(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalOwn, LocalAll} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()

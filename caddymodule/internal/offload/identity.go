@@ -191,16 +191,17 @@ func (e *Engine) positionNow() (position uint64, ok bool) {
 }
 
 // positionBefore is the position of an earlier process of this node, from which on
-// the change log tells what others did meanwhile; 0 if the bucket was put back, so
-// that its log may be another one.
-func (e *Engine) positionBefore() uint64 {
+// the change log tells what others did meanwhile; 0 if it had none, or the bucket was put
+// back, so that its log may be another one. behind: if the log does not go on from there,
+// that is because this node was away for long, or ended before its place was noted.
+func (e *Engine) positionBefore() (position uint64, behind bool) {
 	i := &e.identity
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.putBack {
-		return 0
+		return 0, false
 	}
-	return i.known.position
+	return i.known.position, i.knew != ""
 }
 
 // admit decides about a directory that is about to be used as the bucket.

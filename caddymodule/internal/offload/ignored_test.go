@@ -12,6 +12,7 @@ import (
 //
 // "Nothing that stays on disk may do so unseen."
 func TestIgnoredIsCounted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.write("old.log", "log")
 	s.write("a/old.sql.gz", "dump")

@@ -145,6 +145,7 @@ func TestFilesAreLookedThroughOnce(t *testing.T) {
 }
 
 func TestPlacesAfterRestart(t *testing.T) {
+	t.Parallel()
 	s, w := newInspected(t)
 	s.ready()
 	s.mustRequest(s.writeSheets)
@@ -207,6 +208,7 @@ func TestOldMarks(t *testing.T) {
 
 // What was found by the rules of an older configuration is found anew.
 func TestPlacesByOtherRules(t *testing.T) {
+	t.Parallel()
 	s, _ := newInspected(t)
 	s.ready()
 	s.mustRequest(s.writeSheets)
@@ -340,6 +342,7 @@ func TestPlacesOfAnnouncedFiles(t *testing.T) {
 
 // What is too long to be looked through is used at home.
 func TestTooLongToLookThrough(t *testing.T) {
+	t.Parallel()
 	s, w := newInspected(t)
 	s.ready()
 	s.mustRequest(func() {

@@ -24,6 +24,7 @@ func (s *site) untilJoined() {
 //
 // Promise 2: "Nothing is lost."
 func TestGuestThatJoinsOverwritesNothing(t *testing.T) {
+	t.Parallel()
 	ways := map[string]func(s *site){
 		"the admin says so": func(s *site) { mustDo(s.t, s.e.Adopt(s.t.Context())) },
 		"the configuration, after a restart": func(s *site) {
@@ -108,6 +109,7 @@ func TestGuestThatJoinsOverwritesNothing(t *testing.T) {
 //
 // Promise 8: "What is missing after a time without the module is fetched, not deleted".
 func TestGuestThatJoinsDeletesNothing(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()

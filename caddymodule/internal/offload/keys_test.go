@@ -81,6 +81,7 @@ func TestSecondRoot(t *testing.T) {
 // TestKeysStay: a root that gets a name, another one, or loses it, is refused: its
 // files would be stored again and the old objects stay public.
 func TestKeysStay(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.write("a.jpg", "content")
 	s.ready()

@@ -36,6 +36,7 @@ func shortLostAfter(c *Config) { c.LostAfter = 50 * time.Millisecond }
 //
 // Promise 2: "Nothing is lost."
 func TestRemovedObjectIsStoredAgain(t *testing.T) {
+	t.Parallel()
 	for name, compare := range map[string]func(*site){
 		"each day":      (*site).compareNow,
 		"at a start":    func(s *site) { s.stop(); s.start() },
@@ -72,6 +73,7 @@ func (s *site) hasNotedItsPlace() bool {
 //
 // Promise 8: "A deleted file does not come back by itself."
 func TestUnreadLogIsNoProofOfLoss(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(a, b *site){
 		"entries were missed": func(_, b *site) {
 			b.e.lost()

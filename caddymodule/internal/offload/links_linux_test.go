@@ -65,6 +65,7 @@ func TestComparisonFindsWritesThroughOtherNames(t *testing.T) {
 //
 // Promise 2: "No failure […] loses a file that the app has on disk".
 func TestHardLinkToAFileOutsideIsStored(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, s *site) {
 		outside := filepath.Join(t.TempDir(), "backup")
 		if err := os.WriteFile(outside, []byte("a photo"), 0o644); err != nil {

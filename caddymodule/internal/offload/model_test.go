@@ -31,6 +31,7 @@ var (
 // requests (deletes of a killed process come back), with keys of removed
 // directories not listed.
 func TestRandomHistories(t *testing.T) {
+	t.Parallel()
 	playHistories(t, history)
 }
 

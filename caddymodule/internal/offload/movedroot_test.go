@@ -14,6 +14,7 @@ import (
 // bucket, the status names the root, and what is withheld there is what `trash list`
 // shows. When it is back, all is as before.
 func TestAMissingRootIsNamed(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, others nodes) {
 		keys := names(40)
 		s.mustUpload(func() { s.writeAll(keys) })
@@ -55,6 +56,7 @@ func TestAMissingRootIsNamed(t *testing.T) {
 //
 // Promise 8: "What is missing after a time without the module is fetched, not deleted".
 func TestARemovedRootTakesItsDeletesAlong(t *testing.T) {
+	t.Parallel()
 	for way, before := range map[string]func(s *site, keys []string){
 		"withheld": func(s *site, keys []string) {
 			s.removeAtOnce(keys[:20])

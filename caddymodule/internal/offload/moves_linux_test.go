@@ -92,6 +92,7 @@ func (s *site) restart() {
 // A name that a file was moved away from, and that was written anew while the move
 // waited for its new name to be stored, is stored, also if that had failed before.
 func TestOldNameIsWrittenAnewDuringTheMove(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	failing := func(string) error { return errors.New("503 SlowDown") }
@@ -246,6 +247,7 @@ func TestMoveThatCannotBeFollowed(t *testing.T) {
 
 // "deletes never" keeps every object.
 func TestNeverKeepsTheOldObjectOfAMove(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(c *Config) { c.Deletes = DeletesNever })
 	s.ready()
 	s.mustRequest(func() { s.write("a.jpg", "a") })

@@ -12,6 +12,7 @@ import (
 //
 // Promise 8: "What is missing after a time without the module is fetched, not deleted".
 func TestRootMadeAnewByARequest(t *testing.T) {
+	t.Parallel()
 	for _, wait := range []string{"at once", "when the deletes are withheld"} {
 		t.Run(wait, func(t *testing.T) { testRootMadeAnew(t, wait != "at once") })
 	}

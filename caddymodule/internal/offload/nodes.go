@@ -118,14 +118,14 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 		close(t.decided)
 		return nil
 	}
-	before := e.positionBefore()
+	before, behind := e.positionBefore()
 	goesOn, err := t.log.Join(ctx, before)
 	if err != nil {
 		return err
 	}
 	if !goesOn {
 		e.recon.blur(everything) // the comparison that joins settles it
-		e.recon.behind.Store(before > 0)
+		e.recon.behind.Store(behind)
 	}
 	if !goesOn && before > 0 {
 		e.log().Info("the change log does not reach back to where this server was; disk and bucket are compared without it")

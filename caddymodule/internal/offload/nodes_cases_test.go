@@ -119,6 +119,7 @@ func TestUploadsOfOneName(t *testing.T) {
 // Requests of one node with the same name follow one another, also with
 // `local own`, and leave nothing in the bucket but media.
 func TestNamesOfOneNode(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	first := s.e.beginRunning(t.Context(), "")

@@ -26,6 +26,7 @@ import (
 // under its name or, if two nodes stored it at once, kept aside. Promise 6: at
 // the end all disks equal the bucket.
 func TestRandomHistoriesOfNodes(t *testing.T) {
+	t.Parallel()
 	playHistories(t, historyOfNodes)
 }
 

@@ -33,6 +33,7 @@ func (s *site) poison(err error, names ...string) {
 //
 // Promise 2: "No failure of the bucket […] loses a file that the app has on disk".
 func TestOneFileThatFailsIsNoOutage(t *testing.T) {
+	t.Parallel()
 	for name, err := range map[string]error{
 		"denied": errOneDenied, "bad request": fmt.Errorf("400, %w", bucket.ErrOfObject),
 	} {
@@ -66,6 +67,7 @@ func TestOneFileThatFailsIsNoOutage(t *testing.T) {
 // One file is enough to see that the bucket takes none: it hangs, is full, does not know
 // the credentials, or fails in a way that tells nothing.
 func TestOutageIsSeenByOneFile(t *testing.T) {
+	t.Parallel()
 	for name, err := range map[string]error{
 		"no answer": context.DeadlineExceeded, "credentials": bucket.ErrDenied, "gone": bucket.ErrNoBucket,
 		"full": errFull, "an error": buckettest.ErrInjected,
@@ -86,6 +88,7 @@ func TestOutageIsSeenByOneFile(t *testing.T) {
 // A bucket that denies whatever is tried is down, although each answer is about one
 // object.
 func TestOutageByManyDenials(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.poison(errOneDenied, "")
 		for _, key := range []string{"sun.jpg", "moon.jpg", "stars.jpg"} {
@@ -102,6 +105,7 @@ func TestOutageByManyDenials(t *testing.T) {
 
 // An outage ends although the only file that is left is one that the bucket denies.
 func TestOutageEndsWithADeniedFile(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.poison(buckettest.ErrInjected, "")
 		s.write("poison.jpg", "x")
@@ -116,6 +120,7 @@ func TestOutageEndsWithADeniedFile(t *testing.T) {
 
 // What the disk cannot read is no fault of the bucket's.
 func TestDiskReadKnowsWhoFailed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		err    error
 		failed bool
@@ -136,6 +141,7 @@ func (r failingReader) ReadAt([]byte, int64) (int, error) { return 0, r.err }
 //
 // Promise 2: "it is committed after recovery, without anyone's help".
 func TestReadsEndNoOutageOfWrites(t *testing.T) {
+	t.Parallel()
 	for name, err := range map[string]error{"full": errFull, "read-only": bucket.ErrDenied} {
 		t.Run(name, func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, _ nodes) {

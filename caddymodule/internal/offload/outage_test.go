@@ -85,6 +85,7 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestErrorThatOnlyAnAdminMends(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.calls.set(func(c *calls) { c.onPut = func(string) error { return bucket.ErrDenied } })

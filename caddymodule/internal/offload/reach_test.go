@@ -66,6 +66,7 @@ func (s *site) mustFailSoon(soon time.Duration, want error) {
 // An outage that began while all was quiet costs one upload some seconds, and
 // the next nothing, whether calls fail or are never answered.
 func TestOutageCostsAShortWait(t *testing.T) {
+	t.Parallel()
 	never := make(chan struct{})
 	for name, fault := range map[string]buckettest.Fault{
 		"calls fail": {Before: buckettest.ErrInjected}, "no answer": {Hang: never, Before: buckettest.ErrInjected},

@@ -198,6 +198,7 @@ func TestWipedDiskNeverEmptiesTheBucket(t *testing.T) {
 
 // Promise 3: "A URL whose object is not known to be committed stays as it is".
 func TestCommittedWithoutTheBucket(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.write("a.jpg", "a")
 	s.write("b.jpg", "b")
@@ -342,6 +343,7 @@ func TestStartRemovesUnfinishedUploads(t *testing.T) {
 }
 
 func TestStartTriesTheBucketOut(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	if s.logs.count("has what several nodes need") != 1 {
@@ -354,6 +356,7 @@ func TestStartTriesTheBucketOut(t *testing.T) {
 
 // The site is served whatever the bucket does; the log tells once what to do.
 func TestBucketThatIsNotThereAtStart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.write("a.jpg", "a")
 	if err := os.Remove(s.bucket); err != nil {

@@ -30,6 +30,7 @@ func (s *site) pointTo(release string) {
 // docs/deletes.md: "the media root itself: unmounted, moved away, a symlink that
 // points elsewhere | kept | kept".
 func TestDeletesInAReleaseThatWasLeft(t *testing.T) {
+	t.Parallel()
 	ways := map[string]func(d *deleting, old string){
 		"another": func(d *deleting, old string) {
 			mustDo(d.t, os.Mkdir(d.dir+".next", 0o755))

@@ -31,6 +31,7 @@ func (ns nodes) untilRead(key, content string) {
 // place of an object comes to the disks; what it replaced, which was acknowledged once,
 // is kept aside: whether a comparison found it, or the change log tells of it.
 func TestReplacedContentIsKeptAside(t *testing.T) {
+	t.Parallel()
 	for how, heard := range map[string]func(ns nodes){
 		"by a comparison": func(ns nodes) { ns.compareAll() },
 		"by an entry of the log that names another version": func(ns nodes) {

@@ -76,6 +76,7 @@ func (s *site) wantAside(kept []string) {
 // Promise 8: "What a process deletes while the module watches is deleted: by a request at
 // once". Also if somebody else had replaced the object: that version is kept aside.
 func TestDeleteOfWhatAStrangerReplaced(t *testing.T) {
+	t.Parallel()
 	for how, remove := range map[string]func(s *site){
 		"the file":   func(s *site) { s.remove("d/x.jpg") },
 		"its folder": func(s *site) { s.remove("d") },
@@ -105,6 +106,7 @@ func TestDeleteOfWhatAStrangerReplaced(t *testing.T) {
 // What a request writes has its name, also if somebody else had replaced what was there:
 // that is kept aside.
 func TestOverwriteOfWhatAStrangerReplaced(t *testing.T) {
+	t.Parallel()
 	for how, write := range map[string]func(s *site){
 		"in place":    func(s *site) { s.write("d/x.jpg", "the app's") },
 		"by a rename": func(s *site) { s.overwriteByRename("d/x.jpg", "the app's") },
@@ -127,6 +129,7 @@ func TestOverwriteOfWhatAStrangerReplaced(t *testing.T) {
 
 // What a stranger replaced is deleted and overwritten in the buckets of real servers, too.
 func TestStrangersOnEveryStore(t *testing.T) {
+	t.Parallel()
 	onEveryStore(t, func(t *testing.T, newNodes func(int) nodes) {
 		ns := newNodes(2).ready()
 		s := ns[0]

@@ -112,6 +112,7 @@ func TestDeletesOfOneRequestAreOneCall(t *testing.T) {
 // Joomla writes a temporary file with an image's name into the media folder and
 // removes it about a millisecond later.
 func TestFileThatVanishesCostsNoObject(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	s.mustRequest(func() {

@@ -67,3 +67,27 @@ func TestServersPutBackOnce(t *testing.T) {
 	b.mustUpload(func() { b.remove("r.jpg") })
 	b.gone(ns, "r.jpg")
 }
+
+// What a server stores again, because somebody took the object away, is what it has, which
+// need not be what the site had: where another server has something else, that is kept.
+//
+// Promise 2: "Nothing is lost."
+func TestStoredAgainIsNoOverwrite(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2, shortLostAfter).ready()
+	a, b := ns[0], ns[1]
+	b.stop()
+	a.mustUpload(func() { a.write("r.jpg", "V1") })
+	a.putObject("media/r.jpg", "a stranger's")
+	b.start()
+	b.until("it to fetch what there is", func() bool { return b.read("r.jpg") == "a stranger's" })
+	b.idle()
+	b.until("its place in the log to be noted", b.hasNotedItsPlace)
+	b.removeObjects("r.jpg")
+	b.compareNow()
+	b.until("the object to be stored again", func() bool { return b.readObject("r.jpg") == "a stranger's" })
+	ns.agree()
+	if got := a.conflicts(); !slices.Equal(got, []string{"V1"}) {
+		t.Errorf("kept aside: %q", got)
+	}
+}

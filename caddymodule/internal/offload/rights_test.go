@@ -16,6 +16,7 @@ import (
 // Promise 2: "No failure of the bucket […] loses a file that the app has on disk: it is
 // committed after recovery, without anyone's help."
 func TestRightsTakenAway(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		below   string
 		actions []string

@@ -49,6 +49,7 @@ var (
 //   - an upload answered before its change is in the log
 //   - a restart that does not have the others compare, if deletes were under way
 func TestSimulation(t *testing.T) {
+	t.Parallel()
 	seed := *simSeed
 	if seed == 0 {
 		seed = rand.Uint64N(1 << 40)

@@ -22,6 +22,7 @@ func (s *site) untilLogged(text string) {
 // Promise 8: "A bucket that is away, empty or another's is never taken for a new
 // one."
 func TestForgottenHost(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -76,6 +77,7 @@ func TestForgottenHost(t *testing.T) {
 // A server that runs while its host is forgotten stays a member until its next start,
 // says so once, and does not write its host again.
 func TestForgottenWhileItRuns(t *testing.T) {
+	t.Parallel()
 	prod := newProduction(t, LocalAll, productionHost).fill()
 	staging := prod.copied("", stagingHost)
 	staging.start()
@@ -107,6 +109,7 @@ func TestForgottenWhileItRuns(t *testing.T) {
 // Where the configuration names hosts, no request has a say in whether it is one of the
 // site's servers.
 func TestUploadProvesNothingBesideConfiguredHosts(t *testing.T) {
+	t.Parallel()
 	prod := newProduction(t, LocalOwn, productionHost).fill()
 	staging := prod.copied("cp -a", stagingHost)
 	staging.start()
@@ -119,6 +122,7 @@ func TestUploadProvesNothingBesideConfiguredHosts(t *testing.T) {
 
 // What cannot be forgotten, and by whom.
 func TestForgetRefused(t *testing.T) {
+	t.Parallel()
 	prod := newProduction(t, LocalOwn, productionHost).fill()
 	guest := prod.copied("", stagingHost)
 	guest.start()
@@ -150,6 +154,7 @@ func TestForgetRefused(t *testing.T) {
 // The identity tells when each host was added, and by which server; servers that change
 // it at the same time lose nothing of each other's.
 func TestIdentityTells(t *testing.T) {
+	t.Parallel()
 	prod := newProduction(t, LocalOwn, productionHost).fill()
 	other := prod.copied("", productionHost)
 	other.ready()

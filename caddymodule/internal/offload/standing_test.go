@@ -115,6 +115,7 @@ func TestThePublicOptionOpensWhatWasKept(t *testing.T) {
 // Promise 7: "Whoever can write to the bucket can change media and nothing else". An
 // object among the private ones makes nothing private but itself.
 func TestAPrivateObjectMakesNothingElsePrivate(t *testing.T) {
+	t.Parallel()
 	onEveryStore(t, aPrivateObjectMakesNothingElsePrivate)
 }
 

@@ -51,6 +51,7 @@ func (s *site) strange(dir string) (keys []string) {
 //
 // Promise 8: "What a process deletes while the module watches is deleted".
 func TestAcceptTakesNothingAlong(t *testing.T) {
+	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		t.Run(fmt.Sprintf("restart=%v", restart), func(t *testing.T) {
 			onEachLeaving(t, func(t *testing.T, s *site, others nodes, leave func(dir string)) {
@@ -112,6 +113,7 @@ func testAcceptTakesNothingAlong(t *testing.T, s *site, others nodes, leave func
 //
 // Promise 8: "What a process deletes while the module watches is deleted".
 func TestDirectoryTakesNothingAlong(t *testing.T) {
+	t.Parallel()
 	onEachLeaving(t, func(t *testing.T, s *site, others nodes, leave func(dir string)) {
 		for _, inRequest := range []bool{false, true} {
 			dir := fmt.Sprint("d-", inRequest)
@@ -140,6 +142,7 @@ func TestDirectoryTakesNothingAlong(t *testing.T) {
 //
 // Promise 8: "What is missing after a time without the module is fetched, not deleted".
 func TestDirectoryMadeByAKilledProcess(t *testing.T) {
+	t.Parallel()
 	for _, above := range []string{"", "2026"} { // a directory that is there before
 		t.Run("below "+above, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 //
 // Promise 1: "Durable before visible." Promise 2: "Nothing is lost."
 func TestUnfinishedUploadGivesWay(t *testing.T) {
+	t.Parallel()
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.putObject("media/x.jpg", "never finished")

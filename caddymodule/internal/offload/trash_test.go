@@ -61,6 +61,7 @@ func (s *site) gone(others nodes, keys ...string) {
 // Promise 8: "What a process deletes while the module watches is deleted: by a
 // request at once, otherwise by way of the trash, from which it can be taken back".
 func TestDeleteOutsideRequest(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, others nodes) {
 		for _, key := range []string{"a.jpg", "dir/b.jpg", "dir/c.jpg", "kept.jpg", "asked.jpg"} {
 			s.mustUpload(func() { s.write(key, "content of "+key) })
@@ -157,6 +158,7 @@ func TestManyDeletesOutsideRequests(t *testing.T) {
 // Promise 8: "otherwise by way of the trash, from which it can be taken back; much at once
 // outside requests waits for the admin's word."
 func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, others nodes) {
 		all := append(nodes{s}, others...)
 		keys := names(40)
@@ -226,6 +228,7 @@ func (s *site) withheld() (keys []string) {
 // its files tell of them, whether withheld or deleted; and each time that many go there
 // is a line in the log.
 func TestDirectoriesCountOnce(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		var first, second, third []string
 		for i := range 20 {
@@ -259,6 +262,7 @@ func TestDirectoriesCountOnce(t *testing.T) {
 
 // A directory that goes as a whole is as many deletes as there are objects below.
 func TestDirectoryMovedAwayOutsideRequests(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.mustUpload(func() { s.writeAll(names(30)) })
 		if err := os.Rename(s.path("2026"), s.t.TempDir()+"/2026"); err != nil {
@@ -298,6 +302,7 @@ func TestTrashIsEmptied(t *testing.T) {
 // What somebody else writes into the trash never names a file outside the roots or
 // one that a web server would run.
 func TestTrashNames(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ready()
 	good := s.e.trashName("2026/a.jpg", media.Private, trashOutside, time.Unix(1_800_000_000, 0))
@@ -360,6 +365,7 @@ func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
 //
 // Promise 8: "by way of the trash, from which it can be taken back".
 func TestTakeDirectoryBack(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, others nodes) {
 		all := append(nodes{s}, others...)
 		for _, content := range []string{"older", "newer"} {
@@ -426,6 +432,7 @@ func (s *site) newestInTrash() (newest time.Time) {
 // trash, whatever time passes between the two. What was stored again, and is deleted
 // again, is another one.
 func TestOneCopyInTheTrash(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		const key = "x.jpg"
 		s.mustUpload(func() { s.write(key, "content") })
@@ -447,6 +454,7 @@ func TestOneCopyInTheTrash(t *testing.T) {
 // A part of the trash that cannot be read hides nothing else of it: the list names it and
 // goes on, and so do taking back and emptying.
 func TestUnreadablePartOfTheTrash(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		keys := []string{"a.jpg", "b.jpg", "c.jpg"}
 		s.mustUpload(func() { s.writeAll(keys) })
@@ -494,6 +502,7 @@ func TestUnreadablePartOfTheTrash(t *testing.T) {
 // A plain file in the place of the trash, or of a part of it, keeps nothing from being
 // deleted by way of the trash.
 func TestPlainFileInPlaceOfTheTrash(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.mustUpload(func() { s.writeAll([]string{"a.jpg", "b.jpg", "c.jpg"}) })
 		mustDo(t, os.WriteFile(s.bucket+"/offload/trash", []byte("evil"), 0o600))

@@ -17,6 +17,7 @@ import (
 //
 // Promise 2: "it is committed after recovery, without anyone's help".
 func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
+	t.Parallel()
 	e := &Engine{queue: work.New(), cfg: Config{Workers: 8}}
 	now := time.Now()
 	e.queue.Lock()

@@ -45,6 +45,7 @@ func TestEachDeleteCountsOnce(t *testing.T) {
 }
 
 func TestCountOfDeletes(t *testing.T) {
+	t.Parallel()
 	const limit = 10
 	now := time.Now()
 	none := func(map[string]time.Time) int { return 0 }
@@ -84,6 +85,7 @@ func TestCountOfDeletes(t *testing.T) {
 //
 // docs/deletes.md: "more than 5 % of the objects (and more than 10) within a minute".
 func TestDeleteLimitFollowsTheBucket(t *testing.T) {
+	t.Parallel()
 	half := func(c *Config) { c.MaxDeleteShare = 0.5 }
 	for name, ns := range map[string]func(t *testing.T) nodes{
 		"own": func(t *testing.T) nodes {
@@ -131,6 +133,7 @@ func TestDeleteLimitFollowsTheBucket(t *testing.T) {
 //
 // Promise 8: "much at once outside requests waits for the admin's word".
 func TestDeletesAfterAKill(t *testing.T) {
+	t.Parallel()
 	for _, deletes := range []DeletePolicy{DeletesAlways, DeletesDuringRequests} {
 		t.Run(string(deletes), func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, others nodes) {

@@ -20,6 +20,7 @@ func unlist(dir string) buckettest.Hook {
 //
 // Promise 8: "What is missing after a time without the module is fetched, not deleted".
 func TestUnlistedDirectory(t *testing.T) {
+	t.Parallel()
 	for how, end := range map[string]func(*site){"stopped": (*site).stop, "killed": (*site).kill} {
 		t.Run(how, func(t *testing.T) {
 			onBothModes(t, func(t *testing.T, s *site, others nodes) {
@@ -83,6 +84,7 @@ func TestUnlistedDirectory(t *testing.T) {
 
 // All of it is no part: the comparison is tried until it succeeds.
 func TestUnlistedBucketIsNoPart(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, _ nodes) {
 		s.mustRequest(func() { s.write("a.jpg", "a") })
 		s.idle()

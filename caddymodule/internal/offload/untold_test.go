@@ -77,6 +77,7 @@ func TestLookAfterALostAnswerBringsNothingBack(t *testing.T) {
 // Promise 6: "What one node wrote, all others can serve as soon as the answer is
 // out."
 func TestUntoldObjectIsTold(t *testing.T) {
+	t.Parallel()
 	for name, content := range map[string]string{"another content": "of this one", "the same content": "of the killed one"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -102,6 +103,7 @@ func TestUntoldObjectIsTold(t *testing.T) {
 //
 // Promise 2: "Nothing is lost."
 func TestOverwrittenAfterALostAnswer(t *testing.T) {
+	t.Parallel()
 	for name, before := range map[string]string{"a new file": "", "a known file": "before"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

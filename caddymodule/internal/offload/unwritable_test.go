@@ -19,6 +19,7 @@ func takes(e *Engine) (state string, uploads bool) {
 //
 // Promise 2: "it is committed after recovery, without anyone's help".
 func TestUnwritableBucketIsAnOutage(t *testing.T) {
+	t.Parallel()
 	for name, err := range map[string]error{"full": errFull, "read-only": bucket.ErrDenied} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 // Promise 6: "Overwrites and deletes reach the other disks". Promise 8: "A deleted
 // file does not come back by itself."
 func TestDeletedByOthersWhileAway(t *testing.T) {
+	t.Parallel()
 	for name, before := range map[string]func(t *testing.T, a *site){
 		"after a clean stop": func(*testing.T, *site) {},
 		// Its bucket was away before, so that what it lacks may have been lost.

@@ -15,6 +15,7 @@ import (
 //
 // Promise 2: "Nothing is lost." Promise 8: "Deleting is careful."
 func TestWipedDiskDeletesNothingOld(t *testing.T) {
+	t.Parallel()
 	const key = "2026/x.jpg"
 	tests := map[string]struct {
 		down    bool // it is written before the engine starts, and found by a comparison

@@ -14,6 +14,7 @@ import (
 //
 // Promise 8: "much at once outside requests waits for the admin's word".
 func TestWithheldInAFolderMadeAgain(t *testing.T) {
+	t.Parallel()
 	ways := map[string]func(s *site, others nodes) (made []string){
 		"not at all": func(*site, nodes) []string { return nil },
 		"mkdir": func(s *site, _ nodes) []string {
@@ -111,6 +112,7 @@ func testWithheldInAFolderMadeAgain(t *testing.T, s *site, others nodes, make fu
 //
 // Promise 8: "much at once outside requests waits for the admin's word".
 func TestDirectoryOfWithheldDeletesGoes(t *testing.T) {
+	t.Parallel()
 	onBothModes(t, func(t *testing.T, s *site, others nodes) {
 		var went []string
 		for i := range 20 {

@@ -12,6 +12,7 @@ import (
 //
 // Promise 2: "Nothing is lost."
 func TestOlderBucketUnderARunningNode(t *testing.T) {
+	t.Parallel()
 	for name, replace := range map[string]func(s *site, snapshot string){
 		// At no moment is there no bucket.
 		"the directory": func(s *site, snapshot string) {
