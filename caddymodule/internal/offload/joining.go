@@ -1,6 +1,8 @@
 package offload
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"sync/atomic"
 
@@ -32,11 +34,19 @@ func (j *joining) isOver() bool { return j.upTo.Load() == 0 }
 // asGuest reports whether the file of an item may be what a guest's app made of it.
 func (j *joining) asGuest(s *work.Task) bool { return s.Gen <= j.upTo.Load() }
 
-// joinedBucket notes that all that differs on disk is in the queue.
-func (e *Engine) joinedBucket() {
+// joinedBucket notes that all that differs on disk is in the queue, once that is so of what
+// the watcher has still to tell.
+func (e *Engine) joinedBucket(ctx context.Context) error {
+	if e.joining.upTo.Load() != anyChange {
+		return nil
+	}
+	if err := e.barrier(ctx); err != nil {
+		return fmt.Errorf("waiting for what the app has written: %w", err)
+	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	e.joining.upTo.CompareAndSwap(anyChange, e.queue.Latest())
+	return nil
 }
 
 // endJoining ends the time of joining when the queue has done with what was there.

@@ -18,6 +18,14 @@ func (s *site) untilJoined() {
 	s.until("all to be compared that was on its disk", s.e.joining.isOver)
 }
 
+// nothingAside lets no content be kept aside.
+func nothingAside(c buckettest.Call) buckettest.Fault {
+	if c.Op == buckettest.OpPut && strings.HasPrefix(c.Key, "offload/conflict/") {
+		return buckettest.Fault{Before: buckettest.ErrInjected}
+	}
+	return buckettest.Fault{}
+}
+
 // A guest that becomes a member overwrites nothing of production's: neither what its app
 // changed nor what production has replaced since the copy was made. What it changed is
 // kept aside. From then on its changes are the site's.
@@ -34,12 +42,7 @@ func TestGuestThatJoinsOverwritesNothing(t *testing.T) {
 			s.start()
 		},
 		"killed while it compares": func(s *site) {
-			s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
-				if c.Op == buckettest.OpPut && strings.HasPrefix(c.Key, "offload/conflict/") {
-					return buckettest.Fault{Before: buckettest.ErrInjected}
-				}
-				return buckettest.Fault{}
-			})
+			s.faults.SetHook(nothingAside)
 			s.hosts = []string{stagingHost, productionHost}
 			s.e.SetHosts(s.hosts)
 			s.until("it to try", func() bool { return s.e.Stats().Retries > 2 })
@@ -101,6 +104,46 @@ func TestGuestThatJoinsOverwritesNothing(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// What a guest's app wrote just before it became a member is a guest's, also where the
+// watcher tells of it only when all has been compared.
+//
+// Promise 2: "Nothing is lost."
+func TestGuestThatJoinsHearsOfItsWritesLate(t *testing.T) {
+	for _, policy := range []LocalPolicy{LocalAll, LocalOwn} {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			prod := newProduction(t, policy, productionHost).fill()
+			prod.stop()
+			before := prod.objects()
+			s := prod.copied("cp -a", stagingHost)
+			s.start()
+			s.untilGuest()
+			s.barrier()
+			s.faults.SetHook(nothingAside)
+			late := &s.e.admitted.mu // without it no event is taken while an upload may prove something
+			s.e.membership.vouching.Add(1)
+			late.Lock()
+			s.write(names(1)[0], "edited on staging")
+			s.e.SetHosts([]string{productionHost})
+			s.until("the comparison", func() bool { return s.e.membership.is(memberRole) && s.faults.Calls(buckettest.OpList) > 0 })
+			for i := 0; i < 30 && s.e.joining.upTo.Load() == anyChange; i++ {
+				time.Sleep(10 * time.Millisecond) // nothing signals that it waits for the watcher
+			}
+			late.Unlock()
+			s.barrier()
+			s.faults.SetHook(nil)
+			s.untilJoined()
+			s.idle()
+			if after := s.objects(); !maps.Equal(after, before) {
+				compare(t, before, after)
+			}
+			if kept := s.conflicts(); !slices.Contains(kept, "edited on staging") {
+				t.Errorf("the guest's content is not kept: %q", kept)
+			}
+		})
 	}
 }
 

@@ -272,7 +272,9 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 		return err
 	}
 	if p.whole && p.skipped == 0 {
-		e.joinedBucket()
+		if err := e.joinedBucket(ctx); err != nil {
+			return err
+		}
 	}
 	e.log().Info("disk and bucket compared", keyFiles, p.files, keyObjects, p.objects, keyQueued, p.queued,
 		keyFilesOnly, p.only, keyDuration, time.Since(p.began).Round(time.Millisecond))
