@@ -21,6 +21,9 @@ const (
 	// AttrRunning on a root says since when requests that may write have been
 	// running; a clean stop removes it.
 	AttrRunning = "user.media_offload.running"
+	// AttrCompared on a root names the time since the machine was started in which all
+	// its files have been compared with the bucket.
+	AttrCompared = "user.media_offload.compared"
 	// AttrNode on a root holds a random name of this disk.
 	AttrNode = "user.media_offload.node"
 	// AttrBucket on a root says which bucket its files are in.

@@ -38,6 +38,8 @@ type sight struct {
 	doubt   bool          // the base has to be confirmed by a look
 	asGuest bool          // this disk held no version, and has no say over others: see joining
 	content string        // MD5 in hex, once asked for
+	torn    bool          // it may be what a power cut left
+	rest    bool          // all that is left of it is in the object
 	over    string        // the version that was replaced by storing the file
 	found   index.Finding // of the content that was stored
 
@@ -100,7 +102,10 @@ func (e *Engine) convergeOnce(s *work.Task, look bool) outcome {
 		return e.committed(s, x.entry(x.base), x.f) // this very version is here
 	}
 	if look || x.doubt || e.looksFirst(s, x) {
-		if err := e.seeObject(s, x); err != nil {
+		switch err := e.seeObject(s, x); {
+		case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrChanged):
+			return outcome{how: changed}
+		case err != nil:
 			return failed(err)
 		}
 	}
@@ -142,6 +147,8 @@ func (e *Engine) carryOut(v verdict.Verdict, s *work.Task, x *sight) outcome {
 			return e.leaveInBucket(s, x)
 		}
 		return e.bring(s, x, s.Untold())
+	case verdict.Mend:
+		return e.mend(s, x)
 	case verdict.FetchKeeping:
 		return e.bringKeeping(s, x)
 	case verdict.RemoveFile:
@@ -193,7 +200,7 @@ func (e *Engine) know(s *work.Task, x index.Entry) {
 // but for one that failed before and for a large file.
 func (e *Engine) looksFirst(s *work.Task, x *sight) bool {
 	if !e.shared() {
-		return s.From == work.Comparison || x.asGuest
+		return s.From == work.Comparison || x.asGuest || x.torn
 	}
 	return s.Attempts > 0 || s.From == work.Comparison && x.file == verdict.CleanFile || x.info != nil && x.info.Size() > largePut
 }
@@ -245,13 +252,16 @@ func (e *Engine) seeFile(s *work.Task) (*sight, error) {
 	mark, marked := local.ReadMark(f)
 	marked = marked && mark.Binding == e.binding(s.Key)
 	held := e.index.HoldsAny(s.Key)
-	x.file = verdict.StrangeFile
+	x.file, x.torn = verdict.StrangeFile, e.mayBeTorn(s)
 	switch {
 	case ok && known.Based():
 		e.compareFile(s, x, known)
 	case marked && (!held || e.index.Holds(s.Key, mark.ETag)):
 		e.compareFile(s, x, index.Entry{Class: index.ClassOf(mark.Class), Kept: mark.Class == index.LetterKept, Size: mark.Size, ModTime: mark.ModTime, ETag: mark.ETag})
-		x.doubt = x.file == verdict.CleanFile && !held
+		if x.torn && x.file == verdict.ChangedFile && isTorn(mark, x.info) {
+			x.file = verdict.TornFile
+		}
+		x.doubt = x.file == verdict.TornFile || x.file == verdict.CleanFile && !held
 	case held:
 		x.file, x.doubt = verdict.ChangedFile, true // a look will tell whether it is the base that is there
 	}
@@ -332,6 +342,9 @@ func (e *Engine) seeObject(s *work.Task, x *sight) error {
 	if x.object == verdict.UntoldObject && x.file == verdict.CleanFile && wasReturned(info) {
 		x.object = verdict.ReturnedObject
 	}
+	if x.torn && x.object != verdict.NoObject && x.object != verdict.SameObject {
+		return e.seeTorn(s, x)
+	}
 	return nil
 }
 
@@ -343,7 +356,7 @@ func (e *Engine) lookUp(s *work.Task, x *sight, first media.Class) (bucket.Info,
 		return e.headAny(s.Key, first, x.file == verdict.NoFile || s.Elsewhere || s.From == work.Comparison)
 	case s.From == work.Comparison && s.Listed == nil:
 		return bucket.Info{}, x.class, bucket.ErrNotFound
-	case s.From == work.Comparison && s.Listed.ContentMD5() != "":
+	case s.From == work.Comparison && s.Listed.ContentMD5() != "" && !(x.torn && x.lacksContent(s.Listed.Size)):
 		return *s.Listed, x.class, nil
 	}
 	info, err := e.head(s.Key, x.class)

@@ -129,6 +129,7 @@ type Engine struct {
 	count       counters
 
 	requests  requests
+	powerCut  powerCut
 	rootsSeen rootsSeen
 	restore   sync.Mutex // held while a restore runs
 	recon     reconciler

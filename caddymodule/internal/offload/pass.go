@@ -98,7 +98,7 @@ func (p *pass) dir(root int, rel string) {
 // isClean reports whether a file is marked as committed and was not changed
 // since.
 func (p *pass) isClean(root int, rel, key string, st index.Standing, info fs.FileInfo) bool {
-	m, ok := p.e.trees[root].Mark(rel)
+	m, ok := p.e.wholeMark(root, rel)
 	return ok && p.e.markFits(m, key, index.EntryOf(st, info, ""))
 }
 
@@ -288,7 +288,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 // bucket lists, and remembers that it is committed.
 func (p *pass) marked(root int, rel, key string, st index.Standing, info fs.FileInfo, own *bucket.Info) bool {
 	e := p.e
-	m, ok := e.trees[root].Mark(rel)
+	m, ok := e.wholeMark(root, rel)
 	now := index.EntryOf(st, info, own.ETag)
 	if !ok || m.ETag != own.ETag || own.Size != now.Size || !e.markFits(m, key, now) {
 		return false

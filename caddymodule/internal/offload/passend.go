@@ -40,6 +40,9 @@ func (p *pass) finish() error {
 			return err
 		}
 	}
+	if p.whole && p.skipped == 0 && len(p.leftOut) == 0 && e.rootsSeen.missing() < 0 {
+		e.powerCut.compared.Store(true)
+	}
 	if !p.shared {
 		e.team.names.open()
 		return nil

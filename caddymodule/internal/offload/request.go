@@ -3,7 +3,6 @@ package offload
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -255,6 +254,7 @@ func (e *Engine) requestsLoop() {
 			e.noteDeletes()
 			e.noteGuestDeletes()
 			e.renewNote(now)
+			e.noteCompared()
 			e.removeGoneDirs(now)
 			e.sayWithheld(now)
 			e.endJoining()
@@ -360,15 +360,6 @@ func (w window) mayLack(stored time.Time) bool {
 	}
 	return stored.Add(tick).After(w.from)
 }
-
-// bootID names the time since the machine was started, "" if the system has no name for it.
-var bootID = sync.OnceValue(func() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(id))
-})
 
 // window returns the time in which the requests of now have been running.
 func (r *requests) window() window {

@@ -17,6 +17,7 @@ func (e *Engine) watch() {
 	e.requests.mu.Lock()
 	e.loadNote()
 	e.requests.mu.Unlock()
+	e.recallCompared()
 	e.noteDeletes()
 	e.noteGuestDeletes()
 	roots := make([]string, len(e.trees))

@@ -13,6 +13,8 @@ const (
 	ChangedFile
 	// StrangeFile: nothing tells of which version it came, if of any.
 	StrangeFile
+	// TornFile: it is what a power cut left of its base, or of the object.
+	TornFile
 )
 
 // ObjectState is what the bucket has of a key.
@@ -105,6 +107,9 @@ const (
 	PutOverStrangers
 	// Fetch: bring the object to the disk, in place of a file that is clean.
 	Fetch
+	// Mend: as Fetch, in place of a file that is torn; what is left of it is kept aside
+	// first if the object does not have it.
+	Mend
 	// FetchKeeping: as Fetch, but the file's content is kept aside first.
 	FetchKeeping
 	// RemoveFile: others deleted it, and it is clean.
@@ -121,6 +126,9 @@ const (
 // object that this disk has not seen. Who writes alone has the last word: the bucket is
 // to have what the disk has.
 func Of(file FileState, object ObjectState, why Cause, alone bool) Verdict {
+	if file == TornFile && object != UnseenObject && object != NoObject && object != SameObject {
+		return Mend
+	}
 	if alone && file != NoFile {
 		switch {
 		case object == SameObject:
@@ -142,6 +150,11 @@ func Of(file FileState, object ObjectState, why Cause, alone bool) Verdict {
 			return PutKeeping
 		}
 		return decideClean(object, why)
+	case TornFile:
+		if v := decideClean(object, why); v != RemoveFile {
+			return v
+		}
+		return RemoveKeeping
 	}
 	switch object {
 	case NoObject:

@@ -23,7 +23,7 @@ import (
 // Only this table notices what costs requests, but no content: PutNew for PutOver
 // where nobody has looked; Fetch for a file that is clean or of equal content.
 func TestVerdicts(t *testing.T) {
-	files := []FileState{NoFile, CleanFile, ChangedFile, StrangeFile}
+	files := []FileState{NoFile, CleanFile, ChangedFile, StrangeFile, TornFile}
 	objects := []ObjectState{UnseenObject, NoObject, BaseObject, SameObject, HeldObject, OtherObject, UntoldObject, ReturnedObject}
 	causes := []Cause{OwnChange, OwnLook, PutElsewhere, DeletedElsewhere, OtherDeleted, DeletedPerhaps}
 	// By file and object; where the cause matters, by cause.
@@ -44,6 +44,10 @@ func TestVerdicts(t *testing.T) {
 			UnseenObject: {PutNew}, NoObject: {PutNew},
 			BaseObject: {KeepBoth}, SameObject: {Adopt}, HeldObject: {PutKeeping}, OtherObject: {KeepBoth}, UntoldObject: {KeepBoth}, ReturnedObject: {KeepBoth},
 		},
+		TornFile: {
+			UnseenObject: {Agreed}, NoObject: {PutNew, Agreed, Agreed, RemoveKeeping, PutNew, RemoveKeeping},
+			BaseObject: {Mend}, SameObject: {Adopt}, HeldObject: {Mend}, OtherObject: {Mend}, UntoldObject: {Mend}, ReturnedObject: {Mend},
+		},
 	}
 	for _, file := range files {
 		for _, object := range objects {
@@ -59,7 +63,8 @@ func TestVerdicts(t *testing.T) {
 			}
 			for why := OwnChange; why <= ObjectLost; why++ {
 				got := Of(file, object, why, false)
-				if (got == RemoveFile || got == RemoveKeeping || got == Fetch) && file != NoFile && file != CleanFile {
+				drops := got == RemoveFile || got == Fetch || got == RemoveKeeping && file != TornFile
+				if drops && file != NoFile && file != CleanFile {
 					t.Errorf("file %d, object %d, cause %d: drops content that is not in the bucket", file, object, why)
 				}
 				if (got == PutOver || got == PutAny) && object == OtherObject {
@@ -115,6 +120,14 @@ func TestVerdictsAlone(t *testing.T) {
 					t.Errorf("file %d, object %d, cause %d: verdict %d, want %d", file, object, why, got, want)
 				}
 			}
+		}
+	}
+	// But not what a power cut left of it.
+	for object, want := range map[ObjectState]Verdict{
+		NoObject: PutAny, BaseObject: Mend, SameObject: Adopt, HeldObject: Mend, OtherObject: Mend,
+	} {
+		if got := Of(TornFile, object, OwnLook, true); got != want {
+			t.Errorf("torn, object %d: verdict %d, want %d", object, got, want)
 		}
 	}
 }
