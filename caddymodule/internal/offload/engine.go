@@ -164,6 +164,8 @@ type Engine struct {
 	loops    sync.WaitGroup // goroutines of the engine
 	work     sync.WaitGroup // commits under way
 
+	dispatcher *dispatcher
+
 	watcher  atomic.Pointer[watch.Watcher]
 	watching chan struct{} // closed when watcher is set
 }
@@ -182,6 +184,7 @@ func New(cfg Config) (*Engine, error) {
 		life: life, stop: stop, ctx: ctx, kill: kill,
 		watching: make(chan struct{}),
 	}
+	e.dispatcher = newDispatcher(e)
 	e.index = index.New(cfg.IndexSize, e.withheld.remove)
 	e.logger.Store(cfg.Logger)
 	e.store = guard{cfg.Store, e.usable, e.mayChange, &e.stored}
@@ -269,7 +272,7 @@ func (e *Engine) Start() {
 		}
 		e.began = time.Now()
 		e.loops.Go(e.watch)
-		e.loops.Go(e.dispatch)
+		e.loops.Go(e.dispatcher.run)
 		e.loops.Go(e.reconcileLoop)
 		e.loops.Go(e.requestsLoop)
 		e.loops.Go(e.identityLoop)

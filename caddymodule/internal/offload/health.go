@@ -160,14 +160,18 @@ func (h *health) isDown() bool {
 	return h.down
 }
 
-// mayTry reports whether work may begin now, and if not, when.
+// mayTry reports whether work may begin now, and if not, when; zero: when what is tried
+// just now has ended.
 func (h *health) mayTry(now time.Time, busy bool) (bool, time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.down {
 		return true, time.Time{}
 	}
-	return !busy && !h.next.After(now), h.next
+	if busy {
+		return false, time.Time{}
+	}
+	return !h.next.After(now), h.next
 }
 
 func (h *health) unwatched(err error) {

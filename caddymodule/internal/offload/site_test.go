@@ -55,6 +55,7 @@ type site struct {
 	faults *buckettest.Faulty
 	hook   buckettest.Hook // of faults at the start
 	hosts  []string        // that the configuration names
+	set    func(*Engine)   // before it starts
 	e      *Engine
 	// The admin's lists of patterns.
 	openly, keepPrivate, ignore []string
@@ -93,6 +94,9 @@ func (s *site) start() *Engine {
 		s.t.Fatal(err)
 	}
 	e.SetHosts(s.hosts)
+	if s.set != nil {
+		s.set(e)
+	}
 	e.Start()
 	s.e = e
 	s.t.Cleanup(s.stop)

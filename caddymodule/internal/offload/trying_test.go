@@ -29,14 +29,14 @@ func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
 	lost.From = work.Comparison
 	e.queue.Schedule(lost, now.Add(-time.Minute))
 	e.health.down = true
-	if it := e.nextItem(now, 0); it == nil || it.Key != "lost.jpg" {
+	if it := newDispatcher(e).nextItem(now); it == nil || it.Key != "lost.jpg" {
 		t.Errorf("down: %+v", it)
 	}
 	e.queue.Unlock()
 	e.queue.LookAgain(lost.Task(), now.Add(-time.Minute)) // it was tried
 	e.queue.Lock()
 	e.health.down = false
-	if it := e.nextItem(now, 0); it == nil || it.Key == "lost.jpg" {
+	if it := newDispatcher(e).nextItem(now); it == nil || it.Key == "lost.jpg" {
 		t.Errorf("running: %+v", it)
 	}
 }

@@ -29,13 +29,14 @@ func (q *Queue) dueLongest() *itemHeap {
 	return first
 }
 
-// NextDue returns when the next item is due; zero if there is none or no
-// worker is free. The caller holds the lock.
-func (q *Queue) NextDue(freeWorkers bool) (t time.Time) {
-	if !freeWorkers {
-		return time.Time{}
+// NextDue returns when the next item is due that TakeFirst would take; zero if there is
+// none. The caller holds the lock.
+func (q *Queue) NextDue(background bool) (t time.Time) {
+	heaps := []itemHeap{q.urgent}
+	if background {
+		heaps = append(heaps, q.others, q.idle)
 	}
-	for _, h := range []itemHeap{q.urgent, q.others, q.idle} {
+	for _, h := range heaps {
 		if len(h) > 0 && (t.IsZero() || h[0].due.Before(t)) {
 			t = h[0].due
 		}
