@@ -341,16 +341,13 @@ func TestTakenBackBeforeItsDeleteIsTold(t *testing.T) {
 	})
 	s.remove("a.jpg")
 	s.gone(nil, "a.jpg")
-	back := make(chan error, 1)
-	go func() { back <- s.takeBack("a.jpg") }()
-	s.until("it to wait for the delete", func() bool {
-		s.e.queue.Lock()
-		defer s.e.queue.Unlock()
-		it := s.e.queue.At("a.jpg")
-		return it != nil && it.Awaited()
-	})
+	soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.e.TakeBack(soon, "a.jpg"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it did not wait for the delete: %v", err)
+	}
 	close(told)
-	if err := <-back; err != nil {
+	if err := s.takeBack("a.jpg"); err != nil {
 		t.Fatal(err)
 	}
 	s.until("the file to be back", func() bool { return s.read("a.jpg") == "content" })

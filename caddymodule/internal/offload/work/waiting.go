@@ -53,9 +53,6 @@ func (q *Queue) satisfy(it *Item, gen uint64, err error) {
 	it.waiters = keep
 }
 
-// Awaited reports whether a request waits for the item. The caller holds the lock.
-func (it *Item) Awaited() bool { return len(it.waiters) > 0 }
-
 // GiveUp releases all waiters: what they wait for cannot be had now.
 func (q *Queue) GiveUp(err error) {
 	q.mu.Lock()
