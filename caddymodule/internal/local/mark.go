@@ -147,6 +147,11 @@ func (t *Tree) SetDirNote(rel, attr, value string) error {
 	return fsetxattr(d, attr, []byte(value))
 }
 
+// KeepsNotes reports whether notes and marks can be kept in the tree.
+func (t *Tree) KeepsNotes() bool {
+	return t.SetDirNote("", AttrCompared, t.DirNote("", AttrCompared)) == nil
+}
+
 // ErrNoAttributes: the file system keeps no extended attributes, or this
 // process may not set them.
 var ErrNoAttributes = errors.New("extended attributes cannot be kept")

@@ -133,6 +133,7 @@ type Engine struct {
 	rootsSeen rootsSeen
 	restore   sync.Mutex // held while a restore runs
 	recon     reconciler
+	unstored  atomic.Int64 // see countUnstored
 	size      objectCount
 	admitted  admitted
 

@@ -244,3 +244,45 @@ func TestTrialLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+// The status tells of the files that wait also after a restart, while the bucket is full
+// or away, so that they cannot be compared with it.
+//
+// Promise 2: "it is committed after recovery, without anyone's help".
+func TestWhatWaitsIsPendingAfterARestart(t *testing.T) {
+	for name, after := range map[string]struct {
+		away bool
+		fail buckettest.Fault
+	}{
+		"full": {fail: buckettest.Fault{Before: errFull}},
+		"away": {away: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothModes(t, func(t *testing.T, s *site, _ nodes) {
+				s.mustUpload(func() { s.writeAll(names(3)) })
+				stop := s.failPuts(errFull)
+				s.write("waits/a.jpg", "a")
+				s.write("waits/b.jpg", "b")
+				s.write("waits/c.php", "no media")
+				s.until("them to wait", func() bool { return s.e.Stats().Pending == 2 })
+				s.kill()
+				var back func()
+				if after.away {
+					stop()
+					aside := s.setAside()
+					back = func() { s.putBack(aside) }
+				} else {
+					back = s.fail(buckettest.Always(after.fail, buckettest.OpPut, buckettest.OpProbe))
+				}
+				s.start()
+				s.until("them to be pending", func() bool { st := s.e.Stats(); return st.Pending == 2 && st.OldestPending > 0 })
+				s.write("waits/d.jpg", "d")
+				s.until("one more", func() bool { return s.e.Stats().Pending == 3 })
+				back()
+				s.until("the first reconcile", func() bool { return !s.e.Stats().Reconciled.IsZero() })
+				s.idle()
+				s.equal()
+			})
+		})
+	}
+}

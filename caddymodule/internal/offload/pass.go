@@ -97,9 +97,9 @@ func (p *pass) dir(root int, rel string) {
 
 // isClean reports whether a file is marked as committed and was not changed
 // since.
-func (p *pass) isClean(root int, rel, key string, st index.Standing, info fs.FileInfo) bool {
-	m, ok := p.e.wholeMark(root, rel)
-	return ok && p.e.markFits(m, key, index.EntryOf(st, info, ""))
+func (e *Engine) isClean(root int, rel, key string, st index.Standing, info fs.FileInfo) bool {
+	m, ok := e.wholeMark(root, rel)
+	return ok && e.markFits(m, key, index.EntryOf(st, info, ""))
 }
 
 func (p *pass) run(s scope) error {
@@ -255,7 +255,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	}
 	st := e.standing(key)
 	unknown := public == nil && !p.public.knows(key) || private == nil && !p.private.knows(key)
-	if unknown && !p.older && p.isClean(root, rel, key, st, info) {
+	if unknown && !p.older && e.isClean(root, rel, key, st, info) {
 		return nil // its mark tells
 	}
 	if st.Class == media.Public && public == nil && private != nil && p.settlesPrivate(root, rel, key, private) {
@@ -269,10 +269,10 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		p.queued++
 		return e.enqueueMissing(p.ctx, foreign{key, root, rel, rule})
 	}
-	if p.older && !unknown && (p.isClean(root, rel, key, st, info) || own == nil && p.mayBeStored(key)) {
+	if p.older && !unknown && (e.isClean(root, rel, key, st, info) || own == nil && p.mayBeStored(key)) {
 		p.lost++
 	}
-	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.Has(key) && p.isClean(root, rel, key, st, info) {
+	if p.shared && !p.older && public == nil && private == nil && p.logged && !e.recon.touched(key) && !e.queue.Has(key) && e.isClean(root, rel, key, st, info) {
 		p.lacks(foreign{key, root, rel, rule})
 		return nil
 	}

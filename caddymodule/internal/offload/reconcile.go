@@ -219,6 +219,9 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 			return
 		}
 		e.recon.owe(what, during)
+		if turned {
+			e.countUnstored(ctx)
+		}
 		if hopeless := e.hopeless(); hopeless != nil {
 			e.queue.GiveUp(hopeless)
 		}

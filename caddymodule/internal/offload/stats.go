@@ -94,6 +94,9 @@ func (e *Engine) Stats() Stats {
 	}
 	s.Reconciled, s.Reconciling, _ = e.recon.status()
 	s.Pending, s.OldestPending = e.queue.Pending(time.Now())
+	if n := e.unstored.Load(); n > 0 && s.Reconciled.IsZero() {
+		s.Pending, s.OldestPending = s.Pending+int(n), time.Since(e.began)
+	}
 	if w := e.watcher.Load(); w != nil {
 		s.Watching = (*w).Kind()
 	}
