@@ -327,6 +327,6 @@ func (e *Engine) deleteNames(names []string) error {
 	if err := e.store.Delete(ctx, names...); err != nil {
 		return err
 	}
-	e.answered()
+	e.health.Answered()
 	return nil
 }

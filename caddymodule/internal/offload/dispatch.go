@@ -82,7 +82,7 @@ func (d *dispatcher) begin(background bool, do func()) {
 	d.e.work.Add(1)
 	go func() {
 		defer d.end(background)
-		defer d.e.doubtIfSlow()()
+		defer d.e.health.DoubtIfSlow()()
 		do()
 	}()
 }
@@ -115,7 +115,7 @@ func (e *Engine) mayWork(now time.Time, busy bool) (bool, time.Time) {
 	if e.isGuest() {
 		return false, time.Time{}
 	}
-	return e.health.mayTry(now, busy)
+	return e.health.MayTry(now, busy)
 }
 
 // untilNext returns how long to sleep; with nothing due a signal ends it.
@@ -131,7 +131,7 @@ func untilNext(next, now time.Time) time.Duration {
 // While the bucket is down the one that has been due for longest tries it, whatever told
 // of it: else what fails again and again would keep others from being tried at all.
 func (d *dispatcher) nextItem(now time.Time) *work.Item {
-	if d.e.health.isDown() {
+	if d.e.health.IsDown() {
 		return d.e.queue.TakeDueLongest(now)
 	}
 	return d.e.queue.TakeFirst(now, d.backgroundFree())

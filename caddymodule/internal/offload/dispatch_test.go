@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
 
 // While nothing can be handed out, the dispatcher sleeps: whether all workers for the
@@ -29,7 +30,7 @@ func TestDispatcherSleepsWhileAllAreAtWork(t *testing.T) {
 		}},
 		"down": {1, func(s *site, keys []string) {
 			s.ready()
-			s.e.health.fell(errors.New("down"), 0)
+			s.e.health.Fell(errors.New("down"), 0)
 			s.writeAll(keys)
 		}},
 	} {
@@ -46,7 +47,7 @@ func TestDispatcherSleepsWhileAllAreAtWork(t *testing.T) {
 				if c.Op != buckettest.OpPut || !strings.HasPrefix(c.Key, "media/") {
 					return buckettest.Fault{}
 				}
-				if !isTrial(strings.TrimPrefix(c.Key, "media/")) {
+				if !health.IsTrial(strings.TrimPrefix(c.Key, "media/")) {
 					atWork.Add(1)
 				}
 				return buckettest.Fault{Hang: hang}

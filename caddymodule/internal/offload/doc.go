@@ -10,8 +10,9 @@
 // package changelog says what changed, a look at disk and bucket says what to do
 // (package verdict).
 //
-// Three packages below it hold what can be understood alone: work, the queue; index,
-// what is known of keys; verdict, the table by which disk and bucket are made to agree.
+// Packages below it hold what can be understood alone: work, the queue; index, what is
+// known of keys; verdict, the table by which disk and bucket are made to agree; health,
+// whether the bucket takes files.
 //
 // A file's class comes from its name, from the .htaccess files on this disk and, where
 // these would publish it, from the place of its own object: one among the private

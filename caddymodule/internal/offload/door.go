@@ -6,6 +6,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
 
 // The door. Whoever can write to the bucket can put any name there. So each key
@@ -101,8 +102,8 @@ func (e *Engine) objects(ctx context.Context, class media.Class, below string) i
 				}
 				return
 			}
-			if key := info.Key[len(prefix):]; isTrial(key) {
-				e.left(class, key)
+			if key := info.Key[len(prefix):]; health.IsTrial(key) {
+				e.health.Left(class, key)
 				continue
 			}
 			f, ok := e.letIn(info.Key[len(prefix):])

@@ -19,6 +19,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
@@ -120,11 +121,10 @@ type Engine struct {
 	said     *lru.Cache[string, struct{}] // keys whose refusal was logged
 	// ignoredTold are rules, and kinds of files, of which the log has told.
 	ignoredTold *lru.Cache[string, struct{}]
-	health      health
-	trial       trial
+	health      *health.Monitor
 	reach       reach
 	identity    identity
-	stored      stored
+	stored      health.Sample
 	membership  membership
 	count       counters
 
@@ -168,7 +168,8 @@ type Engine struct {
 	dispatcher *dispatcher
 
 	watcher  atomic.Pointer[watch.Watcher]
-	watching chan struct{} // closed when watcher is set
+	noWatch  atomic.Pointer[error] // why the media roots cannot be watched
+	watching chan struct{}         // closed when watcher is set
 }
 
 // New checks cfg and returns an engine that does nothing yet: no I/O, no
@@ -190,13 +191,18 @@ func New(cfg Config) (*Engine, error) {
 	e.logger.Store(cfg.Logger)
 	e.store = guard{cfg.Store, e.usable, e.mayChange, &e.stored}
 	e.membership.before, e.membership.most = sync.OnceValue(e.wasMember), maxGuestItems
+	e.health = health.New(health.Config{
+		Store: e.store, Queue: e.queue, Log: e.log,
+		Node:   func() string { return e.team.self() },
+		Object: e.objectName,
+		Ours:   func(err error) bool { return errors.Is(err, ErrGuest) },
+	})
 	cfg.Store.Admit(e.admit)
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))
 	}
 	e.htaccess = newHtaccessFiles(e.readHtaccess)
 	e.recon.init()
-	e.trial.init()
 	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
 	e.deletedKeys, e.trashed = newLRU[struct{}](1<<16), newLRU[string](1<<12)
@@ -277,7 +283,7 @@ func (e *Engine) Start() {
 		e.loops.Go(e.reconcileLoop)
 		e.loops.Go(e.requestsLoop)
 		e.loops.Go(e.identityLoop)
-		e.loops.Go(e.tryFiles)
+		e.loops.Go(func() { e.health.Run(e.life) })
 		if e.cfg.Local == LocalAll {
 			e.loops.Go(e.tryControl)
 		}

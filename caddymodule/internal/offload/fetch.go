@@ -88,7 +88,7 @@ func (e *Engine) bring(s *work.Task, x *sight, tell bool) outcome {
 		undo()
 		return e.notBrought(s, err, body.err)
 	}
-	e.answered()
+	e.health.Answered()
 	e.count.fetched.Add(1)
 	e.count.fetchedBytes.Add(uint64(o.Size))
 	if tell {

@@ -217,7 +217,7 @@ func TestNoAnswerIsSeenSoon(t *testing.T) {
 func TestTrialLeavesNothing(t *testing.T) {
 	t.Parallel()
 	left := func(s *site) (n int) {
-		found, err := filepath.Glob(s.bucket + "/media/" + trialName + "*")
+		found, err := filepath.Glob(s.bucket + "/media/.media-offload-trial-*")
 		mustDo(s.t, err)
 		return len(found)
 	}

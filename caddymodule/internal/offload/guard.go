@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
 
 // guard is the store as the engine uses it: one that is away is neither written
@@ -19,7 +20,7 @@ type guard struct {
 	bucket.Store
 	usable    func(context.Context) error
 	mayChange func() error
-	stored    *stored
+	stored    *health.Sample
 }
 
 // changeable returns nil if the store may be changed.
@@ -34,7 +35,7 @@ func (g guard) Put(ctx context.Context, key string, body io.ReaderAt, size int64
 	if err := g.changeable(ctx); err != nil {
 		return bucket.Info{}, err
 	}
-	g.stored.drop(key)
+	g.stored.Drop(key)
 	return g.noted(g.Store.Put(ctx, key, body, size, opts))
 }
 
@@ -42,14 +43,14 @@ func (g guard) Copy(ctx context.Context, from bucket.Info, to string, public boo
 	if err := g.changeable(ctx); err != nil {
 		return bucket.Info{}, err
 	}
-	g.stored.drop(to)
+	g.stored.Drop(to)
 	return g.noted(g.Store.Copy(ctx, from, to, public))
 }
 
 // noted takes note of what was stored.
 func (g guard) noted(info bucket.Info, err error) (bucket.Info, error) {
 	if err == nil {
-		g.stored.add(info.Key, info.ETag)
+		g.stored.Add(info.Key, info.ETag)
 	}
 	return info, err
 }
@@ -72,7 +73,7 @@ func (g guard) Delete(ctx context.Context, keys ...string) error {
 	if err := g.changeable(ctx); err != nil {
 		return err
 	}
-	g.stored.drop(keys...)
+	g.stored.Drop(keys...)
 	return g.Store.Delete(ctx, keys...)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -66,6 +67,9 @@ func isToken(s string) bool {
 type AwayError struct{ Reason string }
 
 func (e *AwayError) Error() string { return "the bucket is away: " + e.Reason }
+
+// Is implements errors.Is.
+func (e *AwayError) Is(target error) bool { return target == health.ErrAway }
 
 func isAway(err error) bool {
 	_, ok := errors.AsType[*AwayError](err)
@@ -459,13 +463,13 @@ func (e *Engine) checkStore(before bool) (refuses bool) {
 	e.identity.mu.Lock()
 	there := e.identity.away == nil && !e.identity.looked.IsZero()
 	e.identity.mu.Unlock()
-	if !there || e.health.isDown() {
+	if !there || e.health.IsDown() {
 		return false
 	}
 	err := e.cfg.Store.Check(e.life)
 	refuses = err != nil && !isAway(err) && e.life.Err() == nil
 	if refuses {
-		e.trial.doubt(media.Public, 0, !before)
+		e.health.Doubt(media.Public, 0, !before)
 	}
 	return refuses
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
@@ -98,7 +99,7 @@ func (e *Engine) hopeless() error {
 	if _, known := e.team.nodes(); known {
 		return nil
 	}
-	if _, _, err := e.recon.status(); adminOnly(err) {
+	if _, _, err := e.recon.status(); health.IsAdmins(err) {
 		return err
 	}
 	return nil

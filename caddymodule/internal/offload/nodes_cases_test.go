@@ -331,7 +331,7 @@ func TestReadyWithoutTheBucket(t *testing.T) {
 	s.until("the first comparison", func() bool { _, up, _ := s.e.Ready(); return up })
 	s.faults.SetHook(buckettest.Always(buckettest.Fault{Before: buckettest.ErrInjected}))
 	s.write("x.jpg", "x")
-	s.until("it to be noticed", func() bool { return s.e.health.isDown() })
+	s.until("it to be noticed", func() bool { return s.e.health.IsDown() })
 	if reads, uploads, reason := s.e.Ready(); !reads || uploads || reason == "" {
 		t.Errorf("reads %v, uploads %v, reason %q", reads, uploads, reason)
 	}

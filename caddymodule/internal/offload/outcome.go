@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
@@ -102,16 +103,16 @@ func (e *Engine) retry(t *work.Task, err error) {
 		return
 	}
 	e.count.retries.Add(1)
-	attempts, _ := e.queue.Failed(t, err, adminOnly(err), time.Now())
+	attempts, _ := e.queue.Failed(t, err, health.IsAdmins(err), time.Now())
 	switch {
 	case errors.Is(err, errNotAsSaid):
-	case isOfStore(err):
-		e.fell(err, e.sizeOf(t))
+	case health.IsOfStore(err):
+		e.health.Fell(err, e.sizeOf(t))
 	default:
-		e.health.failedAgain()
-		e.trial.doubt(e.Class(t.Key), e.sizeOf(t), attempts <= work.SayFailing)
+		e.health.FailedAgain()
+		e.health.Doubt(e.Class(t.Key), e.sizeOf(t), attempts <= work.SayFailing)
 	}
-	if attempts == work.SayFailing && !e.health.isDown() {
+	if attempts == work.SayFailing && !e.health.IsDown() {
 		e.log().Warn("a file is still not committed; it is tried again", keyKey, t.Key, keyAttempt, attempts, keyError, err)
 	}
 }

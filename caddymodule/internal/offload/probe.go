@@ -6,31 +6,26 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
-
-// staleAfter is the age at which something unfinished in the bucket is no work
-// of another node any more.
-const staleAfter = 24 * time.Hour
 
 // probeTimeout bounds the trying out of the store.
 const probeTimeout = time.Minute
 
-// probeStore finds out, once, what the store can do. Stores are not trusted by
-// name: some take a condition and ignore it.
+// probeStore finds out, once, what the store can do, and by that whether there may be
+// several nodes.
 func (e *Engine) probeStore(ctx context.Context) error {
 	if e.probed {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	if err := e.removeProbes(ctx); err != nil {
-		return fmt.Errorf("trying out the bucket: %w", err)
-	}
-	caps, err := e.store.Probe(ctx, e.cfg.ControlPrefix, e.cfg.ControlPrefix, e.cfg.PrivatePrefix)
+	several := e.cfg.Local == LocalAll
+	caps, err := health.Probe(ctx, e.store, e.cfg.ControlPrefix, several, e.cfg.ControlPrefix, e.cfg.PrivatePrefix)
 	if err != nil {
-		return fmt.Errorf("trying out the bucket: %w", err)
+		return err
 	}
-	if e.cfg.Local == LocalAll {
+	if several {
 		if err := e.join(ctx, caps.Coordinates(), caps.Missing); err != nil {
 			return err
 		}
@@ -46,30 +41,6 @@ func (e *Engine) probeStore(ctx context.Context) error {
 		e.log().Info("the bucket works for one node", keyBucket, e.store.String(), "missing_for_several", caps.Missing)
 	}
 	return nil
-}
-
-// removeProbes removes what is left of a probe whose process was killed. Where
-// other nodes may be trying the bucket out just now, only what is old goes.
-func (e *Engine) removeProbes(ctx context.Context) error {
-	var left []string
-	for info, err := range e.control().List(ctx, e.cfg.ControlPrefix+"probe-", "") {
-		if bucket.IsUnlisted(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if e.cfg.Local == LocalAll && time.Since(info.Stored) < staleAfter {
-			continue
-		}
-		if left = append(left, info.Key); len(left) == deleteBatch {
-			break // the rest is for the next start
-		}
-	}
-	if len(left) == 0 {
-		return nil
-	}
-	return e.store.Delete(ctx, left...)
 }
 
 // HiddenObjects returns the names of objects that no visitor should be able to

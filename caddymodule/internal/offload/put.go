@@ -80,7 +80,7 @@ func (e *Engine) put(s *work.Task, x *sight, c condition) outcome {
 	}
 	e.count.committed.Add(1)
 	e.count.bytes.Add(uint64(x.info.Size()))
-	e.took(x.info.Size())
+	e.health.Took(x.info.Size())
 	x.over = c.over
 	return e.confirm(s, x, stored.ETag, true)
 }

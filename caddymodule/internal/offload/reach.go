@@ -13,6 +13,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
 
 const (
@@ -122,12 +123,12 @@ func (r *reach) doubtedPart() string {
 // partAnswered notes what another object of a part met.
 func (r *reach) partAnswered(part string, err error) {
 	r.mu.Lock()
-	if r.shut = ""; isOfObject(err) {
+	if r.shut = ""; health.IsOfObject(err) {
 		r.shut = part
 	}
 	r.part = ""
 	r.mu.Unlock()
-	if isOfObject(err) {
+	if health.IsOfObject(err) {
 		r.failed(err, true)
 	}
 }
@@ -163,7 +164,7 @@ func (r *reach) call(write bool, part string) (done func(error)) {
 	})
 	return func(err error) {
 		slow.Stop()
-		if isOfObject(err) {
+		if health.IsOfObject(err) {
 			r.doubt(part)
 			return
 		}
@@ -180,10 +181,10 @@ func (r *reach) ended(write bool, err error) {
 		r.succeeded(false) // it answers; a condition may be looked at before anything is written
 	case errors.Is(err, context.Canceled): // given up on this side
 	default:
-		if write && (errors.Is(err, bucket.ErrDenied) || isFull(err)) {
+		if write && (errors.Is(err, bucket.ErrDenied) || health.IsFull(err)) {
 			r.cannotWrite()
 		}
-		r.failed(err, isOfStore(err))
+		r.failed(err, health.IsOfStore(err))
 	}
 }
 
@@ -191,7 +192,7 @@ func (r *reach) ended(write bool, err error) {
 // while uploads are refused for what only writes meet, nothing else writes; and what was
 // answered about one object may hold for all.
 func (e *Engine) tryControl() {
-	tick := time.NewTicker(probeMax)
+	tick := time.NewTicker(health.RetryMax)
 	defer tick.Stop()
 	for {
 		select {

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
@@ -116,7 +117,7 @@ func (e *Engine) Local(key string) (fs.FileInfo, error) {
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	if x, ok := e.index.Get(key); ok && (x.State == index.Announced || x.State == index.Removed) && !e.health.isDown() {
+	if x, ok := e.index.Get(key); ok && (x.State == index.Announced || x.State == index.Removed) && !e.health.IsDown() {
 		return nil, fs.ErrNotExist
 	}
 	info, err := e.trees[root].Stat(rel)
@@ -151,8 +152,8 @@ func (e *Engine) Open(ctx context.Context, key string, opts bucket.GetOptions) (
 // readsFail has it tried whether objects of a class can be read, if an error says that one
 // cannot.
 func (e *Engine) readsFail(class media.Class, err error) {
-	if isOfObject(err) {
-		e.trial.doubt(class, 0, false)
+	if health.IsOfObject(err) {
+		e.health.Doubt(class, 0, false)
 	}
 }
 

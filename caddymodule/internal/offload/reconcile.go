@@ -12,6 +12,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
 
 // listTimeout bounds one listing; a listing of a million keys takes minutes.
@@ -180,7 +181,7 @@ const cleanEvery = time.Hour
 func (e *Engine) abortUploads(ctx context.Context) {
 	age := time.Since(e.began)
 	if !e.onlyNode() {
-		age = max(age, staleAfter)
+		age = max(age, health.StaleAfter)
 	}
 	for _, class := range []media.Class{media.Public, media.Private} {
 		n, err := e.store.AbortUploads(ctx, e.objectName("", class), age)
@@ -230,7 +231,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 				keyBucket, e.store.String(), keyError, err)
 		}
 		select {
-		case <-time.After(background.Backoff(try, probeMin, 2*probeMax)):
+		case <-time.After(background.Backoff(try, health.RetryMin, 2*health.RetryMax)):
 		case <-ctx.Done():
 		}
 	}
@@ -267,7 +268,7 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 			return fmt.Errorf("comparing disk and bucket: %w", err)
 		}
 	}
-	e.answered()
+	e.health.Answered()
 	if p.whole {
 		e.size.correct(before, p.objects)
 	}

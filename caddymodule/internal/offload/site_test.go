@@ -29,6 +29,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
 
 // patience bounds every wait of a test; a busy machine takes its time.
@@ -309,7 +310,7 @@ func readTree(t *testing.T, dir string, want func(key string) bool) map[string]s
 			return err
 		}
 		rel, err := filepath.Rel(dir, name)
-		if err != nil || !want(filepath.ToSlash(rel)) || isTrial(path.Base(name)) {
+		if err != nil || !want(filepath.ToSlash(rel)) || health.IsTrial(path.Base(name)) {
 			return err
 		}
 		content, err := os.ReadFile(name)

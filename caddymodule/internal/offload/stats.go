@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,6 +126,25 @@ func (e *Engine) Stats() Stats {
 		}
 	}
 	return s
+}
+
+// trouble returns why the engine is not wholly well, or nil.
+func (e *Engine) trouble() error {
+	return cmp.Or(e.uploadTrouble(), e.health.Lacks())
+}
+
+// uploadTrouble returns why files may not be stored, or nil.
+func (e *Engine) uploadTrouble() error {
+	_, _, failed := e.recon.status()
+	return cmp.Or(e.awayReason(), e.watchTrouble(), e.health.Trouble(), e.reach.status(), failed)
+}
+
+// watchTrouble returns why the media roots cannot be watched, or nil.
+func (e *Engine) watchTrouble() error {
+	if err := e.noWatch.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // logStats tells of the change log; zero if there are no other nodes.

@@ -11,6 +11,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 )
 
 // onEveryStore runs a test of several nodes with a directory as the bucket, and
@@ -82,7 +83,7 @@ func (s *site) below(prefix string) map[string]string {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if isTrial(path.Base(info.Key)) {
+		if health.IsTrial(path.Base(info.Key)) {
 			continue
 		}
 		o, err := store.Get(s.t.Context(), info.Key, bucket.GetOptions{})

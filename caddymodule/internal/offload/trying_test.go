@@ -1,12 +1,15 @@
 package offload
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
@@ -19,7 +22,11 @@ import (
 func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
 	t.Parallel()
 	e := &Engine{queue: work.New(), cfg: Config{Workers: 8}}
+	e.health = health.New(health.Config{
+		Store: buckettest.NewMemory(), Queue: e.queue, Log: func() *slog.Logger { return slog.New(slog.DiscardHandler) },
+	})
 	now := time.Now()
+	e.health.Fell(errors.New("down"), 0)
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	for i := range 3 {
@@ -28,14 +35,13 @@ func TestDownTriesWhatHasWaitedLongest(t *testing.T) {
 	lost := e.queue.Hear("lost.jpg", 0, "lost.jpg", work.News{Why: verdict.ObjectLost}, now)
 	lost.From = work.Comparison
 	e.queue.Schedule(lost, now.Add(-time.Minute))
-	e.health.down = true
 	if it := newDispatcher(e).nextItem(now); it == nil || it.Key != "lost.jpg" {
 		t.Errorf("down: %+v", it)
 	}
 	e.queue.Unlock()
 	e.queue.LookAgain(lost.Task(), now.Add(-time.Minute)) // it was tried
+	e.health.Took(0)
 	e.queue.Lock()
-	e.health.down = false
 	if it := newDispatcher(e).nextItem(now); it == nil || it.Key == "lost.jpg" {
 		t.Errorf("running: %+v", it)
 	}

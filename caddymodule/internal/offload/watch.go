@@ -38,7 +38,7 @@ func (e *Engine) watch() {
 	if err != nil {
 		// Without a watcher nothing can be promised: every request that may
 		// write waits for it, and the admin must know why.
-		e.health.unwatched(err)
+		e.noWatch.Store(&err)
 		e.log().Error("cannot watch the media roots: uploads are held until this is mended", keyError, err)
 		return
 	}

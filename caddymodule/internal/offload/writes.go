@@ -5,7 +5,7 @@ import "context"
 // A change log tells that a bucket was put back to an older state. Where there is
 // none, a number in the identity does: a node raises it at a look after it has
 // written, and notes it on its disk. A bucket with a lower one is older. So is one
-// that lacks what was stored since the last look (see stored).
+// that lacks what was stored since the last look (see health.Sample).
 
 // raiseWrites raises the number if this node has written since it did, and the bucket has
 // what it wrote.
@@ -18,7 +18,7 @@ func (e *Engine) raiseWrites(ctx context.Context) error {
 	if !due || e.isGuest() {
 		return nil
 	}
-	lacks, err := e.lacksStored(ctx)
+	lacks, err := e.stored.Lost(ctx, e.store)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (e *Engine) raiseWrites(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.known.writes, i.counted = raised, wrote
-	e.stored.reset()
+	e.stored.Reset()
 	return nil
 }
 
@@ -51,7 +51,7 @@ func (e *Engine) lostStored() {
 	i.mu.Lock()
 	i.older, i.putBack, i.known.doubted = true, true, true
 	i.mu.Unlock()
-	e.stored.reset()
+	e.stored.Reset()
 	e.sayOlder()
 	e.doubt()
 }

@@ -1,4 +1,4 @@
-package offload
+package health
 
 import (
 	"bytes"
@@ -27,12 +27,16 @@ const (
 	trialName = ".media-offload-trial-"
 	// maxTrial bounds the size of such an object.
 	maxTrial = 1 << 20
+	// slowCall is how long the store may take until it is tried whether it answers at
+	// all, and for a trial; that may take a second more for each trialRate bytes.
+	slowCall  = 5 * time.Second
+	trialRate = 64 << 10
 	// trialRest is how long a trial that succeeded stands for what has failed for long.
 	trialRest = time.Minute
 )
 
-// isTrial reports whether a key is that of an object that was stored to try the bucket.
-func isTrial(key string) bool { return strings.HasPrefix(key, trialName) }
+// IsTrial reports whether a key is that of an object that was stored to try the bucket.
+func IsTrial(key string) bool { return strings.HasPrefix(key, trialName) }
 
 // trial is what is to be tried.
 type trial struct {
@@ -43,12 +47,10 @@ type trial struct {
 	passed time.Time             // when all that was tried succeeded last
 }
 
-func (t *trial) init() {
-	t.wanted, t.sizes = make(chan struct{}, 1), make(map[media.Class]int64)
-}
-
-// doubt has it tried whether an object of a class and size can be stored, read and
+// Doubt has it tried whether an object of a class and size can be stored, read and
 // deleted. fresh: what raised the doubt has not failed for long.
+func (m *Monitor) Doubt(class media.Class, size int64, fresh bool) { m.trial.doubt(class, size, fresh) }
+
 func (t *trial) doubt(class media.Class, size int64, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,17 +68,17 @@ func (t *trial) open() bool {
 	return len(t.sizes) > 0
 }
 
-// doubtIfSlow has a small object tried if work on the bucket is not done soon: that tells
+// DoubtIfSlow has a small object tried if work on the bucket is not done soon: that tells
 // whether it answers at all. done ends it.
-func (e *Engine) doubtIfSlow() (done func() bool) {
-	return time.AfterFunc(slowCall, func() { e.trial.doubt(media.Public, 0, true) }).Stop
+func (m *Monitor) DoubtIfSlow() (done func() bool) {
+	return time.AfterFunc(slowCall, func() { m.trial.doubt(media.Public, 0, true) }).Stop
 }
 
-// left has an object of a trial of this node deleted that a listing found: its process was
+// Left has an object of a trial of this node deleted that a listing found: its process was
 // stopped meanwhile.
-func (e *Engine) left(class media.Class, key string) {
-	if key == trialName+e.team.self() {
-		e.trial.doubt(class, 0, true)
+func (m *Monitor) Left(class media.Class, key string) {
+	if key == trialName+m.cfg.Node() {
+		m.trial.doubt(class, 0, true)
 	}
 }
 
@@ -117,26 +119,26 @@ func (t *trial) pass(tried map[media.Class]int64, all bool) {
 	}
 }
 
-// tryFiles tries the bucket when something raises a doubt, and until all is well. Where
-// files are taken and a right is missing, it tries less and less often.
-func (e *Engine) tryFiles() {
-	tick := time.NewTicker(probeMax)
+// Run tries the bucket when something raises a doubt, and until all is well, as long as
+// ctx lasts. Where files are taken and a right is missing, it tries less and less often.
+func (m *Monitor) Run(ctx context.Context) {
+	tick := time.NewTicker(RetryMax)
 	defer tick.Stop()
 	var denied int
 	var next time.Time
 	for {
 		select {
 		case now := <-tick.C:
-			if well, _ := e.health.isWell(); well && !e.trial.open() || now.Before(next) {
+			if well, _ := m.isWell(); well && !m.trial.open() || now.Before(next) {
 				continue
 			}
-		case <-e.trial.wanted:
-		case <-e.life.Done():
+		case <-m.trial.wanted:
+		case <-ctx.Done():
 			return
 		}
 		denied, next = denied+1, time.Now()
-		if e.tryBucket() {
-			next = next.Add(background.Backoff(denied, probeMax, deniedMax))
+		if m.tryBucket(ctx) {
+			next = next.Add(background.Backoff(denied, RetryMax, deniedMax))
 			continue
 		}
 		denied = 0
@@ -148,62 +150,62 @@ const deniedMax = 30 * time.Second
 
 // tryBucket tries what is in doubt, and notes what it meets. It reports whether files are
 // taken, and a right is missing to do something else with them.
-func (e *Engine) tryBucket() (denied bool) {
-	_, falls := e.health.isWell()
-	all := e.trial.take(e.health.shortOf())
+func (m *Monitor) tryBucket(ctx context.Context) (denied bool) {
+	_, falls := m.isWell()
+	all := m.trial.take(m.shortOf())
 	var denies error
 	for class, size := range all {
-		stored, err := e.tryObject(class, size)
+		stored, err := m.tryObject(ctx, class, size)
 		switch {
-		case e.life.Err() != nil || errors.Is(err, ErrGuest):
+		case ctx.Err() != nil || m.cfg.Ours(err):
 			return false // that tells nothing
 		case err != nil && !stored:
-			e.fell(err, size)
+			m.Fell(err, size)
 			return false
 		case err != nil:
 			denies = err
 		}
 	}
-	e.trial.pass(all, denies == nil)
-	if _, now := e.health.isWell(); now == falls { // what fell meanwhile is tried again
-		e.tookTrial()
+	m.trial.pass(all, denies == nil)
+	if _, now := m.isWell(); now == falls { // what fell meanwhile is tried again
+		m.tookTrial()
 	}
-	switch turned := e.health.denied(denies); {
+	switch turned := m.denied(denies); {
 	case turned && denies != nil:
-		e.log().Warn("the bucket takes files, but not all that is needed can be done in it; this is tried again until it can",
-			keyBucket, e.store.String(), keyError, denies)
+		m.cfg.Log().Warn("the bucket takes files, but not all that is needed can be done in it; this is tried again until it can",
+			keyBucket, m.cfg.Store.String(), keyError, denies)
 	case turned:
-		e.log().Info("all that is needed can be done in the bucket again", keyBucket, e.store.String())
-		e.queue.AllDue(time.Now())
+		m.cfg.Log().Info("all that is needed can be done in the bucket again", keyBucket, m.cfg.Store.String())
+		m.cfg.Queue.AllDue(time.Now())
 	}
 	return denies != nil
 }
 
 // tookTrial notes that the bucket took all that was tried. Whether it has room for a
 // larger file only that can tell.
-func (e *Engine) tookTrial() {
-	if e.queue.AnyFull() {
-		e.took(0)
+func (m *Monitor) tookTrial() {
+	if m.cfg.Queue.AnyFull() {
+		m.Took(0)
 		return
 	}
-	e.took(e.health.shortOf())
+	m.Took(m.shortOf())
 }
 
 // tryObject stores, reads and deletes an object, and reports whether it was stored.
-func (e *Engine) tryObject(class media.Class, size int64) (stored bool, err error) {
-	ctx, cancel := context.WithTimeout(e.life, slowCall+time.Duration(size/putRate)*time.Second)
+func (m *Monitor) tryObject(ctx context.Context, class media.Class, size int64) (stored bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, slowCall+time.Duration(size/trialRate)*time.Second)
 	defer cancel()
-	name := e.objectName(trialName+e.team.self(), class)
+	name := m.cfg.Object(trialName+m.cfg.Node(), class)
 	var denies []error
-	if _, err := e.store.Put(ctx, name, noise(size), size, bucket.PutOptions{Public: class == media.Public}); err != nil {
+	if _, err := m.cfg.Store.Put(ctx, name, noise(size), size, bucket.PutOptions{Public: class == media.Public}); err != nil {
 		return false, fmt.Errorf("trying to store an object: %w", err)
 	}
-	if o, err := e.store.Get(ctx, name, bucket.GetOptions{}); err != nil {
+	if o, err := m.cfg.Store.Get(ctx, name, bucket.GetOptions{}); err != nil {
 		denies = append(denies, fmt.Errorf("trying to read an object: %w", err))
 	} else {
 		_ = o.Body.Close() // only read
 	}
-	if err := e.store.Delete(ctx, name); err != nil {
+	if err := m.cfg.Store.Delete(ctx, name); err != nil {
 		denies = append(denies, fmt.Errorf("trying to delete an object: %w", err))
 	}
 	return true, errors.Join(denies...)

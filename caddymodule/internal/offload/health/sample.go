@@ -1,4 +1,4 @@
-package offload
+package health
 
 import (
 	"context"
@@ -11,25 +11,25 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
 
-// maxStored bounds the objects that are looked for at one look.
-const maxStored = 8
+// maxSample bounds the objects that are looked for at one look.
+const maxSample = 8
 
-// stored is a sample of the objects that this node stored since its last look at the
+// Sample is a sample of the objects that this node stored since its last look at the
 // bucket, with their ETags: a bucket that lacks one of them was put back to an older state.
 // What the node itself deletes or writes over leaves it.
-type stored struct {
+type Sample struct {
 	mu    sync.Mutex
 	n     int               // of all since then
 	etags map[string]string // by the object's name
 }
 
-// add notes an object that was stored. Each has the same chance to stay in the sample.
-func (s *stored) add(name, etag string) {
+// Add notes an object that was stored. Each has the same chance to stay in the sample.
+func (s *Sample) Add(name, etag string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.n++
-	if len(s.etags) >= maxStored {
-		if rand.IntN(s.n) >= maxStored {
+	if len(s.etags) >= maxSample {
+		if rand.IntN(s.n) >= maxSample {
 			return
 		}
 		for other := range s.etags { // any
@@ -43,8 +43,8 @@ func (s *stored) add(name, etag string) {
 	s.etags[name] = etag
 }
 
-// drop forgets objects that this node is about to change.
-func (s *stored) drop(names ...string) {
+// Drop forgets objects that this node is about to change.
+func (s *Sample) Drop(names ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range names {
@@ -53,37 +53,36 @@ func (s *stored) drop(names ...string) {
 }
 
 // has reports whether an object is still in the sample.
-func (s *stored) has(name, etag string) bool {
+func (s *Sample) has(name, etag string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.etags[name] == etag
 }
 
-// sample returns the sample.
-func (s *stored) sample() map[string]string {
+func (s *Sample) all() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.etags)
 }
 
-// reset begins a new sample.
-func (s *stored) reset() {
+// Reset begins a new sample.
+func (s *Sample) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.n, s.etags = 0, nil
 }
 
-// lacksStored reports whether the bucket lacks what this node stored since the last look.
-func (e *Engine) lacksStored(ctx context.Context) (bool, error) {
-	for name, etag := range e.stored.sample() {
-		info, err := e.store.Head(ctx, name)
-		if isOfObject(err) {
+// Lost reports whether the store lacks any of them.
+func (s *Sample) Lost(ctx context.Context, store bucket.Store) (bool, error) {
+	for name, etag := range s.all() {
+		info, err := store.Head(ctx, name)
+		if IsOfObject(err) {
 			continue // that one may be denied, others tell
 		}
 		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 			return false, fmt.Errorf("looking for what was stored last: %w", err)
 		}
-		if (err != nil || info.ETag != etag) && e.stored.has(name, etag) {
+		if (err != nil || info.ETag != etag) && s.has(name, etag) {
 			return true, nil
 		}
 	}
