@@ -15,6 +15,9 @@ const (
 	// probeWriters race for one key. A store that checks first and writes
 	// then, without a lock, has shown several winners with as few as these.
 	probeWriters = 16
+	// ProbeName is what the names of objects begin with that are stored for a moment, to
+	// find out what the store does with them.
+	ProbeName = "probe-"
 	// CleanupTime bounds the removal of what a failed or cancelled call left.
 	CleanupTime = 10 * time.Second
 )
@@ -33,7 +36,7 @@ type prober struct {
 // at once. It fails on what the store must be able to do, and notes what only
 // several nodes need.
 func Probe(ctx context.Context, s Store, prefix string) (Capabilities, error) {
-	p := &prober{store: s, base: prefix + "probe-" + RandomText() + "/"}
+	p := &prober{store: s, base: prefix + ProbeName + RandomText() + "/"}
 	defer func() { CleanUp(ctx, s, p.keys...) }()
 	for _, step := range []func(context.Context) error{p.roundTrip, p.list, p.createOnly, p.compareAndSwap, p.remove} {
 		if err := step(ctx); err != nil {

@@ -17,9 +17,6 @@ type entryInfo struct {
 	stored time.Time // by the store's clock
 }
 
-// probeName is what the names of objects begin with that a node stores for a moment.
-const probeName = "probe-"
-
 // entries yields the entries after a key, ascending. Objects that are not of the
 // log are left out.
 func (l *Log) entries(ctx context.Context, after string) iter.Seq2[entryInfo, error] {
@@ -33,7 +30,7 @@ func (l *Log) entries(ctx context.Context, after string) iter.Seq2[entryInfo, er
 			}
 			name := strings.TrimPrefix(info.Key, l.prefix)
 			number, ok := entryNumber(name)
-			if !ok && strings.HasPrefix(name, probeName) {
+			if !ok && strings.HasPrefix(name, bucket.ProbeName) {
 				continue // a node has tried just now whether anything can be stored here
 			}
 			if !ok {

@@ -95,6 +95,8 @@ type object struct {
 func (e *Engine) objects(ctx context.Context, class media.Class, below string) iter.Seq2[object, error] {
 	return func(yield func(object, error) bool) {
 		prefix := e.objectName("", class)
+		var left []string
+		defer func() { e.removeTrials(ctx, left) }()
 		for info, err := range e.store.List(ctx, prefix+below, "") {
 			if err != nil {
 				if yield(object{}, err) && bucket.IsUnlisted(err) {
@@ -103,7 +105,9 @@ func (e *Engine) objects(ctx context.Context, class media.Class, below string) i
 				return
 			}
 			if key := info.Key[len(prefix):]; health.IsTrial(key) {
-				e.health.Left(class, key)
+				if e.health.Left(class, key, info.Stored) && len(left) < deleteBatch {
+					left = append(left, info.Key)
+				}
 				continue
 			}
 			f, ok := e.letIn(info.Key[len(prefix):])
@@ -111,5 +115,15 @@ func (e *Engine) objects(ctx context.Context, class media.Class, below string) i
 				return
 			}
 		}
+	}
+}
+
+// removeTrials deletes what trials of nodes that never came back have left.
+func (e *Engine) removeTrials(ctx context.Context, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	if err := e.store.Delete(ctx, names...); err != nil {
+		e.log().Debug("removing what trials have left in the bucket", keyError, err) // the next listing shows them again
 	}
 }

@@ -213,7 +213,7 @@ func (e *Engine) tryControl() {
 // tryOne tries a control object of its own, and before that one beside the object of which
 // an answer was doubted.
 func (e *Engine) tryOne(ctx context.Context) {
-	probe := "probe-" + e.team.self()
+	probe := bucket.ProbeName + e.team.self()
 	if part := e.reach.doubtedPart(); part != "" {
 		e.reach.partAnswered(part, e.tryControlObject(ctx, part+probe))
 	}

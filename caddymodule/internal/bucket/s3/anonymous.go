@@ -42,7 +42,7 @@ func (s *store) anonymousWarnings(ctx context.Context, prefix string, closed []s
 // prefix an object is put for that; below the others, where objects are media,
 // one that is there is asked for.
 func (s *store) openPrefixes(ctx context.Context, prefix string, closed []string) (open []string, err error) {
-	own := prefix + "probe-read-" + bucket.RandomText()
+	own := prefix + bucket.ProbeName + "read-" + bucket.RandomText()
 	if _, err := s.Put(ctx, own, strings.NewReader("probe"), int64(len("probe")), bucket.PutOptions{}); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *store) givesAnonymous(ctx context.Context, key string) bool {
 
 // takesAnonymous reports whether the store takes a write without credentials.
 func (s *store) takesAnonymous(ctx context.Context, prefix string) bool {
-	key := prefix + "probe-anonymous-" + bucket.RandomText()
+	key := prefix + bucket.ProbeName + "anonymous-" + bucket.RandomText()
 	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.cfg.Bucket, Key: &key, Body: strings.NewReader("")},
 		withoutCredentials)
 	if err != nil {

@@ -33,7 +33,7 @@ const maxProbes = 1000
 // other nodes may be trying the bucket out just now, only what is old goes.
 func removeProbes(ctx context.Context, store bucket.Store, prefix string, several bool) error {
 	var left []string
-	for info, err := range store.List(ctx, prefix+"probe-", "") {
+	for info, err := range store.List(ctx, prefix+bucket.ProbeName, "") {
 		if bucket.IsUnlisted(err) {
 			continue
 		}

@@ -31,6 +31,8 @@ const (
 	// all, and for a trial; that may take a second more for each trialRate bytes.
 	slowCall  = 5 * time.Second
 	trialRate = 64 << 10
+	// trialLasts is how long an object of a trial may be in the bucket, by far.
+	trialLasts = time.Hour
 	// trialRest is how long a trial that succeeded stands for what has failed for long.
 	trialRest = time.Minute
 )
@@ -75,11 +77,14 @@ func (m *Monitor) DoubtIfSlow() (done func() bool) {
 }
 
 // Left has an object of a trial of this node deleted that a listing found: its process was
-// stopped meanwhile.
-func (m *Monitor) Left(class media.Class, key string) {
+// stopped meanwhile. It reports whether another node's has been there for so long that
+// nobody else will delete it: its node never came back.
+func (m *Monitor) Left(class media.Class, key string, stored time.Time) (byAnother bool) {
 	if key == trialName+m.cfg.Node() {
 		m.trial.doubt(class, 0, true)
+		return false
 	}
+	return time.Since(stored) > trialLasts
 }
 
 // add is doubt without haste. The caller holds mu.
