@@ -106,8 +106,8 @@ func followRestore(r io.Reader) (int, error) {
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, fmt.Errorf("reading the answer of the admin API: %w", err)
 		}
-		fmt.Printf("%s: %d objects, %d files restored (%s), %d there already, %d failed\n",
-			line.Site, line.Objects, line.Files, humanize.Bytes(uint64(max(0, line.Bytes))), line.Present, line.Failed)
+		fmt.Printf("%s: %s, %s restored (%s), %d there already, %d failed\n",
+			line.Site, numberOf(line.Objects, "object"), numberOf(line.Files, "file"), humanize.Bytes(uint64(max(0, line.Bytes))), line.Present, line.Failed)
 		if done = line.Done; done {
 			failed += line.Failed
 			if line.Error != "" {
@@ -119,7 +119,7 @@ func followRestore(r io.Reader) (int, error) {
 	case !done:
 		return caddy.ExitCodeFailedStartup, errors.New("the restore broke off; run it again, it goes on where it ended")
 	case failed > 0:
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("%d files could not be restored; run it again", failed)
+		return caddy.ExitCodeFailedStartup, fmt.Errorf("%s could not be restored; run it again", numberOf(failed, "file"))
 	}
 	return caddy.ExitCodeSuccess, nil
 }

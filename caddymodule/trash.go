@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 )
 
@@ -191,11 +192,11 @@ server knows on which it went.
 		return c
 	}
 	sub("list", "Lists what is withheld and what is in the trash", cobra.NoArgs, cmdTrashList)
-	sub("accept", "Deletes what went from the disk in numbers: it was meant", cobra.NoArgs, cmdTrashDo("accept", "%s: %d files deleted\n"))
+	sub("accept", "Deletes what went from the disk in numbers: it was meant", cobra.NoArgs, cmdTrashDo("accept", "deleted"))
 	restore := sub("restore [file or directory...]", "Brings files back: those named, withheld or out of the trash, or all that are withheld",
-		cobra.ArbitraryArgs, cmdTrashDo("restore", "%s: %d files brought back\n"))
+		cobra.ArbitraryArgs, cmdTrashDo("restore", "brought back"))
 	restore.Flags().Bool("all", false, "Bring back all that is withheld or in the trash")
-	sub("empty", "Deletes for good what is in the trash", cobra.NoArgs, cmdTrashDo("empty", "%s: %d files deleted for good\n"))
+	sub("empty", "Deletes for good what is in the trash", cobra.NoArgs, cmdTrashDo("empty", "deleted for good"))
 	return command
 }
 
@@ -305,8 +306,11 @@ func printable(s string) string {
 	return s
 }
 
-// cmdTrashDo returns the command for one of trashActions; done is how a result is
-// told.
+// numberOf is a count of things of a name, as people write it.
+func numberOf[N int | int64](n N, thing string) string { return english.Plural(int(n), thing, "") }
+
+// cmdTrashDo returns the command for one of trashActions; done says what
+// became of the files.
 func cmdTrashDo(name, done string) caddycmd.CommandFunc {
 	return func(flags caddycmd.Flags) (int, error) {
 		query := trashQuery(flags)
@@ -333,7 +337,7 @@ func cmdTrashDo(name, done string) caddycmd.CommandFunc {
 				err = errors.Join(err, fmt.Errorf("%s: %s", r.Site, r.Error))
 			}
 			if !flags.Bool("json") && (r.Error == "" || r.Files > 0) {
-				fmt.Printf(done, r.Site, r.Files)
+				fmt.Printf("%s: %s %s\n", r.Site, numberOf(r.Files, "file"), done)
 			}
 		}
 		if err != nil { // without one the exit code would be 0

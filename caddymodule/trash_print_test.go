@@ -23,6 +23,14 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+func TestNumberOf(t *testing.T) {
+	for n, want := range map[int]string{0: "0 files", 1: "1 file", 2: "2 files"} {
+		if got := numberOf(n, "file"); got != want {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
 func TestTrashWithoutUnit(t *testing.T) {
 	var h Handler
 	d := caddyfile.NewTestDispenser("media_offload {\ntrash 30\n}")

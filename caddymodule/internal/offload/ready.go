@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
@@ -311,7 +312,7 @@ func (e *Engine) await(ctx context.Context, w *work.Wait, items []*work.Item) er
 	if len(keys) == 0 {
 		return nil
 	}
-	return fmt.Errorf("fetching what other nodes wrote (%d files, %s): %w", len(keys), keys[0], cmp.Or(last, cause))
+	return fmt.Errorf("fetching what other nodes wrote (%s, first %s): %w", english.Plural(len(keys), "file", ""), keys[0], cmp.Or(last, cause))
 }
 
 // Ready tells a load balancer whether this node answers reads, and whether
