@@ -8,33 +8,22 @@ import (
 	"time"
 )
 
-// deletesName is the file in a tree that keeps which deletes the bucket has not
-// heard of yet, guestName that of those that it is not to hear of, withheldName that of
-// those that wait for the admin's word. They are there only while there are such.
+// Note is a file in a tree by which one process tells the next something. It is there only
+// while there is something to tell.
+type Note string
+
 const (
-	deletesName  = tempPrefix + "deletes"
-	guestName    = tempPrefix + "guest-deletes"
-	withheldName = tempPrefix + "withheld"
+	// NotedDeletes are those that the bucket has not heard of yet.
+	NotedDeletes Note = tempPrefix + "deletes"
+	// GuestDeletes are those that it is not to hear of.
+	GuestDeletes Note = tempPrefix + "guest-deletes"
+	// WithheldDeletes are those that wait for the admin's word.
+	WithheldDeletes Note = tempPrefix + "withheld"
 )
 
-// NotedDeletes returns what SetNotedDeletes left, at most limit bytes of it; nil if
-// there is nothing.
-func (t *Tree) NotedDeletes(limit int64) (data []byte, err error) {
-	return t.readNote(deletesName, limit)
-}
-
-// GuestDeletes returns what SetGuestDeletes left, as NotedDeletes.
-func (t *Tree) GuestDeletes(limit int64) (data []byte, err error) {
-	return t.readNote(guestName, limit)
-}
-
-// WithheldDeletes returns what SetWithheldDeletes left, as NotedDeletes.
-func (t *Tree) WithheldDeletes(limit int64) (data []byte, err error) {
-	return t.readNote(withheldName, limit)
-}
-
-func (t *Tree) readNote(name string, limit int64) (data []byte, err error) {
-	f, err := t.Open(name)
+// ReadNote returns what SetNote left, at most limit bytes of it; nil if there is nothing.
+func (t *Tree) ReadNote(note Note, limit int64) (data []byte, err error) {
+	f, err := t.Open(string(note))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := t.StatDir(""); err != nil {
 			return nil, err // the tree is gone, not the file
@@ -48,17 +37,10 @@ func (t *Tree) readNote(name string, limit int64) (data []byte, err error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// SetNotedDeletes replaces the file, wholly or not at all, even if the machine fails
-// meanwhile; nil removes it.
-func (t *Tree) SetNotedDeletes(data []byte) error { return t.setNote(deletesName, data) }
-
-// SetGuestDeletes replaces the file, as SetNotedDeletes.
-func (t *Tree) SetGuestDeletes(data []byte) error { return t.setNote(guestName, data) }
-
-// SetWithheldDeletes replaces the file, as SetNotedDeletes.
-func (t *Tree) SetWithheldDeletes(data []byte) error { return t.setNote(withheldName, data) }
-
-func (t *Tree) setNote(name string, data []byte) error {
+// SetNote replaces the file, wholly or not at all, even if the machine fails meanwhile; nil
+// removes it.
+func (t *Tree) SetNote(note Note, data []byte) error {
+	name := string(note)
 	return t.do(func(root *os.Root) error {
 		if data == nil {
 			return removeFile(root, name)

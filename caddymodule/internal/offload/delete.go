@@ -1,43 +1,25 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // deleteBatch is how many objects one request removes (S3: at most 1,000).
 const deleteBatch = 1000
-
-// looksAtOnce bounds the objects that are looked at, or copied, side by side before
-// they are deleted.
-const looksAtOnce = 8
-
-// sideBySide calls f for each number below n, looksAtOnce of them at a time, and waits
-// for all.
-func sideBySide(n int, f func(i int)) {
-	var all sync.WaitGroup
-	turn := make(chan struct{}, looksAtOnce)
-	for i := range n {
-		turn <- struct{}{}
-		all.Go(func() {
-			defer func() { <-turn }()
-			f(i)
-		})
-	}
-	all.Wait()
-}
 
 // departed is a file that is gone, and what that means for the bucket.
 type departed struct {
@@ -58,7 +40,14 @@ type departed struct {
 func (e *Engine) deleteAll(gone []*work.Task) {
 	gone = e.seenInRoots(e.followed(gone))
 	all := make([]*departed, len(gone))
-	sideBySide(len(gone), func(i int) { all[i] = e.seeDeparted(gone[i]) })
+	for i, err := range sideBySide(len(gone), func(i int) error {
+		all[i] = e.seeDeparted(gone[i])
+		return all[i].err
+	}) {
+		if all[i] == nil { // not tried
+			all[i] = &departed{s: gone[i], outcome: failed(err)}
+		}
+	}
 	e.withholdTooMany(all)
 	passed := all[:0]
 	for _, d := range all {
@@ -72,32 +61,32 @@ func (e *Engine) deleteAll(gone []*work.Task) {
 }
 
 // deleteDeparted deletes the objects of files that are gone, and tells the other
-// nodes, if there are any.
+// nodes, if there are any. An error of one is that one's.
 func (e *Engine) deleteDeparted(all []*departed) {
 	if len(all) == 0 {
 		return
 	}
 	going := make([]departing, len(all))
-	var strangers []string
 	for i, d := range all {
-		going[i] = departing{d.s, []string{d.s.Key}, d.names}
-		if d.strangers { // they go to the trash anyway
-			strangers = append(strangers, d.names...)
-			going[i].names = nil
+		going[i] = departing{s: d.s, key: d.s.Key, names: d.names}
+		if d.strangers {
+			going[i].reason = trashReplaced
 		}
 	}
-	err := e.keepStrangers(strangers)
-	if err == nil {
-		err = e.trashFirst(going...)
+	errs := e.deleteObjects(going)
+	var deleted []*departed
+	for i, d := range all {
+		if errs[i] == nil {
+			deleted = append(deleted, d)
+		}
 	}
-	if err == nil {
-		err = e.deleteAndTell(all)
-	}
-	for _, d := range all {
-		if err != nil {
+	told := e.tellDeleted(deleted)
+	for i, d := range all {
+		if err := cmp.Or(errs[i], told); err != nil {
 			e.finish(d.s, failed(fmt.Errorf("deleting %s: %w", d.s.Key, err)))
 			continue
 		}
+		e.withheld.remove(d.s.Key)
 		e.countDeleted(d.s.Key)
 		e.finish(d.s, e.forget(d.s))
 	}
@@ -106,7 +95,6 @@ func (e *Engine) deleteDeparted(all []*departed) {
 // countDeleted counts a deleted object, once: its own event may tell of it and its
 // directory's.
 func (e *Engine) countDeleted(key string) {
-	e.withheld.remove(key)
 	if counted, _ := e.deletedKeys.ContainsOrAdd(key, struct{}{}); !counted {
 		e.count.deleted.Add(1)
 		e.size.Add(-1)
@@ -131,16 +119,28 @@ func (e *Engine) withholdTooMany(all []*departed) {
 	}
 }
 
-// deleteAndTell deletes the objects and tells the other nodes, if there are any.
-func (e *Engine) deleteAndTell(all []*departed) error {
-	var objects []string
-	for _, d := range all {
-		objects = append(objects, d.names...)
-	}
-	for batch := range slices.Chunk(objects, deleteBatch) {
-		if err := e.deleteNames(batch); err != nil {
-			return err
+// deleteObjects deletes the objects of files that are gone, by way of the trash where they
+// are to take it. It returns the errors by number.
+func (e *Engine) deleteObjects(going []departing) (errs []error) {
+	errs = e.trashFirst(going)
+	var names []string
+	var of []int // by name
+	for i, d := range going {
+		if errs[i] == nil {
+			names = append(names, d.names...)
+			of = append(of, slices.Repeat([]int{i}, len(d.names))...)
 		}
+	}
+	for j, err := range e.deleteNames(names) {
+		errs[of[j]] = cmp.Or(errs[of[j]], err)
+	}
+	return errs
+}
+
+// tellDeleted tells the other nodes, if there are any, of deleted objects.
+func (e *Engine) tellDeleted(all []*departed) error {
+	if len(all) == 0 {
+		return nil
 	}
 	changes, items := make([]changelog.Change, len(all)), make([]*work.Task, len(all))
 	for i, d := range all {
@@ -321,7 +321,21 @@ func (e *Engine) namesOf(key string) []string {
 	return []string{e.objectName(key, media.Public), e.objectName(key, media.Private)}
 }
 
-func (e *Engine) deleteNames(names []string) error {
+// deleteNames deletes objects in few requests, and returns the errors by number: a request
+// that fails for what may be about one of them is followed by one for each.
+func (e *Engine) deleteNames(names []string) (errs []error) {
+	for batch := range slices.Chunk(names, deleteBatch) {
+		err := e.deleteBatch(batch)
+		if err == nil || health.IsOfStore(err) || len(batch) == 1 {
+			errs = append(errs, slices.Repeat([]error{err}, len(batch))...)
+			continue
+		}
+		errs = append(errs, sideBySide(len(batch), func(i int) error { return e.deleteBatch(batch[i : i+1]) })...)
+	}
+	return errs
+}
+
+func (e *Engine) deleteBatch(names []string) error {
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	if err := e.store.Delete(ctx, names...); err != nil {

@@ -1,15 +1,19 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
@@ -29,58 +33,31 @@ func (e *Engine) deleteDir(s *work.Task) outcome {
 		e.noteBucketOnly(s.Root, path.Dir(s.Rel))
 		return outcome{}
 	}
-	withheld, err := e.withholdsBelow(s)
-	if err == nil && !withheld {
-		err = e.deleteAllBelow(s)
-	}
-	if err != nil {
+	if err := e.deleteAllBelow(s); err != nil {
 		return failed(fmt.Errorf("deleting what was below %s: %w", s.Key, err))
 	}
 	return outcome{}
 }
 
-// withholdsBelow withholds the deletes of what was on this disk below a directory that
-// went outside a request, if that is too much, and reports whether it did.
-func (e *Engine) withholdsBelow(s *work.Task) (bool, error) {
-	if s.Meant() {
-		return false, nil
-	}
+// deleteAllBelow deletes what the bucket holds below a directory that is gone and was
+// on this disk, and tells the other nodes; unless that is too much.
+func (e *Engine) deleteAllBelow(s *work.Task) error {
 	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
 	defer cancel()
-	var gone []foreign
-	for _, class := range []media.Class{media.Public, media.Private} {
-		for o, err := range e.missingBelow(ctx, s.Root, s.Key, class) {
-			if err != nil {
-				return false, err
-			}
-			if e.withheld.has(o.key) {
-				continue
-			}
-			was, err := e.wasOnDisk(o.key, o.Info)
-			if err != nil {
-				return false, err
-			}
-			if was {
-				gone = append(gone, o.foreign)
-			}
+	below := e.allMissingBelow(ctx, s)
+	if !s.Meant() {
+		listed, withheld, err := e.withholdsBelow(below)
+		if err != nil || withheld {
+			return err
 		}
+		below = listed
 	}
-	return e.withholds(gone), nil
-}
-
-// deleteAllBelow deletes what the bucket holds below a directory that is gone and was
-// on this disk, and tells the other nodes.
-func (e *Engine) deleteAllBelow(s *work.Task) error {
 	if s.Key == "" {
 		return nil // a whole root is never the app's delete
 	}
-	deleted := 0
-	for _, class := range []media.Class{media.Public, media.Private} {
-		n, err := e.deleteBelow(s, class)
-		if err != nil {
-			return err
-		}
-		deleted += n
+	deleted, err := e.deleteBelow(s, below)
+	if err != nil {
+		return err
 	}
 	if _, err := e.trees[s.Root].StatDir(s.Rel); err == nil && deleted == 0 && !s.Unannounced {
 		return nil // it is there again
@@ -88,87 +65,193 @@ func (e *Engine) deleteAllBelow(s *work.Task) error {
 	return e.announce([]changelog.Change{{Op: changelog.DeleteBelow, Key: s.Key}}, s)
 }
 
-func (e *Engine) deleteBelow(s *work.Task, class media.Class) (deleted int, err error) {
-	ctx, cancel := context.WithTimeout(e.ctx, listTimeout)
-	defer cancel()
-	var found []object
-	flush := func() error {
-		n, err := e.deleteListed(s, found)
-		found = found[:0]
-		deleted += n
-		return err
+// allMissingBelow lists the objects of both classes below a directory of which there is no
+// file, but for those whose deletes are withheld. See missingBelow.
+func (e *Engine) allMissingBelow(ctx context.Context, s *work.Task) iter.Seq2[object, error] {
+	return func(yield func(object, error) bool) {
+		for _, class := range []media.Class{media.Public, media.Private} {
+			for o, err := range e.missingBelow(ctx, s.Root, s.Key, class) {
+				if err == nil && e.withheld.has(o.key) {
+					continue
+				}
+				if !yield(o, err) || err != nil && !bucket.IsUnlisted(err) {
+					return
+				}
+			}
+		}
 	}
-	var leftOut error
-	for o, err := range e.objects(ctx, class, s.Key+"/") {
+}
+
+// maxListed bounds what is remembered of a directory's objects between counting and
+// deleting them; of a larger one they are listed twice.
+const maxListed = 10 * deleteBatch
+
+// withholdsBelow withholds the deletes of what was on this disk below a directory that
+// went outside a request, if that is too much, and reports whether it did. It returns
+// below, or what has been listed of it.
+func (e *Engine) withholdsBelow(below iter.Seq2[object, error]) (listed iter.Seq2[object, error], withheld bool, err error) {
+	var gone []foreign
+	var all remembered
+	for found, err := range inBatches(below) {
+		if all.add(found, err); bucket.IsUnlisted(err) {
+			continue // what is there is counted when it goes
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		was, errs := e.wereOnDisk(found)
+		for i, o := range found {
+			if errs[i] != nil && !health.IsOfObject(errs[i]) {
+				return nil, false, errs[i]
+			}
+			if was[i] {
+				gone = append(gone, o.foreign)
+			}
+		}
+	}
+	if !all.more {
+		below = all.each
+	}
+	return below, e.withholds(gone), nil
+}
+
+// remembered is a listing, unless it is too long.
+type remembered struct {
+	objects  []object
+	unlisted []error
+	more     bool
+}
+
+func (r *remembered) add(found []object, err error) {
+	switch {
+	case err != nil:
+		r.unlisted = append(r.unlisted, err)
+	case len(r.objects)+len(found) > maxListed:
+		r.objects, r.more = nil, true
+	case !r.more:
+		r.objects = append(r.objects, found...)
+	}
+}
+
+func (r *remembered) each(yield func(object, error) bool) {
+	for _, o := range r.objects {
+		if !yield(o, nil) {
+			return
+		}
+	}
+	for _, err := range r.unlisted {
+		if !yield(object{}, err) {
+			return
+		}
+	}
+}
+
+// wereOnDisk is wasOnDisk of several.
+func (e *Engine) wereOnDisk(found []object) (was []bool, errs []error) {
+	was = make([]bool, len(found))
+	errs = sideBySide(len(found), func(i int) (err error) {
+		was[i], err = e.wasOnDisk(found[i].key, found[i].Info)
+		return err
+	})
+	return was, errs
+}
+
+// deleteBelow deletes those of the objects below a directory that were on this disk.
+func (e *Engine) deleteBelow(s *work.Task, below iter.Seq2[object, error]) (deleted int, err error) {
+	var left error // the rest goes, and this is tried again
+	for found, err := range inBatches(below) {
 		if bucket.IsUnlisted(err) {
-			leftOut = err // the rest goes, and this is tried again
+			left = cmp.Or(left, err)
 			continue
 		}
 		if err != nil {
 			return deleted, err
 		}
-		if o.root != s.Root {
-			continue
+		n, err := e.deleteListed(s, found)
+		deleted += n
+		if health.IsOfStore(err) {
+			return deleted, err
 		}
-		if _, err := e.trees[o.root].Stat(o.rel); err == nil || e.withheld.has(o.key) {
-			continue
-		}
-		if found = append(found, o); len(found) == deleteBatch {
-			if err := flush(); err != nil {
-				return deleted, err
-			}
-		}
+		left = cmp.Or(left, err)
 	}
-	return deleted, errors.Join(flush(), leftOut)
+	return deleted, left
 }
 
 // deleteListed deletes those of the objects that were on this disk, or in place of such,
-// and has the others fetched where several nodes write.
+// and has the others fetched where several nodes write. An error of one is that one's.
 func (e *Engine) deleteListed(s *work.Task, found []object) (deleted int, err error) {
-	var names, keys, strangers []string
-	var changes []changelog.Change
-	for _, o := range found {
-		was, err := e.wasOnDisk(o.key, o.Info)
-		if err != nil {
-			return 0, err
-		}
-		if !was {
-			if !e.shared() {
-				continue
-			}
-			was, err = e.isStrangersBelow(o)
-			if err != nil {
-				return 0, err
-			}
-			if !was {
-				e.look(o.foreign, verdict.PutElsewhere)
-				continue
-			}
-			strangers = append(strangers, o.Info.Key)
-		}
-		names, keys = append(names, o.Info.Key), append(keys, o.key)
-		changes = append(changes, changelog.Change{Op: changelog.Delete, Key: o.key, ETag: o.ETag})
-	}
-	if len(names) == 0 {
-		return 0, nil
-	}
-	if err := e.keepStrangers(strangers); err != nil {
-		return 0, err
-	}
-	if err := e.trashFirst(departing{s, keys, names}); err != nil {
+	going, err := e.goingBelow(s, found)
+	if len(going) == 0 {
 		return 0, err
 	}
 	e.markUnannounced(s) // a second try would not find what the first one deleted
-	e.queue.BeginDelete(keys)
-	err = e.deleteNames(names)
-	e.afterDelete(keys, err)
-	if err == nil {
-		err = e.announce(changes, s)
+	n, failed := e.deleteListedNow(going, s)
+	return n, errors.Join(err, failed)
+}
+
+// goingBelow returns those of the objects below a directory that are to be deleted with
+// it, and an error of those of which that cannot be said.
+func (e *Engine) goingBelow(s *work.Task, found []object) (going []departing, err error) {
+	was, errs := e.wereOnDisk(found)
+	strangers := make([]bool, len(found))
+	if e.shared() {
+		for i, failed := range sideBySide(len(found), func(i int) (err error) {
+			if errs[i] == nil && !was[i] {
+				strangers[i], err = e.mayBeStrangers(found[i])
+			}
+			return err
+		}) {
+			errs[i] = cmp.Or(errs[i], failed)
+		}
 	}
-	if err != nil {
+	if slices.Contains(strangers, true) {
+		if err := e.catchUp(); err != nil {
+			return nil, err
+		}
+	}
+	for i, o := range found {
+		d := departing{s: s, key: o.key, names: []string{o.Info.Key}, etag: o.ETag}
+		switch {
+		case errs[i] != nil:
+			err = cmp.Or(err, errs[i])
+		case was[i]:
+			going = append(going, d)
+		case strangers[i] && !e.heardOf(o.key):
+			d.reason = trashReplaced
+			going = append(going, d)
+		case e.shared():
+			e.look(o.foreign, verdict.PutElsewhere)
+		}
+	}
+	return going, err
+}
+
+// deleteListedNow deletes these objects and tells the other nodes of those that went, in
+// work on items. It returns the first error: others may have gone all the same.
+func (e *Engine) deleteListedNow(going []departing, items ...*work.Task) (deleted int, err error) {
+	keys := make([]string, len(going))
+	for i, d := range going {
+		keys[i] = d.key
+	}
+	e.queue.BeginDelete(keys)
+	errs := e.deleteObjects(going)
+	e.afterDelete(keys, errs)
+	var changes []changelog.Change
+	for i, d := range going {
+		if err = cmp.Or(err, errs[i]); errs[i] == nil {
+			changes = append(changes, changelog.Change{Op: changelog.Delete, Key: d.key, ETag: d.etag})
+		}
+	}
+	if len(changes) == 0 {
 		return 0, err
 	}
-	return len(changes), nil
+	if told := e.announce(changes, items...); told != nil {
+		return 0, errors.Join(err, told)
+	}
+	for _, c := range changes {
+		e.withheld.remove(c.Key)
+	}
+	return len(changes), err
 }
 
 // wasOnDisk reports whether a listed object is a version that this disk held.
@@ -193,11 +276,11 @@ func (e *Engine) wasOnDisk(key string, info bucket.Info) (bool, error) {
 }
 
 // afterDelete takes note of what became of keys whose objects were deleted with
-// their directory; with an error they may have been.
-func (e *Engine) afterDelete(keys []string, err error) {
-	for _, key := range keys {
-		e.forgetDeleted(key, err)
-		if err == nil {
+// their directory; those with an error may have been.
+func (e *Engine) afterDelete(keys []string, errs []error) {
+	for i, key := range keys {
+		e.forgetDeleted(key, errs[i])
+		if errs[i] == nil {
 			e.countDeleted(key)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
@@ -119,7 +120,7 @@ func (e *Engine) noteDeletes() {
 			n.broken = n.broken || text != nil
 			continue
 		}
-		if err := n.files[root].write(text, t.SetNotedDeletes); err != nil {
+		if err := n.files[root].write(t, local.NotedDeletes, text); err != nil {
 			n.broken = true
 			if !had {
 				e.log().Warn("deletes that wait for the bucket cannot be noted on disk: a restart may forget them", keyDir, t.Dir(), keyError, err)
@@ -215,7 +216,7 @@ func (e *Engine) recallDeletes(root int) {
 	if err != nil {
 		return
 	}
-	data, ok := file.recall(e.trees[root].NotedDeletes)
+	data, ok := file.recall(e.trees[root], local.NotedDeletes)
 	if !ok {
 		return
 	}

@@ -2,6 +2,7 @@ package offload
 
 import (
 	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -214,7 +215,7 @@ func (e *Engine) keepBoth(s *work.Task, x *sight) outcome {
 	if e.ownsName(s, x) {
 		return e.takeName(s, x)
 	}
-	name, err := e.storeAside(s.Key, x.f, x.info)
+	name, err := e.storeSeen(s.Key, x)
 	if err != nil {
 		return failed(fmt.Errorf("keeping the content of %s: %w", s.Key, err))
 	}
@@ -231,20 +232,39 @@ func (e *Engine) keepBoth(s *work.Task, x *sight) outcome {
 	return o
 }
 
-// storeAside stores content that has lost its name, once for each content.
-func (e *Engine) storeAside(key string, f *os.File, info fs.FileInfo) (name string, err error) {
-	sum, err := md5Of(f, info.Size())
+// storeAside stores content that has lost its name, once for each content, of which sum is
+// the MD5 in hex.
+func (e *Engine) storeAside(key string, f *os.File, info fs.FileInfo, sum string) (name string, err error) {
+	raw, err := hex.DecodeString(sum)
 	if err != nil {
 		return "", err
 	}
 	name = conflictName(e.cfg.ControlPrefix, key, sum)
 	ctx, cancel := e.putContext(info.Size())
 	defer cancel()
-	_, err = e.store.Put(ctx, name, f, info.Size(), bucket.PutOptions{Info: bucket.Info{
+	_, err = e.store.Put(ctx, name, f, info.Size(), bucket.PutOptions{MD5: raw, Info: bucket.Info{
 		ContentType: media.ContentType(key, nil), ModTime: info.ModTime(),
 		Meta: map[string]string{metaNode: e.team.self()},
 	}})
 	return name, err
+}
+
+// storeSeen is storeAside of a file that was seen.
+func (e *Engine) storeSeen(key string, x *sight) (name string, err error) {
+	sum, err := x.md5()
+	if err != nil {
+		return "", err
+	}
+	return e.storeAside(key, x.f, x.info, sum)
+}
+
+// storeRead is storeAside of content that was not read yet.
+func (e *Engine) storeRead(key string, f *os.File, info fs.FileInfo) (name string, err error) {
+	sum, err := md5Of(f, info.Size())
+	if err != nil {
+		return "", err
+	}
+	return e.storeAside(key, f, info, sum)
 }
 
 // conflictName is where content is kept that lost its name. Keys at the limit
@@ -275,7 +295,7 @@ func (e *Engine) rescue(root int, rel, key string) {
 		return
 	}
 	if m, ok := local.ReadMark(f); !ok || m.Size != info.Size() || m.ModTime != info.ModTime().UnixNano() {
-		name, err := e.storeAside(key, f, info)
+		name, err := e.storeRead(key, f, info)
 		if err != nil {
 			e.log().Error("a file that lost its name to another one could not be stored; it stays where it is until the next start",
 				keyKey, key, keyFile, rel, keyError, err)

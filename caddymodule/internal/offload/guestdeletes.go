@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
@@ -145,7 +146,7 @@ func (e *Engine) noteGuestDeletes() {
 			}
 			continue
 		}
-		if err := g.files[root].write(noteText(e.whoseNotes(), all[root]), t.SetGuestDeletes); err != nil {
+		if err := g.files[root].write(t, local.GuestDeletes, noteText(e.whoseNotes(), all[root])); err != nil {
 			e.oweGuestDeletes()
 			e.log().Warn("what was deleted on this server, a guest, cannot be noted on disk: after a restart the bucket's files are served again", keyDir, t.Dir(), keyError, err)
 		}
@@ -198,7 +199,7 @@ func (e *Engine) takeGuestDeletes(roots rootsNow) (all [][]notedDelete) {
 // recallGuestDeletes reads what an earlier process noted of a root.
 func (e *Engine) recallGuestDeletes(root int) {
 	g := &e.guest
-	data, ok := g.files[root].recall(e.trees[root].GuestDeletes)
+	data, ok := g.files[root].recall(e.trees[root], local.GuestDeletes)
 	if !ok {
 		return
 	}

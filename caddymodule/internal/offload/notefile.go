@@ -1,6 +1,10 @@
 package offload
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+)
 
 // noteFile is a file in a media root by which this process tells the next one something.
 type noteFile struct {
@@ -12,11 +16,11 @@ type noteFile struct {
 
 // recall reads what an earlier process left, once there is the directory; ok is false
 // if it was read before.
-func (n *noteFile) recall(read func(limit int64) ([]byte, error)) (data []byte, ok bool) {
+func (n *noteFile) recall(t *local.Tree, note local.Note) (data []byte, ok bool) {
 	if n.recalled {
 		return nil, false
 	}
-	data, err := read(maxNoteFile)
+	data, err := t.ReadNote(note, maxNoteFile)
 	if err != nil {
 		return nil, false // no such directory yet
 	}
@@ -25,12 +29,12 @@ func (n *noteFile) recall(read func(limit int64) ([]byte, error)) (data []byte, 
 }
 
 // write brings the file up to date; nil removes it.
-func (n *noteFile) write(text []byte, set func([]byte) error) error {
+func (n *noteFile) write(t *local.Tree, note local.Note, text []byte) error {
 	sum := sha256.Sum256(text)
 	if !n.moved && (text != nil) == n.holds && sum == n.sum {
 		return nil
 	}
-	if err := set(text); err != nil {
+	if err := t.SetNote(note, text); err != nil {
 		return err
 	}
 	n.holds, n.sum, n.moved = text != nil, sum, false

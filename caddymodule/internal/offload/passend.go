@@ -149,8 +149,10 @@ func (p *pass) passOnRemovals() (settled bool) {
 func (p *pass) keepHeld() error {
 	p.deletes = slices.DeleteFunc(p.deletes, func(m missing) bool { return p.isOld(m.key) })
 	here := make([]bool, len(p.deletes))
-	failed := make([]error, len(p.deletes))
-	sideBySide(len(p.deletes), func(i int) { here[i], failed[i] = p.wasHeld(&p.deletes[i]) })
+	failed := sideBySide(len(p.deletes), func(i int) (err error) {
+		here[i], err = p.wasHeld(&p.deletes[i])
+		return err
+	})
 	if err := errors.Join(failed...); err != nil {
 		return fmt.Errorf("looking at what is missing on disk: %w", err)
 	}
@@ -208,14 +210,36 @@ func (p *pass) tellTouched() error {
 	return p.e.team.log.Append(ctx, changes...)
 }
 
-// forgetSettled drops the withheld deletes of which there is no object any more.
+// forgetSettled drops the withheld deletes of which there is no object any more. The other
+// nodes are told of those that the admin had accepted when the process was killed.
 func (p *pass) forgetSettled() {
 	if len(p.leftOut) > 0 || p.older || p.e.rootsSeen.missing() >= 0 {
 		return
 	}
+	var gone []string
 	for _, key := range p.e.withheld.before(p.began) {
 		if _, found := p.withheld[key]; !found && !p.isOld(key) {
-			p.e.withheld.remove(key)
+			gone = append(gone, key)
 		}
 	}
+	if err := p.tellAccepted(gone); err != nil {
+		p.e.log().Debug("telling of deletes that were accepted", keyError, err) // by the next comparison
+		return
+	}
+	for _, key := range gone {
+		p.e.withheld.remove(key)
+	}
+}
+
+// tellAccepted tells the other nodes of deletes that the admin had accepted when the
+// process was killed, those of keys that have no object.
+func (p *pass) tellAccepted(keys []string) error {
+	if !p.shared || len(keys) == 0 {
+		return nil
+	}
+	copied, err := p.e.acceptedCopies(p.ctx)
+	if err != nil {
+		return err
+	}
+	return p.e.tellAccepted(keys, copied)
 }

@@ -162,7 +162,7 @@ func (e *Engine) mend(s *work.Task, x *sight) outcome {
 	kept := ""
 	if !x.rest {
 		var err error
-		if kept, err = e.storeAside(s.Key, x.f, x.info); err != nil {
+		if kept, err = e.storeSeen(s.Key, x); err != nil {
 			return failed(fmt.Errorf("keeping what is left of %s: %w", s.Key, err))
 		}
 	}

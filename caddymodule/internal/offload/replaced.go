@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,50 +81,58 @@ func (e *Engine) putOverStrangers(s *work.Task, x *sight) outcome {
 	return e.keepBoth(s, x)
 }
 
-// isStrangersBelow is isStrangers for an object below a directory that is gone.
-func (e *Engine) isStrangersBelow(o object) (bool, error) {
+// mayBeStrangers reports whether an object below a directory that is gone, seen in place of
+// the version that this disk held last, may be of none of the site's servers: then
+// [Engine.heardOf] tells, once the change log was read.
+func (e *Engine) mayBeStrangers(o object) (bool, error) {
 	if known, _ := e.index.Get(o.key); !e.index.HoldsAny(o.key) || known.State == index.Announced {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	info, err := e.store.Head(ctx, o.Info.Key)
-	switch {
-	case errors.Is(err, bucket.ErrNotFound), err == nil && justStored(info):
+	if errors.Is(err, bucket.ErrNotFound) {
 		return false, nil
-	case err != nil:
-		return false, err
 	}
-	if err := e.team.log.CatchUp(ctx); err != nil {
-		return false, err
-	}
-	e.queue.Lock()
-	defer e.queue.Unlock()
-	it := e.queue.At(o.key)
-	return it == nil || it.Heard == 0, nil
+	return err == nil && !justStored(info), err
 }
 
-// keepStrangers keeps the objects of these names aside, which are about to be deleted
-// with files, though somebody had stored them who is none of the site's servers: in the
-// trash, also where nothing else goes there.
-func (e *Engine) keepStrangers(names []string) error {
-	if len(names) == 0 {
-		return nil
+// heardOf reports whether another node has told of a key what is not dealt with.
+func (e *Engine) heardOf(key string) bool {
+	e.queue.Lock()
+	defer e.queue.Unlock()
+	it := e.queue.At(key)
+	return it != nil && it.Heard != 0
+}
+
+// catchUp reads all of the change log.
+func (e *Engine) catchUp() error {
+	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	defer cancel()
+	return e.team.log.CatchUp(ctx)
+}
+
+// sayStrangers counts the objects of strangers that are about to be deleted with files,
+// and has the log tell of them: they are in the trash, also where nothing else goes there.
+// errs are of those that are not.
+func (e *Engine) sayStrangers(all []departing, errs []error) {
+	n, first := 0, ""
+	for i, d := range all {
+		if d.reason == trashReplaced && errs[i] == nil {
+			n, first = n+1, cmp.Or(first, d.key)
+		}
 	}
-	if err := e.toTrash(names, trashReplaced); err != nil {
-		return err
+	if n == 0 {
+		return
 	}
-	e.count.conflicts.Add(uint64(len(names)))
+	e.count.conflicts.Add(uint64(n))
 	e.log().Warn("files were deleted whose objects had been replaced by such as no server of the site's told of; those are in the trash",
-		keyObjects, len(names), "first", names[0])
-	return nil
+		keyObjects, n, "first", first)
 }
 
 // toldMeanwhile reports whether the change log tells of a key by now.
 func (e *Engine) toldMeanwhile(s *work.Task) (bool, error) {
-	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
-	defer cancel()
-	if err := e.team.log.CatchUp(ctx); err != nil {
+	if err := e.catchUp(); err != nil {
 		return false, err
 	}
 	return e.queue.HeardOf(s), nil
@@ -191,5 +200,5 @@ func (e *Engine) keepReplaced(key string, x *sight) (name string, err error) {
 	if versions >= maxReplaced {
 		return "", nil
 	}
-	return e.storeAside(key, x.f, x.info)
+	return e.storeSeen(key, x)
 }

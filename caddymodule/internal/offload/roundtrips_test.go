@@ -2,7 +2,10 @@ package offload
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,4 +78,32 @@ func (c *trips) inARow() (n int) {
 		}
 	}
 	return n
+}
+
+// A directory that goes outside a request is listed once for each class, and what the
+// index knows of is looked at once.
+func TestCallsOfADirectorysDelete(t *testing.T) {
+	onBothModes(t, func(t *testing.T, s *site, others nodes) {
+		keys := []string{"dir/a.jpg", "dir/b.jpg", "dir/in/c.jpg"}
+		s.mustUpload(func() { s.writeAll(keys) })
+		append(nodes{s}, others...).agree()
+		var lists, heads atomic.Int64
+		s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
+			switch {
+			case c.Op == buckettest.OpList && strings.Contains(c.Key, "/dir"):
+				lists.Add(1)
+			case c.Op == buckettest.OpHead && strings.Contains(c.Key, "/dir/"):
+				heads.Add(1)
+			}
+			return buckettest.Fault{}
+		})
+		away := s.t.TempDir() + "/away"
+		mustDo(t, os.Rename(s.path("dir"), away)) // no events of the files themselves
+		s.gone(others, keys...)
+		s.idle()
+		t.Logf("%d listings, %d looks at objects", lists.Load(), heads.Load())
+		if lists.Load() > 2 || heads.Load() > int64(len(keys)) {
+			t.Errorf("%d listings, %d looks at objects", lists.Load(), heads.Load())
+		}
+	})
 }

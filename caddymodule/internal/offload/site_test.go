@@ -128,7 +128,7 @@ func (s *site) stop() {
 // order on disk.
 func (s *site) kill() {
 	note, deletes := s.note(), s.noted()
-	withheld, err := local.NewTree(s.dir).WithheldDeletes(1 << 30)
+	withheld, err := local.NewTree(s.dir).ReadNote(local.WithheldDeletes, 1<<30)
 	mustDo(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -137,8 +137,8 @@ func (s *site) kill() {
 	}
 	s.e = nil
 	s.setNote(note)
-	mustDo(s.t, local.NewTree(s.dir).SetNotedDeletes(deletes))
-	mustDo(s.t, local.NewTree(s.dir).SetWithheldDeletes(withheld))
+	mustDo(s.t, local.NewTree(s.dir).SetNote(local.NotedDeletes, deletes))
+	mustDo(s.t, local.NewTree(s.dir).SetNote(local.WithheldDeletes, withheld))
 }
 
 // note is the mark on the root that says that requests run.

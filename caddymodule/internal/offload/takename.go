@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -104,5 +105,5 @@ func (e *Engine) copyAside(key string, class media.Class, info bucket.Info) (nam
 	if err != nil {
 		return "", err
 	}
-	return e.storeAside(key, f, copied)
+	return e.storeAside(key, f, copied, hex.EncodeToString(sum.Sum(nil)))
 }

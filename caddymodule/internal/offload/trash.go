@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -91,13 +92,14 @@ func (e *Engine) parseTrash(info bucket.Info) (Trashed, bool) {
 	return t, ok
 }
 
-// toTrash copies the objects of these names, which are about to be deleted, to
-// the trash. What is not there any more is passed over.
-func (e *Engine) toTrash(names []string, reason string) error {
-	errs := make([]error, len(names))
+// trashing is an object that is to be copied to the trash, and why.
+type trashing struct{ name, reason string }
+
+// toTrash copies objects, which are about to be deleted, to the trash, and returns the
+// errors by number. What is not there any more is passed over.
+func (e *Engine) toTrash(all []trashing) (errs []error) {
 	now := time.Now()
-	sideBySide(len(names), func(i int) { errs[i] = e.trashObject(names[i], reason, now) })
-	return errors.Join(errs...)
+	return sideBySide(len(all), func(i int) error { return e.trashObject(all[i].name, all[i].reason, now) })
 }
 
 func (e *Engine) trashObject(name, reason string, now time.Time) error {
@@ -232,6 +234,10 @@ func (e *Engine) takeBackBelow(ctx context.Context, dir string) (files int, err 
 	below := func(key string) bool { return dir == "" || strings.HasPrefix(key, dir+"/") }
 	back := unreturned{}
 	for w, err := range e.Withheld(ctx) {
+		if bucket.IsUnlisted(err) {
+			back.errs = append(back.errs, err)
+			continue
+		}
 		if err != nil {
 			return files, err
 		}
@@ -240,7 +246,7 @@ func (e *Engine) takeBackBelow(ctx context.Context, dir string) (files int, err 
 			files += back.note(w.Key, err)
 		}
 	}
-	newest := make(map[string]Trashed)
+	copies := make(map[string][]Trashed) // by key, the newest last
 	for t, err := range e.Trash(ctx) {
 		if bucket.IsUnlisted(err) {
 			back.errs = append(back.errs, err)
@@ -249,17 +255,17 @@ func (e *Engine) takeBackBelow(ctx context.Context, dir string) (files int, err 
 		if err != nil {
 			return files, err
 		}
-		if _, known := newest[t.Key]; !below(t.Key) || !known && len(newest) >= maxTakenBack {
+		if _, known := copies[t.Key]; !below(t.Key) || !known && len(copies) >= maxTakenBack {
 			back.more = back.more || below(t.Key)
 			continue
 		}
-		newest[t.Key] = t
+		copies[t.Key] = append(copies[t.Key], t)
 	}
-	for _, key := range slices.Sorted(maps.Keys(newest)) {
+	for _, key := range slices.Sorted(maps.Keys(copies)) {
 		if ctx.Err() != nil {
 			return files, ctx.Err()
 		}
-		files += back.note(key, e.takeBack(ctx, newest[key]))
+		files += back.note(key, e.takeBack(ctx, copies[key]))
 	}
 	if back.replaced && files == 0 && dir != "" && back.err() == nil {
 		return 0, fmt.Errorf("taking back %s: %w", dir, ErrReplaced)
@@ -309,7 +315,7 @@ func (e *Engine) takeFileBack(ctx context.Context, key string) error {
 	case withheld:
 		return nil
 	}
-	var newest *Trashed
+	var copies []Trashed
 	var unlisted error
 	for t, err := range e.Trash(ctx) {
 		if bucket.IsUnlisted(err) {
@@ -320,55 +326,111 @@ func (e *Engine) takeFileBack(ctx context.Context, key string) error {
 			return err
 		}
 		if t.Key == key {
-			newest = &t
+			copies = append(copies, t)
 		}
 	}
-	if newest == nil {
+	if len(copies) == 0 {
 		return errors.Join(fmt.Errorf("taking back %s: %w", key, ErrNotInTrash), unlisted)
 	}
-	if err := e.takeBack(ctx, *newest); err != nil {
+	if err := e.takeBack(ctx, copies); err != nil {
 		return fmt.Errorf("taking back %s: %w", key, err)
 	}
 	return nil
 }
 
-func (e *Engine) takeBack(ctx context.Context, t Trashed) error {
+// takeBack brings back a file, of which these are in the trash, the newest last. What an
+// earlier try, of a process that was killed, has done is not done again.
+func (e *Engine) takeBack(ctx context.Context, copies []Trashed) error {
+	t := copies[len(copies)-1]
 	// The delete that brought it there may not be done with: it would go again.
 	waiting, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if err := e.queue.Await(waiting, t.key); err != nil {
 		return fmt.Errorf("waiting for its delete to end: %w", err)
 	}
-	if _, err := e.trees[t.root].Stat(t.rel); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(ErrReplaced, err)
+	_, noFile := e.trees[t.root].Stat(t.rel)
+	if noFile != nil && !errors.Is(noFile, fs.ErrNotExist) {
+		return noFile
 	}
-	if _, _, err := e.headAny(t.key, t.Class, true); !errors.Is(err, bucket.ErrNotFound) {
-		return errors.Join(ErrReplaced, err)
+	back, class, err := e.headAny(t.key, t.Class, true)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound) && noFile != nil:
+		if back, err = e.copyBack(ctx, t); err != nil {
+			return err
+		}
+		class = t.Class
+	case errors.Is(err, bucket.ErrNotFound):
+		return ErrReplaced
+	case err != nil:
+		return err
+	default:
+		same, err := e.isCopy(ctx, t.copied, back)
+		if !same || err != nil {
+			return cmp.Or(err, ErrReplaced)
+		}
 	}
-	if _, err := e.store.Copy(ctx, t.copied, e.objectName(t.key, t.Class), t.Class == media.Public); err != nil {
+	o := object{t.foreign, back}
+	if err := e.tellBack(o, class); err != nil {
 		return err
 	}
-	e.size.Add(1)
-	back, err := e.head(t.key, t.Class)
-	if err != nil {
-		return err
-	}
-	if err := e.bringBack(ctx, object{t.foreign, back}, t.Class); err != nil {
-		return err
-	}
-	return e.store.Delete(ctx, t.copied.Key)
-}
-
-// bringBack has the file of an object that was taken back put on this disk and,
-// where several nodes write, on the others'.
-func (e *Engine) bringBack(ctx context.Context, o object, class media.Class) error {
-	if e.shared() {
-		now := index.Entry{State: index.Announced, Class: class, Size: o.Size, ModTime: o.ModTime.UnixNano(), ETag: o.ETag}
-		if err := e.announce([]changelog.Change{changeOf(o.key, now)}); err != nil {
+	if noFile != nil {
+		if err := e.bringNow(ctx, o, class); err != nil {
 			return err
 		}
 	}
-	return e.bringNow(ctx, o, class)
+	return e.dropCopies(ctx, copies)
+}
+
+// dropCopies deletes the last of these objects in the trash, and those of the same content:
+// a delete that was repeated after a kill leaves two.
+func (e *Engine) dropCopies(ctx context.Context, copies []Trashed) error {
+	var names []string
+	for _, t := range copies {
+		same, err := e.isCopy(ctx, t.copied, copies[len(copies)-1].copied)
+		if err != nil {
+			return err
+		}
+		if same {
+			names = append(names, t.copied.Key)
+		}
+	}
+	return e.store.Delete(ctx, names...)
+}
+
+// copyBack makes an object in the trash one of media again.
+func (e *Engine) copyBack(ctx context.Context, t Trashed) (bucket.Info, error) {
+	if _, err := e.store.Copy(ctx, t.copied, e.objectName(t.key, t.Class), t.Class == media.Public); err != nil {
+		return bucket.Info{}, err
+	}
+	e.size.Add(1)
+	return e.head(t.key, t.Class)
+}
+
+// isCopy reports whether a listed object in the trash has the content of another.
+func (e *Engine) isCopy(ctx context.Context, copied, of bucket.Info) (bool, error) {
+	if copied.Size != of.Size || copied.Key == of.Key {
+		return copied.Key == of.Key, nil
+	}
+	for _, info := range []*bucket.Info{&copied, &of} {
+		if info.ContentMD5() != "" {
+			continue
+		}
+		full, err := e.store.Head(ctx, info.Key) // a listing does not tell everything
+		if errors.Is(err, bucket.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		*info = full
+	}
+	return copied.ContentMD5() != "" && copied.ContentMD5() == of.ContentMD5(), nil
+}
+
+// tellBack tells the other nodes, if there are any, of an object that was taken back.
+func (e *Engine) tellBack(o object, class media.Class) error {
+	now := index.Entry{State: index.Announced, Class: class, Size: o.Size, ModTime: o.ModTime.UnixNano(), ETag: o.ETag}
+	return e.announce([]changelog.Change{changeOf(o.key, now)})
 }
 
 // bringNow puts the file of an object on this disk, also where deletes are withheld.

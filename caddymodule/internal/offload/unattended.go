@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"maps"
 	"sync"
 	"time"
@@ -114,29 +115,44 @@ func (e *Engine) admitsDeletes(keys []string) bool {
 	return e.unattended.admits(keys, waiting, e.deleteLimit(), time.Now())
 }
 
-// departing are files that are gone, of one item, whose objects are about to be deleted.
+// departing is a file that is gone, whose objects are about to be deleted.
 type departing struct {
-	s           *work.Task
-	keys, names []string // names are of the objects
+	s      *work.Task // which the file is of, or a directory above it; nil: the admin's word
+	key    string
+	names  []string // of the objects
+	etag   string   // of the only one
+	reason string   // why they go to the trash in any case; "": trashFirst decides
 }
 
 // trashFirst copies to the trash, before they are deleted, the objects of files that went
-// outside requests, or in requests with many others.
-func (e *Engine) trashFirst(all ...departing) error {
-	var outside, inRequests, keys []string
-	for _, d := range all {
+// outside requests, or in requests with many others. It returns the errors by number.
+func (e *Engine) trashFirst(all []departing) (errs []error) {
+	many := e.manyByRequests(all)
+	var copies []trashing
+	var of []int // by copy
+	for i := range all {
+		d := &all[i]
 		switch {
+		case d.reason != "":
+		case d.s == nil:
+			continue // it is there
 		case e.disposal(d.s) == trashIt:
-			outside = append(outside, d.names...)
-		case !d.s.Moved:
-			inRequests, keys = append(inRequests, d.names...), append(keys, d.keys...)
+			d.reason = trashOutside
+		case many && !d.s.Moved:
+			d.reason = trashRequests
+		default:
+			continue
+		}
+		for _, name := range d.names {
+			copies, of = append(copies, trashing{name, d.reason}), append(of, i)
 		}
 	}
-	err := e.toTrash(outside, trashOutside)
-	if err != nil || !e.manyByRequests(keys) {
-		return err
+	errs = make([]error, len(all))
+	for j, err := range e.toTrash(copies) {
+		errs[of[j]] = cmp.Or(errs[of[j]], err)
 	}
-	return e.toTrash(inRequests, trashRequests)
+	e.sayStrangers(all, errs)
+	return errs
 }
 
 // withholds withholds the deletes of files outside requests if they are too many, and
@@ -161,7 +177,13 @@ func (e *Engine) withholds(gone []foreign) bool {
 // manyByRequests reports whether so many files went at once while requests ran that
 // their objects go by way of the trash, too: nothing tells whether it was the app, or
 // somebody at the shell meanwhile. They go at once all the same.
-func (e *Engine) manyByRequests(keys []string) bool {
+func (e *Engine) manyByRequests(all []departing) bool {
+	var keys []string
+	for _, d := range all {
+		if d.s != nil && e.disposal(d.s) != trashIt && !d.s.Moved {
+			keys = append(keys, d.key)
+		}
+	}
 	now := time.Now()
 	waiting := func(counted map[string]time.Time) int { return e.queue.DeletesBesides(counted, true) }
 	if len(keys) == 0 || e.cfg.Trash < 0 || e.attended.admits(keys, waiting, e.deleteLimit(), now) {

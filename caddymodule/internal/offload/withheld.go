@@ -14,7 +14,9 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
@@ -206,7 +208,7 @@ func (e *Engine) noteWithheld(roots rootsNow) {
 		}
 		noted := e.withheld.noted(root)
 		slices.SortFunc(noted, func(a, b notedDelete) int { return strings.Compare(a.Key, b.Key) })
-		if err := file.write(noteText(e.whoseNotes(), noted), t.SetWithheldDeletes); err != nil {
+		if err := file.write(t, local.WithheldDeletes, noteText(e.whoseNotes(), noted)); err != nil {
 			e.withheld.unnoted.Do(func() {
 				e.log().Warn("many deletes are withheld, but that cannot be noted on disk: after a restart the files will be fetched again",
 					keyDir, t.Dir(), keyError, err)
@@ -219,7 +221,7 @@ func (e *Engine) noteWithheld(roots rootsNow) {
 
 // recallWithheld reads what an earlier process noted of a root.
 func (e *Engine) recallWithheld(root int) {
-	data, ok := e.deleteNotes.withheld[root].recall(e.trees[root].WithheldDeletes)
+	data, ok := e.deleteNotes.withheld[root].recall(e.trees[root], local.WithheldDeletes)
 	if !ok {
 		return
 	}
@@ -243,14 +245,65 @@ func (e *Engine) sayWithheld(now time.Time) {
 }
 
 // AcceptDeletes deletes, by way of the trash, the objects of files whose deletes
-// are withheld.
+// are withheld. What an earlier try, of a process that was killed, has done is not done
+// again.
 func (e *Engine) AcceptDeletes(ctx context.Context) (deleted int, err error) {
-	return e.settleWithheld(ctx, e.acceptWithheld)
+	copied, err := e.acceptedCopies(ctx)
+	if err != nil {
+		return 0, err
+	}
+	accept := func(ctx context.Context, _ media.Class, found []object) (int, error) {
+		return e.acceptWithheld(ctx, found, copied)
+	}
+	return e.settleWithheld(ctx, accept, func(upTo time.Time) error {
+		return e.tellAccepted(e.withheld.before(upTo), copied)
+	})
+}
+
+// acceptedCopies lists what is in the trash of files whose deletes are withheld here: the
+// admin accepted them, and that was not completed.
+func (e *Engine) acceptedCopies(ctx context.Context) (copied map[string]Trashed, err error) {
+	copied = make(map[string]Trashed)
+	if e.withheld.count() == 0 {
+		return copied, nil
+	}
+	for t, err := range e.Trash(ctx) {
+		if bucket.IsUnlisted(err) {
+			continue // it is copied twice
+		}
+		if err != nil {
+			return nil, err
+		}
+		d, ok := e.withheld.get(t.Key)
+		if ok && t.Reason == trashAccepted && !t.Deleted.Before(d.since.Truncate(time.Second)) {
+			copied[t.Key] = t
+		}
+	}
+	return copied, nil
+}
+
+// tellAccepted tells the other nodes, if there are any, of those deletes that the admin
+// accepted, and that nobody told of.
+func (e *Engine) tellAccepted(keys []string, copied map[string]Trashed) error {
+	var changes []changelog.Change
+	for _, key := range keys {
+		t, ok := copied[key]
+		if !ok {
+			continue
+		}
+		if _, err := e.trees[t.root].Stat(t.rel); err != nil {
+			changes = append(changes, changelog.Change{Op: changelog.Delete, Key: key, ETag: t.copied.ETag})
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return e.announce(changes)
 }
 
 // RefuseDeletes brings back the files whose deletes are withheld.
 func (e *Engine) RefuseDeletes(ctx context.Context) (brought int, err error) {
-	return e.settleWithheld(ctx, e.refuseWithheld)
+	return e.settleWithheld(ctx, e.refuseWithheld, func(time.Time) error { return nil })
 }
 
 // Withheld is an object of a file whose delete is withheld.
@@ -261,14 +314,15 @@ type Withheld struct {
 	Size  int64
 }
 
-// Withheld yields what AcceptDeletes would delete. A non-nil error ends the sequence.
+// Withheld yields what AcceptDeletes would delete. A non-nil error ends the
+// sequence, but for a [bucket.UnlistedError]: it goes on behind what that names.
 func (e *Engine) Withheld(ctx context.Context) iter.Seq2[Withheld, error] {
 	return func(yield func(Withheld, error) bool) {
 		for root := range e.trees {
 			for _, class := range []media.Class{media.Public, media.Private} {
 				for o, err := range e.withheldIn(ctx, root, class, time.Now()) {
 					d, _ := e.withheld.get(o.key)
-					if !yield(Withheld{o.key, class, d.since, o.Size}, err) || err != nil {
+					if !yield(Withheld{o.key, class, d.since, o.Size}, err) || err != nil && !bucket.IsUnlisted(err) {
 						return
 					}
 				}
@@ -286,7 +340,9 @@ func (e *Engine) withheldIn(ctx context.Context, root int, class media.Class, up
 		}
 		for o, err := range e.missingBelow(ctx, root, dir, class) {
 			if err != nil {
-				yield(object{}, err)
+				if yield(object{}, err) && bucket.IsUnlisted(err) {
+					continue
+				}
 				return
 			}
 			if d, ok := e.withheld.get(o.key); ok && d.covers(o.Stored) && !d.since.After(upTo) && !yield(o, nil) {
@@ -319,56 +375,51 @@ func (e *Engine) refuseOne(ctx context.Context, key string) (withheld bool, err 
 	return true, e.bringNow(ctx, object{f, info}, class)
 }
 
-// settler deals with objects of one class whose deletes are withheld.
-type settler func(ctx context.Context, class media.Class, found []object) error
+// settler deals with objects of one class whose deletes are withheld. It returns how many
+// it has dealt with, and the first error.
+type settler func(ctx context.Context, class media.Class, found []object) (n int, err error)
 
-// settleWithheld has settle deal with all objects whose deletes are withheld by now.
-func (e *Engine) settleWithheld(ctx context.Context, settle settler) (n int, err error) {
+// settleWithheld has settle deal with all objects whose deletes are withheld by now, and
+// end with what is left. An error of one is that one's: its delete is still withheld.
+func (e *Engine) settleWithheld(ctx context.Context, settle settler, end func(upTo time.Time) error) (n int, err error) {
 	upTo := time.Now()
 	for root := range e.trees {
 		for _, class := range []media.Class{media.Public, media.Private} {
-			done, err := e.settleIn(ctx, root, class, upTo, settle)
+			done, failed := e.settleIn(ctx, root, class, upTo, settle)
 			n += done
-			if err != nil {
+			if err = cmp.Or(err, failed); health.IsOfStore(failed) {
 				return n, err
 			}
 		}
 	}
-	e.withheld.forget(func(d withheldDelete) bool { return !d.since.After(upTo) })
-	e.unattended.forgetCounted()
+	if err == nil {
+		err = end(upTo)
+	}
+	if err == nil {
+		e.withheld.forget(func(d withheldDelete) bool { return !d.since.After(upTo) })
+		e.unattended.forgetCounted()
+	}
 	e.noteDeletes()
-	return n, nil
+	return n, err
 }
 
-// settleIn has settle deal with those of one root and class.
+// settleIn has settle deal with those of one root and class, and returns the first error.
 func (e *Engine) settleIn(ctx context.Context, root int, class media.Class, upTo time.Time, settle settler) (n int, err error) {
-	var found []object
-	flush := func() error {
-		if len(found) == 0 {
-			return nil
+	for found, failed := range inBatches(e.withheldIn(ctx, root, class, upTo)) {
+		done := 0
+		if failed == nil {
+			done, failed = settle(ctx, class, found)
 		}
-		err := settle(ctx, class, found)
-		if err == nil {
-			n += len(found)
-		}
-		found = found[:0]
-		return err
-	}
-	for o, err := range e.withheldIn(ctx, root, class, upTo) {
-		if err != nil {
-			return n, err
-		}
-		if found = append(found, o); len(found) == deleteBatch {
-			if err := flush(); err != nil {
-				return n, err
-			}
+		n += done
+		if err = cmp.Or(err, failed); health.IsOfStore(failed) {
+			break
 		}
 	}
-	return n, flush()
+	return n, err
 }
 
 // missingBelow lists the objects below the directory dir of a root of which there
-// is no file.
+// is no file. A non-nil error ends it, but for a [bucket.UnlistedError].
 func (e *Engine) missingBelow(ctx context.Context, root int, dir string, class media.Class) iter.Seq2[object, error] {
 	if dir != "" {
 		dir += "/"
@@ -376,7 +427,9 @@ func (e *Engine) missingBelow(ctx context.Context, root int, dir string, class m
 	return func(yield func(object, error) bool) {
 		for o, err := range e.objects(ctx, class, dir) {
 			if err != nil {
-				yield(object{}, err)
+				if yield(object{}, err) && bucket.IsUnlisted(err) {
+					continue
+				}
 				return
 			}
 			if o.root != root {
@@ -389,30 +442,57 @@ func (e *Engine) missingBelow(ctx context.Context, root int, dir string, class m
 	}
 }
 
-func (e *Engine) acceptWithheld(_ context.Context, _ media.Class, found []object) error {
-	names, keys := make([]string, len(found)), make([]string, len(found))
-	changes := make([]changelog.Change, len(found))
-	for i, o := range found {
-		names[i], keys[i] = o.Key, o.key
-		changes[i] = changelog.Change{Op: changelog.Delete, Key: o.key, ETag: o.ETag}
-	}
-	if err := e.toTrash(names, trashAccepted); err != nil {
-		return err
-	}
-	e.queue.BeginDelete(keys)
-	err := e.deleteNames(names)
-	e.afterDelete(keys, err)
-	if err != nil || !e.shared() {
-		return err
-	}
-	return e.announce(changes)
-}
-
-func (e *Engine) refuseWithheld(ctx context.Context, class media.Class, found []object) error {
-	for _, o := range found {
-		if err := e.fetch(ctx, o, class); err != nil {
-			return fmt.Errorf("bringing back %s: %w", o.key, err)
+// inBatches yields the objects of a listing that many at a time as one request deletes,
+// and the errors of the listing in between. A batch is valid until the next.
+func inBatches(all iter.Seq2[object, error]) iter.Seq2[[]object, error] {
+	return func(yield func([]object, error) bool) {
+		var batch []object
+		for o, err := range all {
+			if err != nil {
+				if !yield(nil, err) {
+					return
+				}
+				continue
+			}
+			if batch = append(batch, o); len(batch) == deleteBatch {
+				if !yield(batch, nil) {
+					return
+				}
+				batch = batch[:0]
+			}
+		}
+		if len(batch) > 0 {
+			yield(batch, nil)
 		}
 	}
-	return nil
+}
+
+// acceptWithheld deletes objects by way of the trash; copied is what is there already.
+func (e *Engine) acceptWithheld(ctx context.Context, found []object, copied map[string]Trashed) (accepted int, err error) {
+	going := make([]departing, len(found))
+	for i, o := range found {
+		going[i] = departing{key: o.key, names: []string{o.Key}, etag: o.ETag, reason: trashAccepted}
+		if t, ok := copied[o.key]; ok {
+			if is, err := e.isCopy(ctx, t.copied, o.Info); is && err == nil {
+				going[i].reason = ""
+			}
+		}
+	}
+	return e.deleteListedNow(going)
+}
+
+// refuseWithheld fetches the files of objects.
+func (e *Engine) refuseWithheld(ctx context.Context, class media.Class, found []object) (brought int, err error) {
+	errs := sideBySide(len(found), func(i int) error {
+		if err := e.fetch(ctx, found[i], class); err != nil {
+			return fmt.Errorf("bringing back %s: %w", found[i].key, err)
+		}
+		return nil
+	})
+	for _, failed := range errs {
+		if err = cmp.Or(err, failed); failed == nil {
+			brought++
+		}
+	}
+	return brought, err
 }

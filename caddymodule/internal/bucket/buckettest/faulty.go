@@ -36,6 +36,8 @@ type Call struct {
 	// Key is the object's key; of Copy that of the source, of Delete the first one, of List,
 	// AbortUploads and Probe the prefix.
 	Key string
+	// Keys are all of a Delete.
+	Keys []string
 	// Size of the body of a Put.
 	Size int64
 	// N counts the calls of this Op from 1, ForKey those of this Op and Key.
@@ -294,7 +296,7 @@ func (f *Faulty) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) > 0 {
 		first = keys[0]
 	}
-	fault, err := f.begin(ctx, OpDelete, first)
+	fault, err := f.beginCall(ctx, Call{Op: OpDelete, Key: first, Keys: keys})
 	if err != nil {
 		return err
 	}
