@@ -50,7 +50,7 @@ func (e *Engine) noteBase(b basis) {
 		return // it went, which has its own event
 	}
 	defer f.Close() // only read
-	if mark, ok := local.ReadMark(f); ok && mark.Binding == e.binding(b.Key) {
+	if mark, ok := local.ReadMark(f); ok && mark.Binding == e.marks.Binding(b.Key) {
 		return
 	}
 	info, err := f.Stat()
@@ -59,7 +59,7 @@ func (e *Engine) noteBase(b basis) {
 	}
 	now := b.version
 	now.Size, now.ModTime, now.Found = info.Size()+1, noTime, index.Finding{} // no mark of this content
-	e.mark(b.Key, now, f)
+	e.marks.Put(b.Key, now, f)
 }
 
 // noTime is the modification time, in Unix nanoseconds, of no file.

@@ -141,7 +141,7 @@ func (e *Engine) removeMisplaced(s *work.Task, st index.Standing) error {
 		if known.Class != class {
 			name = e.objectName(s.Key, known.Class)
 		}
-	} else if m, ok := e.trees[s.Root].Mark(s.Rel); ok && m.Binding == e.binding(s.Key) && index.ClassOf(m.Class) != class {
+	} else if m, ok := e.trees[s.Root].Mark(s.Rel); ok && m.Binding == e.marks.Binding(s.Key) && index.ClassOf(m.Class) != class {
 		name = e.objectName(s.Key, index.ClassOf(m.Class))
 	}
 	if name == "" {
@@ -162,7 +162,7 @@ func (e *Engine) committed(s *work.Task, now index.Entry, f *os.File) outcome {
 	}
 	now = e.withPlace(s, now, f)
 	if now.Kept {
-		e.sayKept(s.Key)
+		e.classes.SayKept(s.Key)
 	}
 	e.recon.touch(s.Key) // a comparison under way may have listed the bucket before
 	e.queue.Note(s, func(latest bool) {
@@ -175,7 +175,7 @@ func (e *Engine) committed(s *work.Task, now index.Entry, f *os.File) outcome {
 	e.keepDirs(s.Key)
 	// After the index is set, so that the event about the mark is known for
 	// what it is. A file that has changed since makes the mark unfit, no more.
-	e.mark(s.Key, now, f)
+	e.marks.Put(s.Key, now, f)
 	return outcome{}
 }
 

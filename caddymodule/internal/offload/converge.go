@@ -184,7 +184,7 @@ func (x *sight) isReturned(why verdict.Cause) bool {
 
 // leaveInBucket leaves the object where it is, and the disk without a file of it.
 func (e *Engine) leaveInBucket(s *work.Task, x *sight) outcome {
-	st := e.underPlace(s.Key, x.rule, x.under)
+	st := e.classes.UnderPlace(s.Key, x.rule, x.under)
 	e.know(s, index.Entry{State: index.BucketOnly, Class: st.Class, Kept: st.Kept, Size: x.stored.Size, ETag: x.stored.ETag})
 	return outcome{}
 }
@@ -230,7 +230,7 @@ func (e *Engine) causeOf(s *work.Task, x *sight) verdict.Cause {
 
 // seeFile looks at the disk.
 func (e *Engine) seeFile(s *work.Task) (*sight, error) {
-	st := e.standing(s.Key)
+	st := e.classes.Of(s.Key)
 	x := &sight{class: st.Class, kept: st.Kept, rule: st.Class}
 	if st.Kept {
 		x.rule = media.Public
@@ -250,7 +250,7 @@ func (e *Engine) seeFile(s *work.Task) (*sight, error) {
 	known, ok := e.index.Get(s.Key)
 	x.unheld = ok && known.Unheld
 	mark, marked := local.ReadMark(f)
-	marked = marked && mark.Binding == e.binding(s.Key)
+	marked = marked && mark.Binding == e.marks.Binding(s.Key)
 	held := e.index.HoldsAny(s.Key)
 	x.file, x.torn = verdict.StrangeFile, e.mayBeTorn(s)
 	switch {
@@ -435,7 +435,7 @@ func (e *Engine) agree(s *work.Task, x *sight) outcome {
 // follow makes a file what its object is, of which the other nodes have moved the
 // place: no rule of this disk speaks against it.
 func (e *Engine) follow(s *work.Task, x *sight) {
-	st := e.underPlace(s.Key, x.rule, x.under)
+	st := e.classes.UnderPlace(s.Key, x.rule, x.under)
 	x.class, x.kept = st.Class, st.Kept
 	e.queue.Lock()
 	defer e.queue.Unlock()

@@ -233,7 +233,7 @@ func (e *Engine) seesDelete(s *work.Task) (file, dir bool) {
 // they may not know.
 func (e *Engine) keepTold(s *work.Task, known index.Entry, info bucket.Info, class media.Class) outcome {
 	if s.Unannounced {
-		st := e.underPlace(s.Key, e.rule(s.Key), class)
+		st := e.classes.UnderPlace(s.Key, e.classes.Rule(s.Key), class)
 		known = index.Entry{State: index.Dirty, Class: st.Class, Kept: st.Kept, Size: info.Size, ModTime: info.ModTime.UnixNano(), ETag: info.ETag}
 		if err := e.announce([]changelog.Change{changeOf(s.Key, known)}, s); err != nil {
 			return failed(err)

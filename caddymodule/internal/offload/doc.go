@@ -11,20 +11,8 @@
 // (package verdict).
 //
 // Packages below it hold what can be understood alone: work, the queue; index, what is
-// known of keys; verdict, the table by which disk and bucket are made to agree; health,
-// whether the bucket takes files.
-//
-// A file's class comes from its name, from the .htaccess files on this disk and, where
-// these would publish it, from the place of its own object: one among the private
-// ones stays private, until a rule of this disk has closed and opened it, another
-// node has moved it to the public ones, or the admin says `public`. So private files
-// that come back to a wiped disk, or come to a node without the .htaccess, are not
-// published. That a folder is closed is not carried from node to node: nothing in
-// the bucket proves who wrote it, and a note that a folder is closed would let a
-// stranger hide all that apps store there. What he puts among the private ones
-// hides its own key only. The price: what a node without the .htaccess writes in
-// such a folder is public, until the node that has it hears of the file and closes
-// it, a moment later. `private` in the configuration has no such moment.
+// known of keys; standing, the class of a file and the mark on it; verdict, the table by
+// which disk and bucket are made to agree; health, whether the bucket takes files.
 //
 // It promises that nothing that is on disk is forgotten (what could not be
 // committed is tried again for ever, and a restart finds what a killed process

@@ -21,6 +21,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/standing"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
@@ -114,11 +115,12 @@ type Engine struct {
 	trees    []*local.Tree // by root
 	bucketID string        // binds marks to this bucket
 
-	index    *index.Index
-	htaccess *htaccessFiles
-	queue    *work.Queue
-	links    links
-	said     *lru.Cache[string, struct{}] // keys whose refusal was logged
+	index   *index.Index
+	queue   *work.Queue
+	marks   *standing.Marks
+	classes *standing.Classes
+	links   links
+	said    *lru.Cache[string, struct{}] // keys whose refusal was logged
 	// ignoredTold are rules, and kinds of files, of which the log has told.
 	ignoredTold *lru.Cache[string, struct{}]
 	health      *health.Monitor
@@ -201,13 +203,14 @@ func New(cfg Config) (*Engine, error) {
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))
 	}
-	e.htaccess = newHtaccessFiles(e.readHtaccess)
 	e.recon.init()
 	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
 	e.deletedKeys, e.trashed = newLRU[struct{}](1<<16), newLRU[string](1<<12)
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
 	e.bucketID = hex.EncodeToString(sum[:8])
+	e.marks = standing.NewMarks(e.bucketID, cfg.Inspector.Rules, e.log)
+	e.classes = standing.NewClasses(cfg.Site, e.trees, e.index, e.marks, e.log)
 	if err := e.joinTeam(); err != nil {
 		return nil, err
 	}

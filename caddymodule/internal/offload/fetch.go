@@ -64,7 +64,7 @@ func (e *Engine) bring(s *work.Task, x *sight, tell bool) outcome {
 	body := &source{Reader: o.Body}
 	var now index.Entry
 	undo := func() {}
-	st := e.underPlace(s.Key, x.rule, x.under)
+	st := e.classes.UnderPlace(s.Key, x.rule, x.under)
 	p := local.Placement{
 		Content: io.TeeReader(body, sum), Size: o.Size, ModTime: o.ModTime, Marked: st.Kept,
 		Mark: func(f *os.File, info fs.FileInfo) (local.Mark, error) {
@@ -77,7 +77,7 @@ func (e *Engine) bring(s *work.Task, x *sight, tell bool) outcome {
 			e.placed.Add(s.Key, placed{info: info})
 			// Before it is there: the app may remove it at once.
 			undo = e.index.Expect(s.Key, o.ETag)
-			return e.markOf(s.Key, now), nil
+			return e.marks.Of(s.Key, now), nil
 		},
 	}
 	if x.file == verdict.NoFile {
@@ -104,7 +104,7 @@ func (e *Engine) bring(s *work.Task, x *sight, tell bool) outcome {
 		e.index.Set(s.Key, now)
 	})
 	if st.Kept {
-		e.sayKept(s.Key)
+		e.classes.SayKept(s.Key)
 	}
 	if st.Class != x.rule && !st.Kept {
 		// An .htaccess on this disk closes what another node made public: it

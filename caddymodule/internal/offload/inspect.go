@@ -9,6 +9,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/standing"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
@@ -40,15 +41,15 @@ const inspectLimit = 4 << 20
 // withPlace completes the entry of a file that is committed by from where it may
 // be used.
 func (e *Engine) withPlace(s *work.Task, x index.Entry, f *os.File) index.Entry {
-	if x.Found.Known || !mayBeMoved(s.Key, x) {
+	if x.Found.Known || !standing.MayBeMoved(s.Key, x) {
 		return x
 	}
 	if known, ok := e.index.Get(s.Key); ok && known.ETag == x.ETag && known.Found.Known {
 		x.Found = known.Found
 		return x
 	}
-	if m, ok := local.ReadMark(f); ok && m.Binding == e.binding(s.Key) && m.ETag == x.ETag {
-		x.Found = e.foundInMark(m)
+	if m, ok := local.ReadMark(f); ok && m.Binding == e.marks.Binding(s.Key) && m.ETag == x.ETag {
+		x.Found = e.marks.Found(m)
 	}
 	if !x.Found.Known {
 		x.Found = e.inspect(s.Key, f, x)
@@ -57,14 +58,9 @@ func (e *Engine) withPlace(s *work.Task, x index.Entry, f *os.File) index.Entry 
 	return x
 }
 
-// mayBeMoved reports whether it makes a difference from where a file may be used.
-func mayBeMoved(key string, x index.Entry) bool {
-	return x.Class == media.Public && media.NamingType(key) != ""
-}
-
 // inspect looks through a file that is to be, or is, committed as x says.
 func (e *Engine) inspect(key string, f *os.File, x index.Entry) index.Finding {
-	if !mayBeMoved(key, x) {
+	if !standing.MayBeMoved(key, x) {
 		return index.Finding{}
 	}
 	if x.Size > inspectLimit {
@@ -72,11 +68,6 @@ func (e *Engine) inspect(key string, f *os.File, x index.Entry) index.Finding {
 	}
 	body := io.NewSectionReader(f, 0, x.Size)
 	return index.Finding{Place: e.cfg.Inspector.Inspect(key, body, e.Class), Known: true}
-}
-
-// foundInMark is what a mark tells.
-func (e *Engine) foundInMark(m local.Mark) index.Finding {
-	return index.Finding{Place: m.Place, Known: m.Rules == e.cfg.Inspector.Rules}
 }
 
 // foundInMeta is what the metadata of an object tells, which anyone may have
@@ -95,7 +86,7 @@ func (e *Engine) foundInMeta(key string, info bucket.Info) index.Finding {
 // of its place.
 func (e *Engine) learnPlace(key string, info bucket.Info) {
 	x, ok := e.index.Get(key)
-	if !ok || x.State != index.BucketOnly || x.Found.Known || x.ETag != info.ETag || !mayBeMoved(key, x) {
+	if !ok || x.State != index.BucketOnly || x.Found.Known || x.ETag != info.ETag || !standing.MayBeMoved(key, x) {
 		return
 	}
 	now := x

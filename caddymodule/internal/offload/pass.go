@@ -12,6 +12,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/standing"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -99,7 +100,7 @@ func (p *pass) dir(root int, rel string) {
 // since.
 func (e *Engine) isClean(root int, rel, key string, st index.Standing, info fs.FileInfo) bool {
 	m, ok := e.wholeMark(root, rel)
-	return ok && e.markFits(m, key, index.EntryOf(st, info, ""))
+	return ok && e.marks.Fits(m, key, index.EntryOf(st, info, ""))
 }
 
 func (p *pass) run(s scope) error {
@@ -243,7 +244,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 		e.refuseKey(key, err)
 		return nil
 	}
-	rule := e.rule(key)
+	rule := e.classes.Rule(key)
 	if rule == media.Ignored {
 		p.countIgnored(key)
 		return nil
@@ -253,7 +254,7 @@ func (p *pass) file(root int, rel string, info fs.FileInfo) error {
 	if rule == media.Public && public != nil && private == nil && p.marked(root, rel, key, index.Standing{Class: rule}, info, public) {
 		return nil // mostly
 	}
-	st := e.standing(key)
+	st := e.classes.Of(key)
 	unknown := public == nil && !p.public.knows(key) || private == nil && !p.private.knows(key)
 	if unknown && !p.older && e.isClean(root, rel, key, st, info) {
 		return nil // its mark tells
@@ -290,11 +291,11 @@ func (p *pass) marked(root int, rel, key string, st index.Standing, info fs.File
 	e := p.e
 	m, ok := e.wholeMark(root, rel)
 	now := index.EntryOf(st, info, own.ETag)
-	if !ok || m.ETag != own.ETag || own.Size != now.Size || !e.markFits(m, key, now) {
+	if !ok || m.ETag != own.ETag || own.Size != now.Size || !e.marks.Fits(m, key, now) {
 		return false
 	}
-	now.Found = e.foundInMark(m)
-	if mayBeMoved(key, now) && !now.Found.Known {
+	now.Found = e.marks.Found(m)
+	if standing.MayBeMoved(key, now) && !now.Found.Known {
 		return p.inspectMarked(root, rel, key, now)
 	}
 	p.remember(key, now)
@@ -315,7 +316,7 @@ func (p *pass) inspectMarked(root int, rel, key string, now index.Entry) bool {
 		return false
 	}
 	if p.remember(key, now) {
-		e.mark(key, now, f)
+		e.marks.Put(key, now, f)
 	}
 	return true
 }

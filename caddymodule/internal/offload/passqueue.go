@@ -63,7 +63,7 @@ func (p *pass) learn(m *missing) {
 	e.queue.Lock()
 	defer e.queue.Unlock()
 	if !e.recon.touched(m.key) && e.queue.At(m.key) == nil {
-		st := e.underPlace(m.key, m.class, m.believe(m.under))
+		st := e.classes.UnderPlace(m.key, m.class, m.believe(m.under))
 		e.index.Learn(m.key, index.Entry{State: index.BucketOnly, Class: st.Class, Kept: st.Kept, Size: m.object.Size, ETag: m.object.ETag})
 	}
 }

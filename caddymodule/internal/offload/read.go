@@ -62,6 +62,13 @@ func (e *Engine) Public(key []byte) (etag string, place media.Place, ok bool) {
 // answer holds.
 func (e *Engine) Changes() uint64 { return e.index.Changes() }
 
+// Class returns the class of key, knowing the .htaccess files on disk, and which
+// files were brought from among the private objects.
+func (e *Engine) Class(key string) media.Class { return e.classes.Of(key).Class }
+
+// Closed reports whether the file of a key must not be sent at its own URL.
+func (e *Engine) Closed(key string) bool { return e.classes.Closed(key) }
+
 // describe is what an entry tells of a key.
 func describe(key string, x index.Entry) Object {
 	o := Object{Key: key, Class: x.Class, ETag: x.ETag, Size: x.Size}
@@ -101,9 +108,9 @@ func (e *Engine) readMark(root int, rel, key string) (index.Entry, error) {
 	if !ok {
 		return x, nil
 	}
-	x.Class, x.Kept = index.ClassOf(m.Class), m.Class == index.LetterKept && m.Binding == e.binding(key) && !e.site.SaidPublic(key)
-	if e.markFits(m, key, x) && (x.Kept || e.rule(key) == x.Class) {
-		x.State, x.ETag, x.Found = index.Committed, m.ETag, e.foundInMark(m)
+	x.Class, x.Kept = index.ClassOf(m.Class), m.Class == index.LetterKept && m.Binding == e.marks.Binding(key) && !e.site.SaidPublic(key)
+	if e.marks.Fits(m, key, x) && (x.Kept || e.classes.Rule(key) == x.Class) {
+		x.State, x.ETag, x.Found = index.Committed, m.ETag, e.marks.Found(m)
 	}
 	return x, nil
 }
@@ -170,7 +177,7 @@ func (e *Engine) stale(key string) {
 // it asks the bucket. A key that was absent a moment ago is not asked for
 // again at once.
 func (e *Engine) Stat(ctx context.Context, key string) (bucket.Info, error) {
-	st := e.standing(key)
+	st := e.classes.Of(key)
 	class := st.Class
 	if class == media.Ignored {
 		return bucket.Info{}, ErrIgnored

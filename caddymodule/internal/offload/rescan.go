@@ -28,7 +28,7 @@ func (e *Engine) rescan(s *work.Task) outcome {
 // reclass looks for files whose class changed with an .htaccess.
 func (e *Engine) reclass(s *work.Task) outcome {
 	err := e.walkChanges(s, func(key string, _ fs.FileInfo, known index.Entry) bool {
-		switch e.rule(key) {
+		switch e.classes.Rule(key) {
 		case media.Private:
 			return !known.Object() || known.Class != media.Private || known.Kept
 		default:

@@ -159,7 +159,7 @@ func (e *Engine) fetch(ctx context.Context, listed object, class media.Class) er
 	}
 	defer o.Body.Close()
 	sum := md5.New()
-	st := e.underPlace(listed.key, e.rule(listed.key), class)
+	st := e.classes.UnderPlace(listed.key, e.classes.Rule(listed.key), class)
 	return e.trees[listed.root].Place(listed.rel, local.Placement{
 		Content: io.TeeReader(o.Body, sum),
 		Size:    o.Size,
@@ -171,7 +171,7 @@ func (e *Engine) fetch(ctx context.Context, listed object, class media.Class) er
 			}
 			now := index.EntryOf(st, info, o.ETag)
 			now.Found = e.inspect(listed.key, f, now)
-			return e.markOf(listed.key, now), nil
+			return e.marks.Of(listed.key, now), nil
 		},
 	})
 }

@@ -93,7 +93,7 @@ func (r *rootsSeen) missing() int {
 func (e *Engine) lookAtRoots() {
 	for _, root := range e.rootsSeen.look(e.rootsNow(), e.isMountPoint) {
 		e.trees[root].Reopen()
-		e.htaccess.reset()
+		e.classes.Reset()
 		if !e.rootsSeen.isGone(root) {
 			e.deleteNotes.rootIsNew(root)
 			e.recon.want(scope{root, ""}, window{})

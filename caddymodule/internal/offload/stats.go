@@ -68,7 +68,7 @@ type counters struct {
 	ignored                                     ignoredCount
 	conflicts, fetched, fetchedBytes            atomic.Uint64
 	removedFiles                                atomic.Uint64
-	noMarks, noLeases                           sync.Once // the log lines about marks and leases
+	noLeases                                    sync.Once // the log line about leases
 	turnedAway                                  sync.Once // the log line about names that are not let in
 }
 

@@ -42,8 +42,8 @@ func (e *Engine) countUnstored(ctx context.Context) {
 // queue does not know of it.
 func (e *Engine) isUnstored(root int, rel string, info fs.FileInfo) bool {
 	key := e.site.Key(root, rel)
-	if media.CheckKey(key) != nil || local.Own(rel) || e.rule(key) == media.Ignored || e.queue.Has(key) {
+	if media.CheckKey(key) != nil || local.Own(rel) || e.classes.Rule(key) == media.Ignored || e.queue.Has(key) {
 		return false
 	}
-	return !e.isClean(root, rel, key, e.standing(key), info)
+	return !e.isClean(root, rel, key, e.classes.Of(key), info)
 }

@@ -99,14 +99,14 @@ func (e *Engine) change(ev watch.Event, who work.Doer, now time.Time) {
 	switch {
 	case ev.Op == watch.Rescan:
 		e.trees[ev.Root].Reopen()
-		e.htaccess.reset()
+		e.classes.Reset()
 		e.spread(work.Rescan, key, ev, now)
 	case ev.Op == watch.DirGone && ev.Path == "":
 		// A root that went away (unmounted, moved, wiped) is no app's delete.
 		e.trees[ev.Root].Reopen()
-		e.htaccess.reset()
+		e.classes.Reset()
 	case ev.Op == watch.DirGone:
-		e.htaccess.reset()
+		e.classes.Reset()
 		it := e.spread(work.DirGone, key, ev, now)
 		it.In = ev.In
 		it.By(who)
@@ -118,7 +118,7 @@ func (e *Engine) change(ev watch.Event, who work.Doer, now time.Time) {
 		e.queue.Schedule(it, due)
 	case name == htaccess:
 		dir = strings.TrimSuffix(dir, "/")
-		e.htaccess.reset()
+		e.classes.Reset()
 		e.spread(work.Htaccess, e.site.Key(ev.Root, dir), watch.Event{Root: ev.Root, Path: dir}, now)
 	case name == "" || (media.CheckKey(key) == nil && e.site.Class(key, nil) == media.Ignored):
 		// What depends on the disk (an .htaccess) is judged when it is committed.

@@ -1,4 +1,4 @@
-package offload
+package standing
 
 import (
 	"errors"
@@ -12,6 +12,9 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
+// htaccessName is the name of such a file.
+const htaccessName = ".htaccess"
+
 // htaccessLimit is how much of an .htaccess is read.
 const htaccessLimit = 64 << 10
 
@@ -22,10 +25,6 @@ type htaccessFiles struct {
 	mu    sync.Mutex
 	epoch uint64 // counts resets: a look that began before one is not kept
 	cache *lru.Cache[string, *media.Htaccess]
-}
-
-func newHtaccessFiles(look func(string) *media.Htaccess) *htaccessFiles {
-	return &htaccessFiles{look: look, cache: newLRU[*media.Htaccess](1 << 14)}
 }
 
 // of is media.HtaccessOf.
@@ -55,13 +54,13 @@ func (h *htaccessFiles) reset() {
 
 // readHtaccess reads the .htaccess of a directory. One that cannot be read, or is
 // too long, counts as one that closes all: private stays private.
-func (e *Engine) readHtaccess(dirKey string) *media.Htaccess {
-	root, rel, ok := e.site.Locate(dirKey)
+func (c *Classes) readHtaccess(dirKey string) *media.Htaccess {
+	root, rel, ok := c.site.Locate(dirKey)
 	if !ok {
 		return nil
 	}
-	name := path.Join(rel, htaccess)
-	text, err := e.trees[root].ReadSmall(name, htaccessLimit)
+	name := path.Join(rel, htaccessName)
+	text, err := c.trees[root].ReadSmall(name, htaccessLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -69,22 +68,22 @@ func (e *Engine) readHtaccess(dirKey string) *media.Htaccess {
 		err = errors.New("it is too long")
 	}
 	if err != nil {
-		e.sayHtaccess(root, name, 0, err.Error())
+		c.sayHtaccess(root, name, 0, err.Error())
 		return media.ClosedHtaccess()
 	}
 	found := media.ParseHtaccess(text)
 	for _, p := range found.Undecided() {
-		e.sayHtaccess(root, name, p.Line, p.Text)
+		c.sayHtaccess(root, name, p.Line, p.Text)
 		break // one is enough to look at the file
 	}
-	if rel == "" && e.site.Closed(e.site.Key(root, "picture.jpg"), func(dir string) *media.Htaccess {
+	if rel == "" && c.site.Closed(c.site.Key(root, "picture.jpg"), func(dir string) *media.Htaccess {
 		if dir == dirKey {
 			return found
 		}
 		return nil
 	}) {
-		e.log().Warn("the .htaccess of a media root lets nobody read its pictures, so they are private and no page is rewritten; "+
-			"if the files are meant to be public, change it, or name them in the option `public`", keyDir, e.trees[root].Dir())
+		c.log().Warn("the .htaccess of a media root lets nobody read its pictures, so they are private and no page is rewritten; "+
+			"if the files are meant to be public, change it, or name them in the option `public`", "dir", c.trees[root].Dir())
 	}
 	if found.Plain() {
 		return nil
@@ -93,11 +92,11 @@ func (e *Engine) readHtaccess(dirKey string) *media.Htaccess {
 }
 
 // sayHtaccess logs once what of an .htaccess cannot be decided.
-func (e *Engine) sayHtaccess(root int, name string, line int, text string) {
-	if said, _ := e.said.ContainsOrAdd(fmt.Sprintf("%d\x00%s\x00%d\x00%s", root, name, line, text), struct{}{}); said {
+func (c *Classes) sayHtaccess(root int, name string, line int, text string) {
+	if said, _ := c.said.ContainsOrAdd(fmt.Sprintf("%d\x00%s\x00%d\x00%s", root, name, line, text), struct{}{}); said {
 		return
 	}
-	e.log().Warn("an .htaccess says what only Apache could decide; what it may close is private. "+
+	c.log().Warn("an .htaccess says what only Apache could decide; what it may close is private. "+
 		"If that is meant to be public, name it in the option `public`",
-		keyFile, path.Join(e.trees[root].Dir(), name), "line", line, "text", text)
+		"file", path.Join(c.trees[root].Dir(), name), "line", line, "text", text)
 }
