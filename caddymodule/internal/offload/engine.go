@@ -112,6 +112,7 @@ type Engine struct {
 	logger   atomic.Pointer[slog.Logger]
 	site     *media.Site
 	store    bucket.Store
+	control  bucket.Store  // for control objects
 	trees    []*local.Tree // by root
 	bucketID string        // binds marks to this bucket
 
@@ -124,7 +125,7 @@ type Engine struct {
 	// ignoredTold are rules, and kinds of files, of which the log has told.
 	ignoredTold *lru.Cache[string, struct{}]
 	health      *health.Monitor
-	reach       reach
+	reach       *health.Reach
 	identity    identity
 	stored      health.Sample
 	membership  membership
@@ -199,12 +200,17 @@ func New(cfg Config) (*Engine, error) {
 		Object: e.objectName,
 		Ours:   func(err error) bool { return errors.Is(err, ErrGuest) },
 	})
+	e.reach = health.NewReach(health.ReachConfig{
+		Store: e.store, Prefix: cfg.ControlPrefix,
+		Node:    func() string { return e.team.self() },
+		Changed: e.team.names.nudge,
+	})
+	e.control = e.reach.Control()
 	cfg.Store.Admit(e.admit)
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))
 	}
 	e.recon.init()
-	e.reach.init(e.team.names.nudge)
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
 	e.deletedKeys, e.trashed = newLRU[struct{}](1<<16), newLRU[string](1<<12)
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
@@ -288,7 +294,7 @@ func (e *Engine) Start() {
 		e.loops.Go(e.identityLoop)
 		e.loops.Go(func() { e.health.Run(e.life) })
 		if e.cfg.Local == LocalAll {
-			e.loops.Go(e.tryControl)
+			e.loops.Go(func() { e.reach.Run(e.life) })
 		}
 	})
 }

@@ -44,7 +44,7 @@ func (e *Engine) joinTeam() error {
 		return nil
 	}
 	e.index.Share()
-	store := e.control()
+	store := e.control
 	var err error
 	t.log, err = changelog.New(changelog.Config{
 		Store: store, Prefix: e.cfg.ControlPrefix, Logger: e.log,

@@ -48,7 +48,7 @@ func (e *Engine) probeStore(ctx context.Context) error {
 // what the names of public objects begin with.
 func (e *Engine) HiddenObjects(ctx context.Context) (names []string, public string, err error) {
 	for _, prefix := range []string{e.cfg.PrivatePrefix, e.cfg.ControlPrefix} {
-		for info, err := range e.control().List(ctx, prefix, "") {
+		for info, err := range e.control.List(ctx, prefix, "") {
 			if bucket.IsUnlisted(err) {
 				continue
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 )
 
@@ -75,8 +76,8 @@ func TestOutageCostsAShortWait(t *testing.T) {
 			t.Parallel()
 			s := newNodes(t, 1, func(c *Config) { c.Poll = time.Second }).ready()[0]
 			s.faults.SetHook(buckettest.Always(fault))
-			s.mustFailSoon(slowCall+patience/4, nil)
-			s.mustFailSoon(slowCall/2, nil)
+			s.mustFailSoon(health.SlowCall+patience/4, nil)
+			s.mustFailSoon(health.SlowCall/2, nil)
 			s.faults.SetHook(nil)
 			s.until("uploads", func() bool { _, uploads, _ := s.e.Ready(); return uploads })
 			s.mustUpload(func() { s.write("a.jpg", "a") }, "a.jpg")
@@ -204,7 +205,7 @@ func TestOneLogEntryStopsNobody(t *testing.T) {
 				key := fmt.Sprintf("%d.jpg", len(s.disk()))
 				began := time.Now()
 				s.mustUpload(func() { s.write(key, key) }, key)
-				if took := time.Since(began); took > 2*reachPatience {
+				if took := time.Since(began); took > 2*health.ReachPatience {
 					t.Errorf("%s took %s", key, took)
 				}
 				if st := s.e.Stats(); st.State != "running" {
@@ -236,9 +237,9 @@ func TestUnusableLogIsAnOutage(t *testing.T) {
 		}
 		return buckettest.Fault{}
 	})
-	s.mustFailSoon(slowCall+patience/4, bucket.ErrDenied)
+	s.mustFailSoon(health.SlowCall+patience/4, bucket.ErrDenied)
 	for range 3 { // whatever other control objects answer meanwhile
-		s.mustFailSoon(slowCall/2, bucket.ErrDenied)
+		s.mustFailSoon(health.SlowCall/2, bucket.ErrDenied)
 		if st := s.e.Stats(); st.State == "running" {
 			t.Errorf("%s: %s", st.State, st.Reason)
 		}

@@ -159,7 +159,7 @@ func (r *Request) becomeReady(ctx context.Context) error {
 	if !e.shared() {
 		return r.awaitClaim(ctx)
 	}
-	reached, done := e.reach.during(ctx)
+	reached, done := e.reach.During(ctx)
 	defer done()
 	err := r.seeOthers(reached)
 	for err == nil && !r.claimed() {
@@ -211,7 +211,7 @@ func (e *Engine) watchFetched(ctx context.Context) error {
 func (e *Engine) awaitNames(ctx context.Context) error {
 	for !e.isGuest() {
 		open, moved := e.team.names.state()
-		if open && (e.onlyNode() || (e.reach.status() == nil && e.awayReason() == nil)) {
+		if open && (e.onlyNode() || (e.reach.Trouble() == nil && e.awayReason() == nil)) {
 			return nil
 		}
 		if err := e.uploadTrouble(); err != nil {

@@ -136,7 +136,7 @@ func (e *Engine) trouble() error {
 // uploadTrouble returns why files may not be stored, or nil.
 func (e *Engine) uploadTrouble() error {
 	_, _, failed := e.recon.status()
-	return cmp.Or(e.awayReason(), e.watchTrouble(), e.health.Trouble(), e.reach.status(), failed)
+	return cmp.Or(e.awayReason(), e.watchTrouble(), e.health.Trouble(), e.reach.Trouble(), failed)
 }
 
 // watchTrouble returns why the media roots cannot be watched, or nil.

@@ -113,7 +113,7 @@ func (e *Engine) trashObject(name, reason string, now time.Time) error {
 	if err == nil {
 		ctx, cancel := e.putContext(info.Size)
 		defer cancel()
-		_, err = e.control().Copy(ctx, info, e.nameOfCopy(info, e.trashName(key, class, reason, now)), false)
+		_, err = e.control.Copy(ctx, info, e.nameOfCopy(info, e.trashName(key, class, reason, now)), false)
 	}
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return fmt.Errorf("moving %s to the trash: %w", key, err)
@@ -140,7 +140,7 @@ func (e *Engine) trashFile(s *work.Task, x *sight) error {
 	ctx, cancel := e.putContext(x.info.Size())
 	defer cancel()
 	name := e.trashName(s.Key, x.class, trashUntold, time.Now())
-	_, err = e.control().Put(ctx, name, x.f, x.info.Size(), bucket.PutOptions{Info: described, MD5: raw, IfNoneMatch: true})
+	_, err = e.control.Put(ctx, name, x.f, x.info.Size(), bucket.PutOptions{Info: described, MD5: raw, IfNoneMatch: true})
 	if errors.Is(err, bucket.ErrExists) {
 		// Another node's, of this second. If it has another content, the next try finds
 		// another name.

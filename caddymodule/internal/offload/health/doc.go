@@ -12,6 +12,10 @@
 // which a bucket is known that was put back to an older state, and finds out at a start
 // what a store can do.
 //
+// Control objects, by which nodes agree, are looked at apart (Reach): what may be done
+// with media, the same credentials may be denied there, and the other way round. No request
+// waits for them longer than it takes to see that they are out of reach.
+//
 // It must not know files, keys or requests: it is told what became of objects. Whose
 // bucket it is, and whether it is there at all, is not its matter either: ErrAway is what
 // the store answers then.

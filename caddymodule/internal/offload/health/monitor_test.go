@@ -215,13 +215,13 @@ func TestDoubt(t *testing.T) {
 func TestSlow(t *testing.T) {
 	run(t, func(t *testing.T, m *monitored) {
 		m.DoubtIfSlow()()
-		time.Sleep(2 * slowCall)
+		time.Sleep(2 * SlowCall)
 		if n := m.store.Calls(buckettest.OpPut); n != 0 {
 			t.Errorf("tried %d times", n)
 		}
 		m.store.SetHook(buckettest.Always(buckettest.Fault{Hang: make(chan struct{})}, buckettest.OpPut))
 		defer m.DoubtIfSlow()()
-		time.Sleep(2*slowCall + time.Second)
+		time.Sleep(2*SlowCall + time.Second)
 		if !m.IsDown() {
 			t.Error("not seen")
 		}

@@ -27,15 +27,16 @@ const (
 	trialName = ".media-offload-trial-"
 	// maxTrial bounds the size of such an object.
 	maxTrial = 1 << 20
-	// slowCall is how long the store may take until it is tried whether it answers at
-	// all, and for a trial; that may take a second more for each trialRate bytes.
-	slowCall  = 5 * time.Second
+	// trialRate is how many bytes of one give it a second more.
 	trialRate = 64 << 10
 	// trialLasts is how long an object of a trial may be in the bucket, by far.
 	trialLasts = time.Hour
 	// trialRest is how long a trial that succeeded stands for what has failed for long.
 	trialRest = time.Minute
 )
+
+// SlowCall is how long a call may take without being taken for one that is never answered.
+const SlowCall = 5 * time.Second
 
 // IsTrial reports whether a key is that of an object that was stored to try the bucket.
 func IsTrial(key string) bool { return strings.HasPrefix(key, trialName) }
@@ -73,7 +74,7 @@ func (t *trial) open() bool {
 // DoubtIfSlow has a small object tried if work on the bucket is not done soon: that tells
 // whether it answers at all. done ends it.
 func (m *Monitor) DoubtIfSlow() (done func() bool) {
-	return time.AfterFunc(slowCall, func() { m.trial.doubt(media.Public, 0, true) }).Stop
+	return time.AfterFunc(SlowCall, func() { m.trial.doubt(media.Public, 0, true) }).Stop
 }
 
 // Left has an object of a trial of this node deleted that a listing found: its process was
@@ -198,7 +199,7 @@ func (m *Monitor) tookTrial() {
 
 // tryObject stores, reads and deletes an object, and reports whether it was stored.
 func (m *Monitor) tryObject(ctx context.Context, class media.Class, size int64) (stored bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, slowCall+time.Duration(size/trialRate)*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, SlowCall+time.Duration(size/trialRate)*time.Second)
 	defer cancel()
 	name := m.cfg.Object(trialName+m.cfg.Node(), class)
 	var denies []error
