@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 )
 
 // begin begins a request that brings a file, up to its app's run.
@@ -78,7 +79,7 @@ func TestLostNames(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var collision *CollisionError
+			var collision *naming.CollisionError
 			ns := newNodes(t, 2).ready()
 			a, b := ns[0], ns[1]
 			r := a.begin("x.jpg")
@@ -178,16 +179,14 @@ func TestCollisionOfAnotherRequest(t *testing.T) {
 		t.Error(err)
 	}
 	// What is there was stored long ago for all this node knows.
-	r.names.mu.Lock()
-	r.names.ready = false
-	r.names.mu.Unlock()
+	r.Rest()
 	third := a.begin("z.jpg")
 	a.write("x.jpg", "a's picture")
 	a.write("z.jpg", "z")
 	if err := a.ended(third); err != nil {
 		t.Error(err)
 	}
-	var collision *CollisionError
+	var collision *naming.CollisionError
 	if err := a.ended(r); !errors.As(err, &collision) {
 		t.Errorf("told: %v", err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/standing"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
@@ -138,7 +139,7 @@ type Engine struct {
 	recon     reconciler
 	unstored  atomic.Int64 // see countUnstored
 	size      objectCount
-	admitted  admitted
+	names     *naming.Book
 
 	unattended  deleteCount // deletes outside requests
 	withheld    withheldKeys
@@ -200,11 +201,13 @@ func New(cfg Config) (*Engine, error) {
 		Object: e.objectName,
 		Ours:   func(err error) bool { return errors.Is(err, ErrGuest) },
 	})
+	e.team.known = naming.NewKnown()
 	e.reach = health.NewReach(health.ReachConfig{
 		Store: e.store, Prefix: cfg.ControlPrefix,
 		Node:    func() string { return e.team.self() },
-		Changed: e.team.names.nudge,
+		Changed: e.team.known.Nudge,
 	})
+	e.names = naming.NewBook(naming.Config{Leaser: e.leaser, Others: otherNodes{e}})
 	e.control = e.reach.Control()
 	cfg.Store.Admit(e.admit)
 	for _, root := range cfg.Site.Roots() {

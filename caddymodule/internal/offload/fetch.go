@@ -301,7 +301,7 @@ func (e *Engine) rescue(root int, rel, key string) {
 				keyKey, key, keyFile, rel, keyError, err)
 			return
 		}
-		e.admitted.lost(key, math.MaxUint64)
+		e.names.Lost(key, math.MaxUint64)
 		e.count.conflicts.Add(1)
 		e.log().Warn("a file lost its name to another one; its content is kept aside", keyKey, key, "kept_as", name)
 	}

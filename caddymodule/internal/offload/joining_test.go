@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 )
 
 func (s *site) untilJoined() {
@@ -119,20 +121,33 @@ func TestGuestThatJoinsHearsOfItsWritesLate(t *testing.T) {
 			prod.stop()
 			before := prod.objects()
 			s := prod.copied("cp -a", stagingHost)
+			// While a request is kept from its claim, no event is taken if an upload may
+			// prove something.
+			waits, late := make(chan struct{}), make(chan struct{})
+			s.set = func(e *Engine) {
+				e.names = naming.NewBook(naming.Config{Others: otherNodes{e}, Leaser: func() *lease.Leaser {
+					close(waits)
+					<-late
+					return e.leaser()
+				}})
+			}
 			s.start()
 			s.untilGuest()
 			s.barrier()
 			s.faults.SetHook(nothingAside)
-			late := &s.e.admitted.mu // without it no event is taken while an upload may prove something
 			s.e.membership.vouching.Add(1)
-			late.Lock()
+			r := s.e.names.Begin(0)
+			defer r.Release()
+			mustDo(t, r.Ready(t.Context()))
+			go r.Name("any.jpg")
+			<-waits
 			s.write(names(1)[0], "edited on staging")
 			s.e.SetHosts([]string{productionHost})
 			s.until("the comparison", func() bool { return s.e.membership.is(memberRole) && s.faults.Calls(buckettest.OpList) > 0 })
 			for i := 0; i < 30 && s.e.joining.upTo.Load() == anyChange; i++ {
 				time.Sleep(10 * time.Millisecond) // nothing signals that it waits for the watcher
 			}
-			late.Unlock()
+			close(late)
 			s.barrier()
 			s.faults.SetHook(nil)
 			s.untilJoined()

@@ -400,20 +400,13 @@ func (e *Engine) noteUploads(events []watch.Event) {
 			media.CheckKey(key) != nil || e.site.Class(key, nil) == media.Ignored {
 			continue
 		}
-		e.admitted.bringing(key, func(n *requestNames) bool {
-			n.uploaded = true
-			return true
-		})
+		e.names.Wrote(key)
 	}
 }
 
 // vouch proves what the request's upload proves. All events until now are noted.
 func (r *Request) vouch() {
-	n := &r.names
-	n.mu.Lock()
-	uploaded := n.uploaded
-	n.mu.Unlock()
-	if r.vouches == "" || !uploaded {
+	if r.vouches == "" || !r.Wrote() {
 		return
 	}
 	e, m := r.e, &r.e.membership

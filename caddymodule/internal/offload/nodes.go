@@ -14,6 +14,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/lease"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
@@ -28,7 +29,7 @@ type team struct {
 
 	self func() string // names this disk in what it stores
 
-	names namesKnown
+	known *naming.Known // the names of all media
 }
 
 // joinTeam prepares the engine's part, without I/O.
@@ -36,10 +37,9 @@ func (e *Engine) joinTeam() error {
 	t := &e.team
 	t.own, t.decided = lease.NewStatic(e.cfg.RequestsPerClient), make(chan struct{})
 	t.self = sync.OnceValue(e.readSelf)
-	t.names.init()
 	if e.cfg.Local == LocalOwn {
 		t.alone = true
-		t.names.open()
+		t.known.Set(true)
 		close(t.decided)
 		return nil
 	}
@@ -139,7 +139,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 // lost is called when entries of the change log were missed.
 func (e *Engine) lost() {
 	e.log().Warn("changes of other nodes were missed, so disk and bucket are compared as a whole")
-	e.team.names.shut()
+	e.team.known.Set(false)
 	e.recon.want(e.recon.blur(everything), window{})
 }
 
@@ -213,46 +213,13 @@ func (e *Engine) leave(ctx context.Context) {
 	all.Wait()
 }
 
-// namesKnown holds requests back until the names of all media are known.
-type namesKnown struct {
-	mu     sync.Mutex
-	isOpen bool
-	moved  chan struct{} // closed with each change of isOpen or the reason
-}
-
-func (k *namesKnown) init() { k.moved = make(chan struct{}) }
-
-func (k *namesKnown) open() { k.set(true) }
-func (k *namesKnown) shut() { k.set(false) }
-
-// nudge wakes who waits, to look at why it is not open.
-func (k *namesKnown) nudge() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	close(k.moved)
-	k.moved = make(chan struct{})
-}
-
-func (k *namesKnown) set(open bool) {
-	k.mu.Lock()
-	k.isOpen = open
-	k.mu.Unlock()
-	k.nudge()
-}
-
-func (k *namesKnown) state() (open bool, moved <-chan struct{}) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.isOpen, k.moved
-}
-
 // filled reports whether this disk has all that was in the bucket when the
 // engine started; who writes alone fetches nothing.
 func (e *Engine) filled() bool {
 	if !e.shared() {
 		return false
 	}
-	open, _ := e.team.names.state()
+	open, _ := e.team.known.All()
 	_, active, _ := e.recon.status()
 	return open && !active && e.queue.BackgroundLen() == 0
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 )
 
 // TestRandomHistoriesOfNodes lets several "apps" write, rename, delete and move
@@ -184,7 +185,7 @@ func (a *appModel) request() {
 	if waited := r.Wait(ctx); err == nil {
 		err = waited
 	}
-	var collision *CollisionError
+	var collision *naming.CollisionError
 	if err != nil && !w.faulty && !(a.doubts > 0 && errors.As(err, &collision)) {
 		s.t.Errorf("app %d on node %d: %v", a.n, n, err)
 	}

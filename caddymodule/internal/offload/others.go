@@ -54,7 +54,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 		e.withheld.remove(c.Key)
 	}
 	if c.Op == changelog.Delete && c.ETag != "" {
-		e.admitted.contested(c.Key, c.ETag)
+		e.names.Contested(c.Key, c.ETag)
 	}
 	if c.Op == changelog.Delete && c.ETag != "" && known.Over == c.ETag && known.ETag != c.ETag {
 		// The other node deleted what this one had just replaced, and may have

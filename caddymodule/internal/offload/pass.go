@@ -69,7 +69,7 @@ func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during wi
 	if p.shared {
 		p.logged, p.unclear, p.behind = e.logged(), e.recon.unclearNow(), e.recon.behind.Load()
 		p.writes = e.identity.writesNow()
-		open, _ := e.team.names.state()
+		open, _ := e.team.known.All()
 		p.waits = open || !p.whole
 		if !p.waits {
 			e.backlog.clear()

@@ -44,7 +44,7 @@ func (p *pass) finish() error {
 		e.powerCut.compared.Store(true)
 	}
 	if !p.shared {
-		e.team.names.open()
+		e.team.known.Set(true)
 		return nil
 	}
 	settled := p.passOnRemovals()
@@ -66,7 +66,7 @@ func (p *pass) finish() error {
 		e.backlog.clear() // all of it went through the queue
 	case p.whole:
 		e.backlog.complete()
-		e.team.names.open()
+		e.team.known.Set(true)
 	}
 	if p.skipped > 0 {
 		e.log().Info("the names of all media are known; content that is missing is fetched or stored in the background",

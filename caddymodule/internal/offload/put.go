@@ -23,7 +23,7 @@ func (e *Engine) confirm(s *work.Task, x *sight, etag string, tell bool) outcome
 		return failed(err)
 	}
 	if tell || s.Unannounced {
-		e.admitted.stored(s.Key, etag)
+		e.names.Stored(s.Key, etag)
 		if err := e.announce([]changelog.Change{changeOf(s.Key, now)}, s); err != nil {
 			return failed(err)
 		}

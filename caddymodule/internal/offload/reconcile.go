@@ -201,7 +201,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		what, during := e.recon.begin()
 		err := e.reconcile(ctx, what, during)
 		turned := e.recon.end(err)
-		e.team.names.nudge()
+		e.team.known.Nudge()
 		if ctx.Err() != nil {
 			return
 		}

@@ -9,17 +9,19 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // Request is one request to the app that may write media.
 type Request struct {
+	*naming.Names // that it brings
+
 	e      *Engine
 	client string
 	since  uint64 // the last change before it began
 	waited bool   // its changes have been taken from the watcher
 	failed []*work.Item
-	names  requestNames
 	// vouches is the host that it is for, if an upload would prove something by it:
 	// see membership.
 	vouches string
@@ -83,7 +85,8 @@ func (e *Engine) Begin(ctx context.Context, client string) *Request {
 	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	return &Request{e: e, client: client, since: e.queue.Latest()}
+	since := e.queue.Latest()
+	return &Request{Names: e.names.Begin(since), e: e, client: client, since: since}
 }
 
 // AppRuns notes that the app may be at work on the request from now on: what is deleted
@@ -108,16 +111,26 @@ func (r *Request) appEnds() {
 	}
 }
 
+// Rest gives the names back until Ready is called again: the request does not get
+// on, and others may want them. Nor is anything taken for its delete until AppRuns is
+// called again.
+func (r *Request) Rest() {
+	if r.app.CompareAndSwap(int32(appRuns), int32(appWaits)) {
+		r.e.requests.n.Add(-1)
+	}
+	r.Names.Rest()
+}
+
 // Wait returns nil when every file that was written, renamed or deleted in a
 // media root since Begin is committed, judged at the time of the call: call it
 // once, when the app has ended its answer. It returns a *PendingError when ctx
 // ends first, or as soon as the store has refused a file for good; and a
-// *CollisionError if it is known that a file does not have its name.
+// *naming.CollisionError if it is known that a file does not have its name.
 //
 // (Promise 1: "Durable before visible.")
 func (r *Request) Wait(ctx context.Context) error {
 	err := r.awaitCommits(ctx)
-	if collision := r.collision(); collision != nil {
+	if collision := r.Collision(); collision != nil {
 		return collision
 	}
 	return err
@@ -199,7 +212,7 @@ func (r *Request) Fail() {
 func (r *Request) End() {
 	r.once.Do(func() {
 		e := r.e
-		r.releaseNames()
+		r.Release()
 		if r.vouches != "" {
 			e.membership.vouching.Add(-1)
 		}

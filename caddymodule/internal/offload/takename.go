@@ -25,7 +25,7 @@ func (e *Engine) ownsName(s *work.Task, x *sight) bool {
 	known, ok := e.index.Get(s.Key)
 	return s.InRequest && !s.Elsewhere && !x.asGuest && x.file == verdict.StrangeFile && x.object == verdict.OtherObject && x.under == x.class &&
 		!(ok && known.Object()) && (e.isUnfinished(x) || e.withheld.covers(s.Key, x.stored.Stored)) &&
-		e.admitted.own(s.Key)
+		e.names.Own(s.Key)
 }
 
 // isUnfinished reports whether an object that nobody was told of is that of an upload
@@ -106,4 +106,12 @@ func (e *Engine) copyAside(key string, class media.Class, info bucket.Info) (nam
 		return "", err
 	}
 	return e.storeAside(key, f, copied, hex.EncodeToString(sum.Sum(nil)))
+}
+
+// lostName notes that the file of an item does not get its name.
+func (e *Engine) lostName(s *work.Task) {
+	e.queue.Lock()
+	gen := s.Item.Soiled
+	e.queue.Unlock()
+	e.names.Lost(s.Key, gen)
 }

@@ -3,6 +3,8 @@ package offload
 import (
 	"errors"
 	"testing"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 )
 
 // A node that was killed after it had stored a file, and before anybody was told,
@@ -35,7 +37,7 @@ func TestNameWithoutLeaseGivesWay(t *testing.T) {
 	ns := newNodes(t, 2).ready()
 	a, b := ns[0], ns[1]
 	a.putObject("media/x.jpg", "there before")
-	var collision *CollisionError
+	var collision *naming.CollisionError
 	if err := b.upload(func() { b.write("x.jpg", "b's picture") }, "another.jpg"); !errors.As(err, &collision) {
 		t.Errorf("the client was told: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 )
 
 // retryAfter is what clients are told to wait when the bucket does not answer.
@@ -65,7 +66,7 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request, next Next, 
 	if refusal := g.refusal(); refusal != nil {
 		return reject(rw, refusal, keptOnReject)
 	}
-	_, collided := errors.AsType[*offload.CollisionError](waitErr)
+	_, collided := errors.AsType[*naming.CollisionError](waitErr)
 
 	rejected := waitErr != nil && h.config.Reject && !collided
 	if rejected {

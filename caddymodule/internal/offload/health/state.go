@@ -88,6 +88,7 @@ func (m *Monitor) shortOf() int64 {
 	return m.short
 }
 
+// IsDown reports whether the bucket takes no files at all, as far as is known.
 func (m *Monitor) IsDown() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
