@@ -92,14 +92,14 @@ func (b *backlog) dirsOf(stem string) (dirs []string) {
 const maxDirsLooked = 16
 
 // fetchMissing puts into the queue what the backlog has of the request's names.
-func (e *Engine) fetchMissing(ctx context.Context, stems []string, resembles func(key string) bool) error {
+func (o otherNodes) fetchMissing(ctx context.Context, stems []string, resembles func(key string) bool) error {
 	listed := 0
 	for _, stem := range stems {
-		for _, dir := range e.backlog.dirsOf(stem) {
+		for _, dir := range o.e.backlog.dirsOf(stem) {
 			if listed++; listed > maxDirsLooked {
 				return nil
 			}
-			if err := e.fetchFrom(ctx, dir, resembles); err != nil {
+			if err := o.fetchFrom(ctx, dir, resembles); err != nil {
 				return fmt.Errorf("looking for files of similar names in %s: %w", dir, err)
 			}
 		}
@@ -109,7 +109,8 @@ func (e *Engine) fetchMissing(ctx context.Context, stems []string, resembles fun
 
 // fetchFrom puts into the queue what a directory of the bucket has and the disk
 // has not.
-func (e *Engine) fetchFrom(ctx context.Context, dir string, resembles func(key string) bool) error {
+func (o otherNodes) fetchFrom(ctx context.Context, dir string, resembles func(key string) bool) error {
+	e := o.e
 	for _, class := range []media.Class{media.Public, media.Private} {
 		below := ""
 		if dir != "" {

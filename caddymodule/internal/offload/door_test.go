@@ -154,7 +154,8 @@ func noNameFromTheBucketIsRun(t *testing.T, newNodes func(int) nodes) {
 	}
 
 	// The listing for an upload whose name resembles others.
-	if err := b.e.fetchFrom(t.Context(), "cache", func(string) bool { return true }); err != nil {
+	others := otherNodes{b.e}
+	if err := others.fetchFrom(t.Context(), "cache", func(string) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	b.idle()

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
@@ -250,4 +251,31 @@ func (s *site) loseMark() {
 	s.remove(tornKey)
 	s.write(tornKey, content)
 	s.setTime(at)
+}
+
+func TestCompareRest(t *testing.T) {
+	long := strings.Repeat("content ", 20_000)
+	nuls := strings.Repeat("\x00", 50_000)
+	for name, c := range map[string]struct {
+		file, object string
+		rest, same   bool
+	}{
+		"nothing":            {"", long, true, true},
+		"all":                {long, long, true, true},
+		"the beginning":      {long[:70_000], long, true, true},
+		"NULs at the end":    {long[:len(long)-50_000] + nuls, long, true, false},
+		"NULs in the middle": {long[:60_000] + nuls + long[110_000:], long, true, false},
+		"another byte":       {long[:60_000] + "x" + long[60_001:], long, false, false},
+		"another beginning":  {"x", long, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rest, same, err := compareRest(strings.NewReader(c.file), iotest.HalfReader(strings.NewReader(c.object)))
+			if rest != c.rest || same != c.same || err != nil {
+				t.Errorf("%t, %t, %v", rest, same, err)
+			}
+		})
+	}
+	if rest, _, err := compareRest(strings.NewReader(long), strings.NewReader(long[:100])); rest || err == nil {
+		t.Errorf("an object that breaks off: %t, %v", rest, err)
+	}
 }

@@ -43,7 +43,7 @@ func (o otherNodes) CatchUp(ctx context.Context) error { return o.e.team.log.Cat
 // Bring implements naming.Others.
 func (o otherNodes) Bring(ctx context.Context, stems []string, resembles func(key string) bool) error {
 	e := o.e
-	if err := e.fetchMissing(ctx, stems, resembles); err != nil {
+	if err := o.fetchMissing(ctx, stems, resembles); err != nil {
 		return err
 	}
 	w := &work.Wait{Done: make(chan struct{})}
