@@ -32,7 +32,7 @@ func (j *joining) begin()       { j.upTo.Store(anyChange) }
 func (j *joining) isOver() bool { return j.upTo.Load() == 0 }
 
 // asGuest reports whether the file of an item may be what a guest's app made of it.
-func (j *joining) asGuest(s *work.Task) bool { return s.Gen <= j.upTo.Load() }
+func (j *joining) asGuest(s *work.Task) bool { return s.LastOwn <= j.upTo.Load() }
 
 // joinedBucket notes that all that differs on disk is in the queue, once that is so of what
 // the watcher has still to tell.
@@ -52,7 +52,7 @@ func (e *Engine) joinedBucket(ctx context.Context) error {
 // endJoining ends the time of joining when the queue has done with what was there.
 func (e *Engine) endJoining() {
 	upTo := e.joining.upTo.Load()
-	if upTo == 0 || upTo == anyChange || e.queue.HasUpTo(upTo) {
+	if upTo == 0 || upTo == anyChange || e.queue.HasOwnUpTo(upTo) {
 		return
 	}
 	m := &e.membership

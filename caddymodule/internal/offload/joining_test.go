@@ -149,6 +149,8 @@ func TestGuestThatJoinsHearsOfItsWritesLate(t *testing.T) {
 			}
 			close(late)
 			s.barrier()
+			s.until("all that differs to be known", func() bool { return s.e.joining.upTo.Load() != anyChange })
+			s.compareNow() // finds the file in the queue
 			s.faults.SetHook(nil)
 			s.untilJoined()
 			s.idle()

@@ -72,13 +72,13 @@ func (q *Queue) BackgroundLen() int {
 	return q.backgrounds
 }
 
-// HasUpTo reports whether there is an item of a change up to gen, but for what the store
-// refuses.
-func (q *Queue) HasUpTo(gen uint64) bool {
+// HasOwnUpTo reports whether there is an item that this disk changed last up to gen,
+// but for what the store refuses.
+func (q *Queue) HasOwnUpTo(gen uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.items {
-		if it.Gen <= gen && !it.refused {
+		if it.lastOwn() <= gen && !it.refused {
 			return true
 		}
 	}

@@ -129,6 +129,7 @@ type Item struct {
 	seen
 	News
 
+	began    uint64 // number of the change that brought it into the queue
 	Gen      uint64 // number of the last change seen
 	Soiled   uint64 // number of the last one that may have changed the content
 	Heard    uint64 // number of the last one that was another node's; 0: none is to be dealt with
@@ -203,9 +204,10 @@ type Task struct {
 	News
 	From      Origin
 	Gen       uint64
-	Elsewhere bool // another node's change is to be dealt with
-	Moved     bool // it has another name now
-	OtherRoot bool // it went in another directory than is at the media root now
+	LastOwn   uint64 // see Item.lastOwn
+	Elsewhere bool   // another node's change is to be dealt with
+	Moved     bool   // it has another name now
+	OtherRoot bool   // it went in another directory than is at the media root now
 	Attempts  int
 	Listed    *bucket.Info
 	Misplaced string
@@ -217,11 +219,15 @@ type Task struct {
 // Task returns what a worker gets. The caller holds the queue's lock.
 func (it *Item) Task() *Task {
 	return &Task{
-		Target: it.Target, seen: it.seen, News: it.News, From: it.From, Gen: it.Gen,
+		Target: it.Target, seen: it.seen, News: it.News, From: it.From, Gen: it.Gen, LastOwn: it.lastOwn(),
 		Elsewhere: it.Heard != 0, Moved: it.MovedAt != 0, Attempts: it.Attempts,
 		Listed: it.Listed, Misplaced: it.Misplaced, Nonce: it.Nonce, Item: it,
 	}
 }
+
+// lastOwn is the number of the last change that may have been one of this disk's: what
+// comparisons find and other nodes tell, comes to an item that is there without being one.
+func (it *Item) lastOwn() uint64 { return max(it.began, it.Soiled) }
 
 // Meant reports whether what went was certainly meant to: by a request, or because
 // it has another name.

@@ -17,7 +17,7 @@ func (q *Queue) Hear(key string, root int, rel string, c News, now time.Time) *I
 	it := q.items[key]
 	switch {
 	case it == nil:
-		it = &Item{Target: Target{File, key, root, rel}, since: now, heapIndex: -1, From: others}
+		it = &Item{Target: Target{File, key, root, rel}, began: q.gen, since: now, heapIndex: -1, From: others}
 		it.elem = q.order.PushBack(it)
 		q.items[key] = it
 	case it.From == Comparison:

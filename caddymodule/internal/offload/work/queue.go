@@ -108,7 +108,7 @@ func (q *Queue) Change(k Kind, key string, root int, rel string, now time.Time) 
 	id := k.ItemKey(key)
 	it = q.items[id]
 	if it == nil {
-		it = &Item{Target: Target{k, key, root, rel}, since: now, heapIndex: -1}
+		it = &Item{Target: Target{k, key, root, rel}, began: q.gen, since: now, heapIndex: -1}
 		it.elem = q.order.PushBack(it)
 		q.items[id] = it
 		q.Found(it, it.Presence)
