@@ -14,7 +14,7 @@ import (
 // trashed are the keys in the trash.
 func trashed(t *testing.T) (keys []string) {
 	t.Helper()
-	for item, err := range theEngine(t).engine.Trash(t.Context()) {
+	for item, err := range theEngine(t).engine.Trash().List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,17 +54,17 @@ type trashResult struct {
 // the endpoint's path.
 var trashActions = map[string]func(ctx context.Context, e *sharedEngine, query url.Values) (files int, err error){
 	"accept": func(ctx context.Context, e *sharedEngine, _ url.Values) (int, error) {
-		return e.engine.AcceptDeletes(ctx)
+		return e.engine.Withheld().Accept(ctx)
 	},
 	"empty": func(ctx context.Context, e *sharedEngine, _ url.Values) (int, error) {
-		return e.engine.EmptyTrash(ctx, time.Now().Add(time.Second))
+		return e.engine.Trash().Empty(ctx, time.Now().Add(time.Second))
 	},
 	"restore": func(ctx context.Context, e *sharedEngine, query url.Values) (files int, err error) {
 		switch {
 		case query.Has("all"):
 			return e.engine.TakeAllBack(ctx)
 		case !query.Has("key"):
-			return e.engine.RefuseDeletes(ctx)
+			return e.engine.Withheld().Refuse(ctx)
 		}
 		for _, name := range query["key"] {
 			n, failed := e.engine.TakeBack(ctx, name)
@@ -128,14 +128,14 @@ func (*adminAPI) listTrash(w http.ResponseWriter, r *http.Request) error {
 // of what cannot be listed.
 func (e *sharedEngine) trashEntries(ctx context.Context) iter.Seq2[trashEntry, error] {
 	return func(yield func(trashEntry, error) bool) {
-		for w, err := range e.engine.Withheld(ctx) {
-			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Since.UTC(), Reason: reasonWithheld, Size: w.Size}
+		for w, err := range e.engine.Withheld().List(ctx) {
+			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Since.UTC(), Reason: reasonWithheld, Size: w.Info.Size}
 			if !yield(t, err) {
 				return
 			}
 		}
-		for w, err := range e.engine.Trash(ctx) {
-			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Deleted, Reason: w.Reason, Size: w.Size}
+		for w, err := range e.engine.Trash().List(ctx) {
+			t := trashEntry{Site: e.site, Key: w.Key, Class: w.Class.String(), Deleted: w.Deleted, Reason: string(w.Reason), Size: w.Size}
 			if !yield(t, err) {
 				return
 			}

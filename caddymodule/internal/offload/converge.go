@@ -143,7 +143,7 @@ func (e *Engine) carryOut(v verdict.Verdict, s *work.Task, x *sight) outcome {
 		if !e.isRootThere(s.Root) {
 			return e.leaveInBucket(s, x) // it is fetched when the root is back
 		}
-		if s.Version == "" && x.file == verdict.NoFile && e.withheld.covers(s.Key, x.stored.Stored) {
+		if s.Version == "" && x.file == verdict.NoFile && e.withheld.Covers(s.Key, x.stored.Stored) {
 			return e.leaveInBucket(s, x)
 		}
 		return e.bring(s, x, s.Untold())

@@ -13,13 +13,15 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
 // deleteBatch is how many objects one request removes (S3: at most 1,000).
-const deleteBatch = 1000
+const deleteBatch = deletes.Batch
 
 // departed is a file that is gone, and what that means for the bucket.
 type departed struct {
@@ -70,7 +72,7 @@ func (e *Engine) deleteDeparted(all []*departed) {
 	for i, d := range all {
 		going[i] = departing{s: d.s, key: d.s.Key, names: d.names}
 		if d.strangers {
-			going[i].reason = trashReplaced
+			going[i].reason = trash.Replaced
 		}
 	}
 	errs := e.deleteObjects(going)
@@ -86,7 +88,7 @@ func (e *Engine) deleteDeparted(all []*departed) {
 			e.finish(d.s, failed(fmt.Errorf("deleting %s: %w", d.s.Key, err)))
 			continue
 		}
-		e.withheld.remove(d.s.Key)
+		e.withheld.Remove(d.s.Key)
 		e.countDeleted(d.s.Key)
 		e.finish(d.s, e.forget(d.s))
 	}
@@ -296,7 +298,7 @@ func (e *Engine) isBucketOnly(root int, dir string, stored time.Time) bool {
 	for dir != "" {
 		made := t.DirMade(dir)
 		dir, _ = bucket.SplitKey(dir)
-		if isNoted(dir) && stored.Before(made.Add(storeClock)) {
+		if isNoted(dir) && stored.Before(made.Add(deletes.StoreClock)) {
 			return true
 		}
 	}

@@ -13,8 +13,10 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
@@ -71,7 +73,7 @@ func (e *Engine) allMissingBelow(ctx context.Context, s *work.Task) iter.Seq2[ob
 	return func(yield func(object, error) bool) {
 		for _, class := range []media.Class{media.Public, media.Private} {
 			for o, err := range e.missingBelow(ctx, s.Root, s.Key, class) {
-				if err == nil && e.withheld.has(o.key) {
+				if err == nil && e.withheld.Has(o.key) {
 					continue
 				}
 				if !yield(o, err) || err != nil && !bucket.IsUnlisted(err) {
@@ -92,7 +94,7 @@ const maxListed = 10 * deleteBatch
 func (e *Engine) withholdsBelow(below iter.Seq2[object, error]) (listed iter.Seq2[object, error], withheld bool, err error) {
 	var gone []foreign
 	var all remembered
-	for found, err := range inBatches(below) {
+	for found, err := range deletes.InBatches(below) {
 		if all.add(found, err); bucket.IsUnlisted(err) {
 			continue // what is there is counted when it goes
 		}
@@ -159,7 +161,7 @@ func (e *Engine) wereOnDisk(found []object) (was []bool, errs []error) {
 // deleteBelow deletes those of the objects below a directory that were on this disk.
 func (e *Engine) deleteBelow(s *work.Task, below iter.Seq2[object, error]) (deleted int, err error) {
 	var left error // the rest goes, and this is tried again
-	for found, err := range inBatches(below) {
+	for found, err := range deletes.InBatches(below) {
 		if bucket.IsUnlisted(err) {
 			left = cmp.Or(left, err)
 			continue
@@ -217,7 +219,7 @@ func (e *Engine) goingBelow(s *work.Task, found []object) (going []departing, er
 		case was[i]:
 			going = append(going, d)
 		case strangers[i] && !e.heardOf(o.key):
-			d.reason = trashReplaced
+			d.reason = trash.Replaced
 			going = append(going, d)
 		case e.shared():
 			e.look(o.foreign, verdict.PutElsewhere)
@@ -249,7 +251,7 @@ func (e *Engine) deleteListedNow(going []departing, items ...*work.Task) (delete
 		return 0, errors.Join(err, told)
 	}
 	for _, c := range changes {
-		e.withheld.remove(c.Key)
+		e.withheld.Remove(c.Key)
 	}
 	return len(changes), err
 }

@@ -1,9 +1,7 @@
 package offload
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +10,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
@@ -23,38 +22,13 @@ import (
 //
 // (Promise 8: "A deleted file does not come back by itself.")
 
-const (
-	// maxNoted bounds the deletes that are noted for a root; those beyond are kept
-	// or fetched after a restart.
-	maxNoted = 100_000
-	// maxNoteFile is more than so many take.
-	maxNoteFile = 256 << 20
-)
-
-// notedDelete is a line of the file.
-type notedDelete struct {
-	Key string `json:"key"`
-	Dir bool   `json:"dir,omitempty"` // all below the key
-	// Held: it did not go by itself; it is a version that a deleted directory held.
-	Held bool `json:"held,omitempty"`
-	// Meant: a request deleted it. MovedTo is the name that it has now.
-	Meant   bool   `json:"meant,omitempty"`
-	MovedTo string `json:"moved_to,omitempty"`
-	// ETag and Private are of the object that this disk held; "" if that is not
-	// known.
-	ETag    string `json:"etag,omitempty"`
-	Private bool   `json:"private,omitempty"`
-	// Withheld is since when the delete is withheld, in Unix nanoseconds.
-	Withheld int64 `json:"withheld,omitempty"`
-}
-
 // deleteNotes are the notes of all roots.
 type deleteNotes struct {
-	mu       sync.Mutex
-	files    []noteFile     // by root
-	withheld []withheldFile // by root
-	broken   bool           // there are deletes that could not be noted
-	full     sync.Once      // the log line
+	notes *deletes.Notes
+
+	mu     sync.Mutex
+	broken bool      // there are deletes that could not be noted
+	full   sync.Once // the log line
 
 	// heldBack are recalled deletes that wait for the first comparison, which is over
 	// once compared: it tells their share of all, and stores what has a new name.
@@ -63,35 +37,28 @@ type deleteNotes struct {
 	compared bool
 }
 
-// noteText is the file of some deletes, nil of none; parseNoted reads it. Notes of another
-// disk or bucket say nothing.
-func noteText(whose string, all []notedDelete) []byte {
-	if len(all) == 0 {
-		return nil
+// rememberDeletes makes what remembers deletes over a restart.
+func (e *Engine) rememberDeletes() {
+	disks := make([]deletes.Disk, len(e.trees))
+	for i, t := range e.trees {
+		disks[i] = t
 	}
-	var text bytes.Buffer
-	lines := json.NewEncoder(&text)
-	_ = lines.Encode(whose) // neither can fail
-	for i := range all {
-		_ = lines.Encode(&all[i])
+	notes := func(kind local.Note, most int) *deletes.Notes {
+		return deletes.NewNotes(kind, disks, e.whoseNotes, most)
 	}
-	return text.Bytes()
+	e.deleteNotes.notes = notes(local.NotedDeletes, deletes.MaxNoted)
+	e.withheld = deletes.NewWithheld(notes(local.WithheldDeletes, deletes.MaxWithheld), e.log)
+	e.guest = deletes.NewGuest(notes(local.GuestDeletes, deletes.MaxNoted), e.log)
 }
 
-func parseNoted(whose string, data []byte, most int) (all []notedDelete) {
-	lines := json.NewDecoder(bytes.NewReader(data))
-	var header string
-	if err := lines.Decode(&header); err != nil || header != whose {
-		return nil
+// admitNoted is the door for a key of a note.
+func (e *Engine) admitNoted(key string, dir bool) (root int, ok bool) {
+	letIn := e.letIn
+	if dir {
+		letIn = e.letInDir
 	}
-	for len(all) < most {
-		var d notedDelete
-		if err := lines.Decode(&d); err != nil {
-			break // its end, or somebody else's
-		}
-		all = append(all, d)
-	}
-	return all
+	f, ok := letIn(key)
+	return f.root, ok && f.rel != ""
 }
 
 // whoseNotes says which disk and bucket the notes are of.
@@ -103,38 +70,25 @@ func (e *Engine) noteDeletes() {
 	n := &e.deleteNotes
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.files == nil {
-		n.files, n.withheld = make([]noteFile, len(e.trees)), make([]withheldFile, len(e.trees))
-	}
 	for root := range e.trees {
 		e.recallDeletes(root)
 	}
 	roots := e.rootsNow()
-	e.noteWithheld(roots) // first: what is withheld now waits no more
+	e.withheld.Note(roots, func(key string) (int, bool) { return e.admitNoted(key, false) }) // first: what is withheld now waits no more
 	waiting := e.waitingDeletes(roots)
 	had := n.broken
 	n.broken = false
 	for root, t := range e.trees {
-		text := noteText(e.whoseNotes(), waiting[root])
-		if !n.files[root].recalled {
-			n.broken = n.broken || text != nil
+		if !n.notes.Recalled(root) {
+			n.broken = n.broken || len(waiting[root]) > 0
 			continue
 		}
-		if err := n.files[root].write(t, local.NotedDeletes, text); err != nil {
+		if err := n.notes.Set(root, waiting[root]); err != nil {
 			n.broken = true
 			if !had {
 				e.log().Warn("deletes that wait for the bucket cannot be noted on disk: a restart may forget them", keyDir, t.Dir(), keyError, err)
 			}
 		}
-	}
-}
-
-// rootIsNew notes that another directory is at a root: what waits is to be noted there.
-func (n *deleteNotes) rootIsNew(root int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.files != nil {
-		n.files[root].moved = true
 	}
 }
 
@@ -146,8 +100,8 @@ func (n *deleteNotes) failed() bool {
 }
 
 // waitingDeletes returns by root what is to be noted.
-func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
-	all = make([][]notedDelete, len(e.trees))
+func (e *Engine) waitingDeletes(roots rootsNow) (all [][]deletes.Noted) {
+	all = make([][]deletes.Noted, len(e.trees))
 	var dirs []string
 	e.queue.Lock()
 	for it := range e.queue.AllGoing() {
@@ -155,7 +109,7 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 		if it.Fresh || !e.passOn(s) || !roots.holds(s) {
 			continue
 		}
-		d := notedDelete{Key: it.Key, Dir: it.Kind == work.DirGone, Meant: it.InRequest, MovedTo: it.MovedTo}
+		d := deletes.Noted{Key: it.Key, Dir: it.Kind == work.DirGone, Meant: it.InRequest, MovedTo: it.MovedTo}
 		if d.Dir {
 			dirs = append(dirs, it.Key+"/")
 		} else {
@@ -166,19 +120,19 @@ func (e *Engine) waitingDeletes(roots rootsNow) (all [][]notedDelete) {
 	e.queue.Unlock()
 	e.noteHeld(all, dirs)
 	for root, noted := range all {
-		slices.SortFunc(noted, func(a, b notedDelete) int { return cmp.Compare(a.Key, b.Key) })
-		if len(noted) > maxNoted {
+		slices.SortFunc(noted, func(a, b deletes.Noted) int { return cmp.Compare(a.Key, b.Key) })
+		if len(noted) > deletes.MaxNoted {
 			e.deleteNotes.full.Do(func() {
-				e.log().Warn("more deletes wait for the bucket than are noted on disk: a restart will forget the others", keyDeletes, len(noted), "limit", maxNoted)
+				e.log().Warn("more deletes wait for the bucket than are noted on disk: a restart will forget the others", keyDeletes, len(noted), "limit", deletes.MaxNoted)
 			})
-			all[root] = noted[:maxNoted]
+			all[root] = noted[:deletes.MaxNoted]
 		}
 	}
 	return all
 }
 
 // noteVersion adds the version that the disk held last.
-func (e *Engine) noteVersion(d *notedDelete) {
+func (e *Engine) noteVersion(d *deletes.Noted) {
 	if known, ok := e.index.Peek(d.Key); ok && known.Based() {
 		d.ETag, d.Private = known.ETag, known.Class == media.Private
 	}
@@ -186,7 +140,7 @@ func (e *Engine) noteVersion(d *notedDelete) {
 
 // noteHeld adds the versions that the disk held below directories that are gone: only
 // those go with them.
-func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
+func (e *Engine) noteHeld(all [][]deletes.Noted, dirs []string) {
 	if len(dirs) == 0 {
 		return
 	}
@@ -199,7 +153,7 @@ func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
 		if !ok {
 			continue
 		}
-		d := notedDelete{Key: key, Held: true}
+		d := deletes.Noted{Key: key, Held: true}
 		if e.noteVersion(&d); d.ETag != "" {
 			all[root] = append(all[root], d)
 		}
@@ -208,26 +162,22 @@ func (e *Engine) noteHeld(all [][]notedDelete, dirs []string) {
 
 // recallDeletes puts into the queue what an earlier process noted of a root.
 func (e *Engine) recallDeletes(root int) {
-	file := &e.deleteNotes.files[root]
-	if file.recalled {
+	if e.deleteNotes.notes.Recalled(root) {
 		return
 	}
 	in, err := watch.RootAt(e.trees[root].Dir())
 	if err != nil {
 		return
 	}
-	data, ok := file.recall(e.trees[root], local.NotedDeletes)
-	if !ok {
-		return
-	}
-	for _, d := range parseNoted(e.whoseNotes(), data, maxNoted) {
+	all, _ := e.deleteNotes.notes.Recall(root)
+	for _, d := range all {
 		e.recallDelete(root, in, d)
 	}
 }
 
 // recallDelete puts one delete into the queue, unless there is something of that
 // name, on disk or in the queue.
-func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
+func (e *Engine) recallDelete(root int, in watch.DirID, d deletes.Noted) {
 	k, letIn := work.File, e.letIn
 	if d.Dir {
 		k, letIn = work.DirGone, e.letInDir
@@ -246,7 +196,7 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 		return
 	}
 	if d.ETag != "" {
-		e.index.Set(d.Key, index.Entry{State: index.Dirty, Class: d.class(), ETag: d.ETag})
+		e.index.Set(d.Key, index.Entry{State: index.Dirty, Class: d.Class(), ETag: d.ETag})
 	}
 	if d.Held {
 		return
@@ -262,13 +212,6 @@ func (e *Engine) recallDelete(root int, in watch.DirID, d notedDelete) {
 		n.heldBack = append(n.heldBack, it.Move)
 	}
 	e.queue.Schedule(it, now)
-}
-
-func (d notedDelete) class() media.Class {
-	if d.Private {
-		return media.Private
-	}
-	return media.Public
 }
 
 // releaseRecalled lets go on what waited for the first comparison.

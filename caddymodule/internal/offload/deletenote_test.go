@@ -277,17 +277,6 @@ func (s *site) removeAtOnce(keys []string) {
 	}
 }
 
-func FuzzParseNotedDeletes(f *testing.F) {
-	f.Add(noteText("bucket disk", []notedDelete{{Key: "a.jpg", ETag: "x", Meant: true}, {Key: "dir", Dir: true}, {Key: "b.jpg", Withheld: 1}}))
-	f.Add([]byte("{}\n{\"key\":\"../x\"}"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		all := parseNoted("bucket disk", data, maxNoted)
-		if again := parseNoted("bucket disk", noteText("bucket disk", all), maxNoted); !slices.Equal(all, again) {
-			t.Errorf("%+v is read as %+v", all, again)
-		}
-	})
-}
-
 // Promise 7: "Private and ignored files, control objects and the app's code are
 // never readable through the public URL or the module."
 func TestNotedDeletesAreNotReadable(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 )
 
 // deletion is a row of the table in docs/deletes.md: what is gone, and what becomes
@@ -107,7 +109,7 @@ type deleting struct {
 }
 
 const (
-	fileCount = 40 // 5 % of them are fewer than fewDeletes
+	fileCount = 40 // 5 % of them are fewer than deletes.Few
 	inDir     = 4
 )
 
@@ -149,7 +151,7 @@ func (d *deleting) trashed(keys ...string) {
 	d.t.Helper()
 	var want []string
 	for _, key := range keys {
-		want = append(want, key+" "+trashOutside)
+		want = append(want, as(key, trash.Outside))
 	}
 	if got := d.inTrash(); !slices.Equal(got, want) {
 		d.t.Errorf("the trash has %q, want %q", got, want)
@@ -221,9 +223,9 @@ func testManyByRequests(t *testing.T, d *deleting) {
 		}
 	}
 	d.areGone(d.keys[:many]...)
-	trash := d.inTrash() // those that went before it was known how many they are have none
-	if len(trash) < many-fewDeletes || !strings.HasSuffix(trash[0], " "+trashRequests) {
-		t.Errorf("the trash has %q", trash)
+	copies := d.inTrash() // those that went before it was known how many they are have none
+	if len(copies) < many-deletes.Few || !strings.HasSuffix(copies[0], as("", trash.Requests)) {
+		t.Errorf("the trash has %q", copies)
 	}
 }
 
@@ -248,7 +250,7 @@ func testOutsideRequests(t *testing.T, d *deleting) {
 	}
 	d.areGone(d.keys[:3]...)
 	d.trashed(d.keys[:3]...)
-	for item, err := range d.e.Trash(t.Context()) {
+	for item, err := range d.e.trash.List(t.Context()) {
 		if err != nil || time.Since(item.Deleted) > time.Hour || d.e.cfg.Trash != 30*24*time.Hour {
 			t.Errorf("%+v for %v, %v", item, d.e.cfg.Trash, err)
 		}

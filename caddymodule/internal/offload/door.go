@@ -17,7 +17,7 @@ import (
 //   - listings of media: all go through objects. They serve reconcile, restore,
 //     the deletes of what was below a directory, and the look for names that
 //     resemble an upload's;
-//   - the trash: parseTrash;
+//   - the trash: newTrash;
 //   - entries of the change log: hear, which gets them from package changelog. That
 //     package bounds their size and refuses what is no entry;
 //   - no other: a lease's name is a number that this program chose; a lease, an

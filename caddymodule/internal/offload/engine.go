@@ -19,10 +19,12 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/standing"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
@@ -141,16 +143,18 @@ type Engine struct {
 	size      objectCount
 	names     *naming.Book
 
-	unattended  deleteCount // deletes outside requests
-	withheld    withheldKeys
-	attended    deleteCount // of requests
+	unattended  deletes.Count // deletes outside requests
+	attended    deletes.Count // of requests
+	withheld    *deletes.Withheld
+	settler     *deletes.Settler
+	guest       *deletes.Guest
+	guestForgot int // files that a guest wrote, and that the queue forgot; its lock guards it
+	trash       *trash.Trash
 	joining     joining
 	deleteNotes deleteNotes
-	guest       guestDeletes
 	team        team
 	backlog     backlog
 	deletedKeys *lru.Cache[string, struct{}] // that were counted as deleted, and not seen since
-	trashed     *lru.Cache[string, string]   // names of copies in the trash, by the version of the object
 	lacking     lacking
 	unlisted    unlisted
 	goneDirs    *lru.Cache[string, struct{}] // keys of directories that other nodes removed
@@ -191,7 +195,6 @@ func New(cfg Config) (*Engine, error) {
 		watching: make(chan struct{}),
 	}
 	e.dispatcher = newDispatcher(e)
-	e.index = index.New(cfg.IndexSize, e.withheld.remove)
 	e.logger.Store(cfg.Logger)
 	e.store = guard{cfg.Store, e.usable, e.mayChange, &e.stored}
 	e.membership.before, e.membership.most = sync.OnceValue(e.wasMember), maxGuestItems
@@ -213,9 +216,13 @@ func New(cfg Config) (*Engine, error) {
 	for _, root := range cfg.Site.Roots() {
 		e.trees = append(e.trees, local.NewTree(root.Dir))
 	}
+	e.rememberDeletes()
+	e.index = index.New(cfg.IndexSize, e.withheld.Remove)
 	e.recon.init()
 	e.goneDirs, e.placed = newLRU[struct{}](1<<12), newLRU[placed](1<<14)
-	e.deletedKeys, e.trashed = newLRU[struct{}](1<<16), newLRU[string](1<<12)
+	e.deletedKeys = newLRU[struct{}](1 << 16)
+	e.trash = e.newTrash()
+	e.settler = deletes.NewSettler(e.withheld, e.trash, withheldSite{e})
 	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
 	e.bucketID = hex.EncodeToString(sum[:8])
 	e.marks = standing.NewMarks(e.bucketID, cfg.Inspector.Rules, e.log)

@@ -138,7 +138,7 @@ func testStaging(t *testing.T, prod, staging *site) {
 			}
 		}
 	}
-	if _, err := staging.e.EmptyTrash(t.Context(), time.Now()); err != nil && !errors.Is(err, ErrGuest) {
+	if _, err := staging.e.trash.Empty(t.Context(), time.Now()); err != nil && !errors.Is(err, ErrGuest) {
 		t.Error(err)
 	}
 	if !staging.e.Stats().Guest {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
@@ -269,7 +270,7 @@ func (e *Engine) becomeGuest() {
 	defer e.queue.Unlock()
 	for it := range e.queue.All() {
 		if s := it.Task(); s.IsDelete() && !it.Fresh {
-			e.guest.add(it.Kind.ItemKey(it.Key), guestDelete{root: it.Root, in: it.In, meant: it.InRequest})
+			e.guest.Add(deletes.File{Key: it.Key, Root: it.Root}, it.Kind == work.DirGone, it.In, it.InRequest)
 		}
 	}
 }
@@ -289,7 +290,8 @@ func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
 		e.queue.Forget(func(it *work.Item) bool { return it.Gone() || it.Kind == work.DirGone })
 		e.queue.Since(time.Now())
 	}
-	e.guest.clear()
+	e.guest.Clear()
+	e.guestForgot = 0
 	e.queue.Unlock()
 	if was == memberRole {
 		return false

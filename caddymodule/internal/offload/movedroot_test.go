@@ -23,7 +23,7 @@ func TestAMissingRootIsNamed(t *testing.T) {
 		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
 		s.idle()
 		withheld := func() (n int) {
-			for _, err := range s.e.Withheld(t.Context()) {
+			for _, err := range s.e.Withheld().List(t.Context()) {
 				if err == nil {
 					n++
 				}

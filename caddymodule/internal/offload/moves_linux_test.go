@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
 )
 
 // Promise 8: "Deleting is careful, and lasts." A rename within the roots is a
@@ -20,7 +21,7 @@ func TestRenameOutsideARequestIsAMove(t *testing.T) {
 		s.mustUpload(func() {
 			s.writeAll(names(4))
 			s.writeAll([]string{"dir/1.jpg", "dir/sub/2.jpg"})
-			for i := range 3 * fewDeletes {
+			for i := range 3 * deletes.Few {
 				s.write(fmt.Sprintf("dir/many-%d.jpg", i), "x")
 			}
 		})
@@ -45,7 +46,7 @@ func TestRenameOutsideARequestIsAMove(t *testing.T) {
 		s.rename("in-steps", "dir")
 		s.rename("dir/1.jpg", "1.jpg")
 		moved("renamed in steps")
-		for i := range 3 * fewDeletes {
+		for i := range 3 * deletes.Few {
 			s.rename(fmt.Sprintf("dir/many-%d.jpg", i), fmt.Sprintf("dir/renamed-%d.jpg", i))
 		}
 		moved("many renamed")

@@ -51,7 +51,7 @@ func (e *Engine) hear(c *changelog.Change, now time.Time) {
 	it := work.News{Why: verdict.DeletedElsewhere, Version: c.ETag}
 	e.countHeard(c, known)
 	if c.Op == changelog.Delete {
-		e.withheld.remove(c.Key)
+		e.withheld.Remove(c.Key)
 	}
 	if c.Op == changelog.Delete && c.ETag != "" {
 		e.names.Contested(c.Key, c.ETag)

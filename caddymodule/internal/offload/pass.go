@@ -373,7 +373,7 @@ func (p *pass) objectOnly(o *object, class media.Class) {
 	case e.rootsSeen.isGone(o.root):
 		p.only++
 		p.learn(&m)
-	case e.withheld.covers(o.key, o.Stored):
+	case e.withheld.Covers(o.key, o.Stored):
 		p.only++
 		p.withheld[o.key] = struct{}{}
 		p.learn(&m)

@@ -217,29 +217,16 @@ func (p *pass) forgetSettled() {
 		return
 	}
 	var gone []string
-	for _, key := range p.e.withheld.before(p.began) {
+	for _, key := range p.e.withheld.Before(p.began) {
 		if _, found := p.withheld[key]; !found && !p.isOld(key) {
 			gone = append(gone, key)
 		}
 	}
-	if err := p.tellAccepted(gone); err != nil {
+	if err := p.e.settler.Tell(p.ctx, gone); err != nil {
 		p.e.log().Debug("telling of deletes that were accepted", keyError, err) // by the next comparison
 		return
 	}
 	for _, key := range gone {
-		p.e.withheld.remove(key)
+		p.e.withheld.Remove(key)
 	}
-}
-
-// tellAccepted tells the other nodes of deletes that the admin had accepted when the
-// process was killed, those of keys that have no object.
-func (p *pass) tellAccepted(keys []string) error {
-	if !p.shared || len(keys) == 0 {
-		return nil
-	}
-	copied, err := p.e.acceptedCopies(p.ctx)
-	if err != nil {
-		return err
-	}
-	return p.e.tellAccepted(keys, copied)
 }

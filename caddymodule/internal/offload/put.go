@@ -144,8 +144,13 @@ func (e *Engine) meta(s *work.Task, found index.Finding, c condition) map[string
 }
 
 func (e *Engine) putContext(size int64) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(e.ctx, putTime(size))
+}
+
+// putTime is how long it may take to store an object of a size.
+func putTime(size int64) time.Duration {
 	seconds := min(size/putRate, int64(longestPut/time.Second))
-	return context.WithTimeout(e.ctx, putTimeout+time.Duration(seconds)*time.Second)
+	return putTimeout + time.Duration(seconds)*time.Second
 }
 
 // storedBy reports whether an object was stored by a Put of the item, be it one

@@ -10,6 +10,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
@@ -118,7 +119,7 @@ func (e *Engine) catchUp() error {
 func (e *Engine) sayStrangers(all []departing, errs []error) {
 	n, first := 0, ""
 	for i, d := range all {
-		if d.reason == trashReplaced && errs[i] == nil {
+		if d.reason == trash.Replaced && errs[i] == nil {
 			n, first = n+1, cmp.Or(first, d.key)
 		}
 	}

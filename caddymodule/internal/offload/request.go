@@ -269,7 +269,7 @@ func (e *Engine) requestsLoop() {
 			e.renewNote(now)
 			e.noteCompared()
 			e.removeGoneDirs(now)
-			e.sayWithheld(now)
+			e.withheld.Say(now, noteEvery)
 			e.endJoining()
 		case <-e.life.Done():
 			return

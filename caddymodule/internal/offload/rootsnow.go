@@ -95,7 +95,7 @@ func (e *Engine) lookAtRoots() {
 		e.trees[root].Reopen()
 		e.classes.Reset()
 		if !e.rootsSeen.isGone(root) {
-			e.deleteNotes.rootIsNew(root)
+			e.deleteNotes.notes.Moved(root)
 			e.recon.want(scope{root, ""}, window{})
 		}
 	}

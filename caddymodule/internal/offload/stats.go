@@ -33,7 +33,7 @@ type Stats struct {
 	// Committed files and bytes, Deleted objects, Retries after an error,
 	// Refused files that the store can never hold, which are not pending.
 	Committed, CommittedBytes, Deleted, Retries, Refused uint64
-	// Withheld deletes wait for the admin's word, see Engine.AcceptDeletes.
+	// Withheld deletes wait for the admin's word, see [deletes.Settler].
 	Withheld int
 	// Ignored are the files that stay on disk because of a rule.
 	Ignored Ignored
@@ -84,7 +84,7 @@ func (e *Engine) Stats() Stats {
 		FetchedBytes: e.count.fetchedBytes.Load(), RemovedFiles: e.count.removedFiles.Load(),
 		FetchBacklog: e.queue.HeardLen(),
 		IndexSize:    e.index.Len(),
-		Withheld:     e.withheld.count(),
+		Withheld:     e.withheld.Len(),
 		Log:          e.logStats(), Names: e.leaser().Stats(),
 	}
 	switch {

@@ -75,8 +75,8 @@ func testAcceptTakesNothingAlong(t *testing.T, s *site, others nodes, leave func
 		keys   []string
 		settle func() (int, error)
 	}{
-		{"e", went, func() (int, error) { return s.e.AcceptDeletes(t.Context()) }},
-		{"f", again, func() (int, error) { return s.e.RefuseDeletes(t.Context()) }},
+		{"e", went, func() (int, error) { return s.e.Withheld().Accept(t.Context()) }},
+		{"f", again, func() (int, error) { return s.e.Withheld().Refuse(t.Context()) }},
 	} {
 		strange = append(strange, s.strange(part.dir)...)
 		leave(part.dir)

@@ -24,7 +24,7 @@ import (
 func (e *Engine) ownsName(s *work.Task, x *sight) bool {
 	known, ok := e.index.Get(s.Key)
 	return s.InRequest && !s.Elsewhere && !x.asGuest && x.file == verdict.StrangeFile && x.object == verdict.OtherObject && x.under == x.class &&
-		!(ok && known.Object()) && (e.isUnfinished(x) || e.withheld.covers(s.Key, x.stored.Stored)) &&
+		!(ok && known.Object()) && (e.isUnfinished(x) || e.withheld.Covers(s.Key, x.stored.Stored)) &&
 		e.names.Own(s.Key)
 }
 
@@ -57,7 +57,7 @@ func (e *Engine) takeName(s *work.Task, x *sight) outcome {
 	case err != nil:
 		return failed(fmt.Errorf("keeping what was under the name of %s: %w", s.Key, err))
 	}
-	withheld := e.withheld.covers(s.Key, x.stored.Stored)
+	withheld := e.withheld.Covers(s.Key, x.stored.Stored)
 	o := e.put(s, x, condition{over: x.stored.ETag})
 	switch {
 	case o.how != done:

@@ -12,7 +12,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 )
 
 // onBothModes runs a test on one node alone and on one of two.
@@ -33,14 +33,23 @@ func onBothModes(t *testing.T, test func(t *testing.T, s *site, others nodes)) {
 // inTrash is the keys in the trash with their reasons.
 func (s *site) inTrash() (keys []string) {
 	s.t.Helper()
-	for t, err := range s.e.Trash(s.t.Context()) {
+	for t, err := range s.e.trash.List(s.t.Context()) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		keys = append(keys, t.Key+" "+t.Reason)
+		keys = append(keys, as(t.Key, t.Reason))
 	}
 	return keys
 }
+
+// putInTrash puts a copy of a key's public object in the trash, as deleted at some time.
+func (s *site) putInTrash(key string, at time.Time) {
+	s.t.Helper()
+	mustDo(s.t, errors.Join(s.e.trash.Put(s.t.Context(), at, trash.Deleted{Name: "media/" + key, Reason: trash.Outside})...))
+}
+
+// as is a line of inTrash.
+func as(key string, reason trash.Reason) string { return key + " " + string(reason) }
 
 // takeBack is what `media-offload trash restore NAME` does.
 func (s *site) takeBack(name string) error {
@@ -87,11 +96,11 @@ func TestDeleteOutsideRequest(t *testing.T) {
 			n.until("the file that was taken back", func() bool { return n.read("dir/b.jpg") == "content of dir/b.jpg" })
 			n.until("it to be public", func() bool { _, _, ok := n.e.Public([]byte("dir/b.jpg")); return ok })
 		}
-		if err := s.takeBack("dir/b.jpg"); !errors.Is(err, ErrNotInTrash) {
+		if err := s.takeBack("dir/b.jpg"); !errors.Is(err, trash.ErrNone) {
 			t.Errorf("taken back twice: %v", err)
 		}
 		s.mustUpload(func() { s.write("a.jpg", "newer") })
-		if err := s.takeBack("a.jpg"); !errors.Is(err, ErrReplaced) || s.read("a.jpg") != "newer" {
+		if err := s.takeBack("a.jpg"); !errors.Is(err, trash.ErrReplaced) || s.read("a.jpg") != "newer" {
 			t.Errorf("taken back over a newer file: %v, %q", err, s.read("a.jpg"))
 		}
 	})
@@ -131,9 +140,9 @@ func TestManyDeletesOutsideRequests(t *testing.T) {
 						t.Errorf("%d files are on another node's disk", got)
 					}
 				}
-				settle, want := s.e.RefuseDeletes, 40
+				settle, want := s.e.Withheld().Refuse, 40
 				if accept {
-					settle, want = s.e.AcceptDeletes, 20
+					settle, want = s.e.Withheld().Accept, 20
 				}
 				if n, err := settle(t.Context()); err != nil || n != 20 {
 					t.Fatalf("settled %d: %v", n, err)
@@ -166,7 +175,7 @@ func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
 		s.idle()
 		s.remove(keys[30])
 		s.gone(others, keys[30])
-		s.e.unattended.forgetCounted() // a minute later
+		s.e.unattended.Forget() // a minute later
 		s.removeAtOnce(keys[:20])
 		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
 		s.idle()
@@ -193,10 +202,10 @@ func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
 		if n := s.logs.count("names what is no name of media"); n != 0 {
 			t.Errorf("the log takes what the admin named for the bucket's: %d lines", n)
 		}
-		if err := s.takeBack("2026/11/nosuch.jpg"); !errors.Is(err, ErrNotInTrash) {
+		if err := s.takeBack("2026/11/nosuch.jpg"); !errors.Is(err, trash.ErrNone) {
 			t.Errorf("taken back what never was: %v", err)
 		}
-		if n, err := s.e.AcceptDeletes(t.Context()); n != 19 || err != nil {
+		if n, err := s.e.Withheld().Accept(t.Context()); n != 19 || err != nil {
 			t.Fatalf("accepted %d: %v", n, err)
 		}
 		s.idle()
@@ -214,7 +223,7 @@ func TestTakenBackWhileOthersAreWithheld(t *testing.T) {
 // withheld are the keys whose deletes are withheld.
 func (s *site) withheld() (keys []string) {
 	s.t.Helper()
-	for w, err := range s.e.Withheld(s.t.Context()) {
+	for w, err := range s.e.Withheld().List(s.t.Context()) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -284,12 +293,10 @@ func TestTrashIsEmptied(t *testing.T) {
 	s.mustUpload(func() { s.write("a.jpg", "a"); s.write("b.jpg", "b") })
 	now := time.Now()
 	for key, age := range map[string]time.Duration{"a.jpg": time.Hour, "b.jpg": 48 * time.Hour} {
-		if err := s.e.trashObject("media/"+key, trashOutside, now.Add(-age)); err != nil {
-			t.Fatal(err)
-		}
+		s.putInTrash(key, now.Add(-age))
 	}
 	ctx := context.Background()
-	if n, err := s.e.EmptyTrash(ctx, now.Add(-24*time.Hour)); n != 1 || err != nil {
+	if n, err := s.e.trash.Empty(ctx, now.Add(-24*time.Hour)); n != 1 || err != nil {
 		t.Errorf("emptied %d: %v", n, err)
 	}
 	if got := s.inTrash(); len(got) != 1 {
@@ -305,25 +312,17 @@ func TestTrashNames(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.ready()
-	good := s.e.trashName("2026/a.jpg", media.Private, trashOutside, time.Unix(1_800_000_000, 0))
-	for name, ok := range map[string]bool{
-		good: true,
-		strings.Replace(good, "private", "ignored", 1):              false,
-		"offload/trash/20270115T080000Z-outside/public/x.php":       false,
-		"offload/trash/20270115T080000Z-outside/public/a/.htaccess": false,
-		"offload/trash/20270115T080000Z-outside/public/../x.jpg":    false,
-		"offload/trash/20270115T080000Z-outside/public/":            false,
-		"offload/trash/yesterday-outside/public/a.jpg":              false,
-		"offload/trash/20270115T080000Z-outside/a.jpg":              false,
-		"offload/trash/a.jpg":                                       false,
-	} {
-		if _, got := s.e.parseTrash(infoOf(name)); got != ok {
-			t.Errorf("%s: %v", name, got)
-		}
+	for _, name := range []string{"2026/a.jpg", "x.php", "a/.htaccess", ".user.ini", "sub/x.phtml"} {
+		_, err := s.faults.Put(t.Context(), "offload/trash/20270115T080000Z-outside/public/"+name, strings.NewReader("x"), 1, bucket.PutOptions{})
+		mustDo(t, err)
+	}
+	if got := s.inTrash(); !slices.Equal(got, []string{as("2026/a.jpg", trash.Outside)}) {
+		t.Errorf("the trash has %q", got)
+	}
+	if n, err := s.e.TakeAllBack(t.Context()); n != 1 || err != nil || len(s.disk()) != 1 {
+		t.Errorf("%d came back: %v; on disk are %q", n, err, s.disk())
 	}
 }
-
-func infoOf(name string) bucket.Info { return bucket.Info{Key: name} }
 
 // A file can be taken back while its delete is not done with: it does not go again.
 //
@@ -385,7 +384,7 @@ func TestTakeDirectoryBack(t *testing.T) {
 		if n != 1 || err != nil {
 			t.Errorf("%d came back, %v", n, err)
 		}
-		if n, err := s.e.TakeBack(t.Context(), "dir"); n != 0 || !errors.Is(err, ErrReplaced) {
+		if n, err := s.e.TakeBack(t.Context(), "dir"); n != 0 || !errors.Is(err, trash.ErrReplaced) {
 			t.Errorf("%d came back in place of newer files, %v", n, err)
 		}
 		for _, n := range all {
@@ -394,7 +393,7 @@ func TestTakeDirectoryBack(t *testing.T) {
 				t.Errorf("%q came back, too", got)
 			}
 		}
-		if n, err := s.e.TakeBack(t.Context(), "nosuch"); n != 0 || !errors.Is(err, ErrNotInTrash) {
+		if n, err := s.e.TakeBack(t.Context(), "nosuch"); n != 0 || !errors.Is(err, trash.ErrNone) {
 			t.Errorf("%d of a directory that is not there, %v", n, err)
 		}
 		s.remove("dir/a.jpg")
@@ -418,7 +417,7 @@ func TestTakeDirectoryBack(t *testing.T) {
 }
 
 func (s *site) newestInTrash() (newest time.Time) {
-	for t, err := range s.e.Trash(s.t.Context()) {
+	for t, err := range s.e.trash.List(s.t.Context()) {
 		mustDo(s.t, err)
 		newest = t.Deleted
 	}
@@ -435,13 +434,13 @@ func TestOneCopyInTheTrash(t *testing.T) {
 		s.mustUpload(func() { s.write(key, "content") })
 		now := time.Now()
 		for _, at := range []time.Time{now, now.Add(time.Minute)} {
-			mustDo(t, s.e.trashObject("media/"+key, trashOutside, at))
+			s.putInTrash(key, at)
 		}
 		if got := s.inTrash(); len(got) != 1 {
 			t.Errorf("the trash has %q", got)
 		}
 		s.mustUpload(func() { s.write(key, "another") }, key)
-		mustDo(t, s.e.trashObject("media/"+key, trashOutside, now.Add(2*time.Minute)))
+		s.putInTrash(key, now.Add(2*time.Minute))
 		if got := s.inTrash(); len(got) != 2 {
 			t.Errorf("the trash has %q", got)
 		}
@@ -457,10 +456,10 @@ func TestUnreadablePartOfTheTrash(t *testing.T) {
 		s.mustUpload(func() { s.writeAll(keys) })
 		at := time.Now().Add(-time.Hour)
 		for i, key := range keys {
-			mustDo(t, s.e.trashObject("media/"+key, trashOutside, at.Add(time.Duration(i)*time.Minute)))
+			s.putInTrash(key, at.Add(time.Duration(i)*time.Minute))
 		}
 		s.mustUpload(func() { s.remove("a.jpg"); s.remove("c.jpg") })
-		part := s.e.trashPrefix() + at.UTC().Format(trashTime) + "-" + trashOutside + "/"
+		part := at.UTC().Format("offload/trash/20060102T150405Z-outside/")
 		unreadable := &bucket.UnlistedError{Key: part, Err: errOneDenied}
 		s.faults.SetHook(func(c buckettest.Call) buckettest.Fault {
 			if c.Op == buckettest.OpList && strings.HasPrefix(c.Key, "offload/trash/") {
@@ -470,7 +469,7 @@ func TestUnreadablePartOfTheTrash(t *testing.T) {
 		})
 		var listed []string
 		var failed error
-		for item, err := range s.e.Trash(t.Context()) {
+		for item, err := range s.e.trash.List(t.Context()) {
 			if err != nil {
 				failed = errors.Join(failed, err)
 				continue
@@ -486,7 +485,7 @@ func TestUnreadablePartOfTheTrash(t *testing.T) {
 		if n, err := s.e.TakeBack(t.Context(), "a.jpg"); n != 0 || !errors.Is(err, unreadable) {
 			t.Errorf("%d files came back, %v", n, err)
 		}
-		if n, err := s.e.EmptyTrash(t.Context(), time.Now()); n != 1 || !errors.Is(err, unreadable) {
+		if n, err := s.e.trash.Empty(t.Context(), time.Now()); n != 1 || !errors.Is(err, unreadable) {
 			t.Errorf("%d objects were deleted, %v", n, err)
 		}
 		s.faults.SetHook(nil)
@@ -504,7 +503,7 @@ func TestPlainFileInPlaceOfTheTrash(t *testing.T) {
 		s.mustUpload(func() { s.writeAll([]string{"a.jpg", "b.jpg", "c.jpg"}) })
 		mustDo(t, os.WriteFile(s.bucket+"/offload/trash", []byte("evil"), 0o600))
 		s.remove("a.jpg")
-		s.until("it to be in the trash", func() bool { return slices.Contains(s.inTrash(), "a.jpg "+trashOutside) })
+		s.until("it to be in the trash", func() bool { return slices.Contains(s.inTrash(), as("a.jpg", trash.Outside)) })
 		s.idle()
 		s.equal()
 	})

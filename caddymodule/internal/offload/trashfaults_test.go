@@ -36,7 +36,7 @@ func TestOneObjectThatFailsKeepsNoOtherDelete(t *testing.T) {
 			s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == len(keys) })
 			s.idle()
 			fail()
-			if n, err := s.e.AcceptDeletes(s.t.Context()); n != len(keys)-1 || !errors.Is(err, errOneDenied) {
+			if n, err := s.e.Withheld().Accept(s.t.Context()); n != len(keys)-1 || !errors.Is(err, errOneDenied) {
 				s.t.Errorf("accepted %d of %d: %v", n, len(keys), err)
 			}
 		},
@@ -59,7 +59,7 @@ func TestOneObjectThatFailsKeepsNoOtherDelete(t *testing.T) {
 					}
 					s.faults.SetHook(nil)
 					if how == "accepted" {
-						if n, err := s.e.AcceptDeletes(t.Context()); n != 1 || err != nil {
+						if n, err := s.e.Withheld().Accept(t.Context()); n != 1 || err != nil {
 							t.Errorf("accepted %d: %v", n, err)
 						}
 					}
@@ -94,7 +94,7 @@ func TestStoreThatFailsEndsTheBatch(t *testing.T) {
 					copies.Add(1)
 					return buckettest.Fault{Before: err}
 				})
-				if n, failed := s.e.AcceptDeletes(t.Context()); n != 0 || !errors.Is(failed, err) {
+				if n, failed := s.e.Withheld().Accept(t.Context()); n != 0 || !errors.Is(failed, err) {
 					t.Errorf("accepted %d: %v", n, failed)
 				}
 				if n := copies.Load(); n > 3*looksAtOnce {
@@ -123,7 +123,7 @@ func TestUnlistedPartOfWhatIsWithheld(t *testing.T) {
 		s.idle()
 		s.faults.SetHook(unlist("media/a/"))
 		listed, unlisted := 0, 0
-		for _, err := range s.e.Withheld(t.Context()) {
+		for _, err := range s.e.Withheld().List(t.Context()) {
 			if bucket.IsUnlisted(err) {
 				unlisted++
 				continue
@@ -134,14 +134,14 @@ func TestUnlistedPartOfWhatIsWithheld(t *testing.T) {
 		if listed != 15 || unlisted != 1 {
 			t.Errorf("%d are listed, %d parts are not", listed, unlisted)
 		}
-		if n, err := s.e.AcceptDeletes(t.Context()); n != 15 || !bucket.IsUnlisted(err) {
+		if n, err := s.e.Withheld().Accept(t.Context()); n != 15 || !bucket.IsUnlisted(err) {
 			t.Errorf("accepted %d: %v", n, err)
 		}
 		s.faults.SetHook(nil)
 		if n := s.e.Stats().Withheld; n != 15 {
 			t.Errorf("%d are withheld", n)
 		}
-		if n, err := s.e.RefuseDeletes(t.Context()); n != 15 || err != nil {
+		if n, err := s.e.Withheld().Refuse(t.Context()); n != 15 || err != nil {
 			t.Errorf("brought back %d: %v", n, err)
 		}
 	})

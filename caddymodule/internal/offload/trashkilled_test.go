@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 )
 
 var errKilled = errors.New("the process is gone")
@@ -70,7 +71,7 @@ func TestKilledRestoreIsRepeated(t *testing.T) {
 		all := append(nodes{s}, others...)
 		all.agree()
 		for _, key := range keys {
-			mustDo(t, s.e.trashObject("media/"+key, trashOutside, time.Now()))
+			s.putInTrash(key, time.Now())
 		}
 		s.mustUpload(func() { s.remove("a.jpg"); s.remove("dir") })
 		s.gone(others, keys...)
@@ -104,7 +105,7 @@ func TestKilledAcceptIsRepeated(t *testing.T) {
 		s.removeAtOnce(keys)
 		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == len(keys) })
 		s.idle()
-		accept := func() error { _, err := s.e.AcceptDeletes(t.Context()); return err }
+		accept := func() error { _, err := s.e.Withheld().Accept(t.Context()); return err }
 		s.killAfter(changes, accept)
 		s.ready()
 		killed := time.Now().Unix()
@@ -124,7 +125,7 @@ func TestKilledAcceptIsRepeated(t *testing.T) {
 		got := s.inTrash()
 		want := slices.Clone(keys)
 		for i := range want {
-			want[i] += " " + trashAccepted
+			want[i] = as(want[i], trash.Accepted)
 		}
 		slices.Sort(want)
 		slices.Sort(got)

@@ -2,10 +2,10 @@ package offload
 
 import (
 	"cmp"
-	"maps"
-	"sync"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
@@ -14,19 +14,9 @@ import (
 // files are not fetched either, until the admin has said which it was. A note file in the
 // media root keeps that over a restart.
 
-const (
-	// burst is the time within which deletes outside requests are counted
-	// together.
-	burst = time.Minute
-	// fewDeletes may always go at once, whatever their share.
-	fewDeletes = 10
-	// unattendedRest is how long a delete outside a request rests, so that those
-	// that come with it are seen before it is passed on.
-	unattendedRest = 2 * time.Second
-	// storeClock is how far the store's clock may be behind: objects stored so
-	// long after a delete was withheld, or a directory was made, may still be older.
-	storeClock = time.Minute
-)
+// unattendedRest is how long a delete outside a request rests, so that those
+// that come with it are seen before it is passed on.
+const unattendedRest = 2 * time.Second
 
 // disposal is what becomes of the object of a file that is gone.
 type disposal uint8
@@ -58,77 +48,27 @@ func (e *Engine) disposal(s *work.Task) disposal {
 // passOn reports whether a delete that was seen is to reach the bucket.
 func (e *Engine) passOn(s *work.Task) bool { return e.disposal(s) != keepIt }
 
-// deleteCount counts deletes of a kind.
-type deleteCount struct {
-	mu sync.Mutex
-	// recent are the keys of the last burst, passed on or withheld, and when they were
-	// seen last: of a file its own event may tell, its directory's, and a second try.
-	// They are no more than it takes to know that there are too many; more is when
-	// others came.
-	recent map[string]time.Time
-	more   time.Time
-	said   time.Time // when the log had a line about many
-}
-
-// admits reports whether the deletes of keys are few enough to be passed on, with
-// others that are known to come; waiting tells how many these are, besides those that
-// have been counted. limit is how many may go within a burst.
-func (u *deleteCount) admits(keys []string, waiting func(counted map[string]time.Time) int, limit int, now time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.recent == nil {
-		u.recent = make(map[string]time.Time)
-	}
-	maps.DeleteFunc(u.recent, func(_ string, seen time.Time) bool { return now.Sub(seen) >= burst })
-	for _, key := range keys {
-		if _, ok := u.recent[key]; !ok && len(u.recent) > limit {
-			u.more = now
-			break
-		}
-		u.recent[key] = now
-	}
-	return now.Sub(u.more) >= burst && len(u.recent)+waiting(u.recent) <= limit
-}
-
-// says reports whether it is time for a line in the log about many deletes.
-func (u *deleteCount) says(now time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if now.Sub(u.said) < burst {
-		return false
-	}
-	u.said = now
-	return true
-}
-
-// forgetCounted begins a new count.
-func (u *deleteCount) forgetCounted() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.recent, u.more = nil, time.Time{}
-}
-
 // admitsDeletes reports whether the deletes of keys outside requests are to be passed
 // on. More than deleteLimit need not be given.
 func (e *Engine) admitsDeletes(keys []string) bool {
 	waiting := func(counted map[string]time.Time) int { return e.queue.DeletesBesides(counted, false) }
-	return e.unattended.admits(keys, waiting, e.deleteLimit(), time.Now())
+	return e.unattended.Admits(keys, waiting, e.deleteLimit(), time.Now())
 }
 
 // departing is a file that is gone, whose objects are about to be deleted.
 type departing struct {
 	s      *work.Task // which the file is of, or a directory above it; nil: the admin's word
 	key    string
-	names  []string // of the objects
-	etag   string   // of the only one
-	reason string   // why they go to the trash in any case; "": trashFirst decides
+	names  []string     // of the objects
+	etag   string       // of the only one
+	reason trash.Reason // why they go to the trash in any case; "": trashFirst decides
 }
 
 // trashFirst copies to the trash, before they are deleted, the objects of files that went
 // outside requests, or in requests with many others. It returns the errors by number.
 func (e *Engine) trashFirst(all []departing) (errs []error) {
 	many := e.manyByRequests(all)
-	var copies []trashing
+	var copies []trash.Deleted
 	var of []int // by copy
 	for i := range all {
 		d := &all[i]
@@ -137,18 +77,18 @@ func (e *Engine) trashFirst(all []departing) (errs []error) {
 		case d.s == nil:
 			continue // it is there
 		case e.disposal(d.s) == trashIt:
-			d.reason = trashOutside
+			d.reason = trash.Outside
 		case many && !d.s.Moved:
-			d.reason = trashRequests
+			d.reason = trash.Requests
 		default:
 			continue
 		}
 		for _, name := range d.names {
-			copies, of = append(copies, trashing{name, d.reason}), append(of, i)
+			copies, of = append(copies, trash.Deleted{Name: name, Reason: d.reason}), append(of, i)
 		}
 	}
 	errs = make([]error, len(all))
-	for j, err := range e.toTrash(copies) {
+	for j, err := range e.trash.Put(e.ctx, time.Now(), copies...) {
 		errs[of[j]] = cmp.Or(errs[of[j]], err)
 	}
 	e.sayStrangers(all, errs)
@@ -159,18 +99,14 @@ func (e *Engine) trashFirst(all []departing) (errs []error) {
 // reports whether it did: their objects are kept, and the files are not fetched, until the
 // admin says what is to become of them.
 func (e *Engine) withholds(gone []foreign) bool {
-	keys := make([]string, len(gone))
+	keys, files := make([]string, len(gone)), make([]deletes.File, len(gone))
 	for i, f := range gone {
-		keys[i] = f.key
+		keys[i], files[i] = f.key, deletes.File{Key: f.key, Root: f.root}
 	}
 	if len(keys) == 0 || e.admitsDeletes(keys) {
 		return false
 	}
-	if !e.withheld.add(gone, time.Now()) {
-		e.withheld.full.Do(func() {
-			e.log().Error("more deletes are withheld than can be remembered: the objects of the others are kept, and their files come back after a restart", "limit", maxWithheld)
-		})
-	}
+	e.withheld.Add(files, time.Now())
 	return true
 }
 
@@ -186,10 +122,10 @@ func (e *Engine) manyByRequests(all []departing) bool {
 	}
 	now := time.Now()
 	waiting := func(counted map[string]time.Time) int { return e.queue.DeletesBesides(counted, true) }
-	if len(keys) == 0 || e.cfg.Trash < 0 || e.attended.admits(keys, waiting, e.deleteLimit(), now) {
+	if len(keys) == 0 || e.cfg.Trash < 0 || e.attended.Admits(keys, waiting, e.deleteLimit(), now) {
 		return false
 	}
-	if e.attended.says(now) {
+	if e.attended.Says(now) {
 		e.log().Warn("many media files were deleted at once while requests ran: their objects are in the trash: `media-offload trash list` shows them, `media-offload trash restore FILE...` brings files back")
 	}
 	return true
@@ -199,6 +135,4 @@ func (e *Engine) manyByRequests(all []departing) bool {
 func (e *Engine) deleteLimit() int { return e.shareOf(int(e.size.now())) }
 
 // shareOf is how many of n may go without a question.
-func (e *Engine) shareOf(n int) int {
-	return max(fewDeletes, int(e.cfg.MaxDeleteShare*float64(n)))
-}
+func (e *Engine) shareOf(n int) int { return deletes.Limit(e.cfg.MaxDeleteShare, n) }

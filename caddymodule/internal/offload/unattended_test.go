@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/trash"
 )
 
 // Each file counts once among the deletes outside requests, whether its own event
@@ -15,7 +17,7 @@ import (
 func TestEachDeleteCountsOnce(t *testing.T) {
 	t.Parallel()
 	keys := []string{}
-	for i := range fewDeletes {
+	for i := range deletes.Few {
 		keys = append(keys, "dir/sub/"+string(rune('a'+i))+".jpg")
 	}
 	for name, fails := range map[string]int{"at once": 0, "after errors": 2} {
@@ -41,43 +43,6 @@ func TestEachDeleteCountsOnce(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestCountOfDeletes(t *testing.T) {
-	t.Parallel()
-	const limit = 10
-	now := time.Now()
-	none := func(map[string]time.Time) int { return 0 }
-	var u deleteCount
-	for range 2 {
-		if !u.admits(names(10), none, limit, now) {
-			t.Error("ten, twice, are not admitted")
-		}
-	}
-	if u.admits([]string{"another.jpg"}, none, limit, now) {
-		t.Error("eleven are admitted")
-	}
-	if u.admits([]string{"another.jpg"}, none, limit, now.Add(burst-1)) {
-		t.Error("eleven are admitted within a burst")
-	}
-	now = now.Add(2 * burst)
-	if !u.admits([]string{"another.jpg"}, none, limit, now) {
-		t.Error("one is not admitted after a burst")
-	}
-	if u.admits(names(10), none, limit, now) {
-		t.Error("ten more are admitted")
-	}
-	u.forgetCounted()
-	if u.admits(names(5), func(map[string]time.Time) int { return 6 }, limit, now) {
-		t.Error("five are admitted with six to come")
-	}
-	u.forgetCounted()
-	if u.admits(names(10_000), none, limit, now) || len(u.recent) > limit+1 {
-		t.Errorf("%d keys are kept", len(u.recent))
-	}
-	if u.admits([]string{"one.jpg"}, none, limit, now.Add(burst-1)) {
-		t.Error("one is admitted within the burst of many")
 	}
 }
 
@@ -114,7 +79,7 @@ func TestDeleteLimitFollowsTheBucket(t *testing.T) {
 			s.mustUpload(func() { s.removeAtOnce(keys[:40]) })
 			ns.agree()
 			keys = keys[40:]
-			by.e.unattended.forgetCounted() // as a minute later
+			by.e.unattended.Forget() // as a minute later
 			by.removeAtOnce(keys[:15])
 			by.until("the deletes to be withheld", func() bool { return by.e.Stats().Withheld == 15 })
 			if n := len(s.everything()); n != 20 {
@@ -150,7 +115,7 @@ func TestDeletesAfterAKill(t *testing.T) {
 				s.gone(others, keys[0])
 				s.remove(keys[1])
 				s.gone(others, keys[1])
-				if got := s.inTrash(); !slices.Equal(got, []string{keys[0] + " " + trashOutside, keys[1] + " " + trashOutside}) {
+				if got := s.inTrash(); !slices.Equal(got, []string{as(keys[0], trash.Outside), as(keys[1], trash.Outside)}) {
 					t.Errorf("the trash has %q", got)
 				}
 				s.removeAtOnce(keys[2:22])

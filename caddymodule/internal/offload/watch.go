@@ -77,7 +77,7 @@ func (e *Engine) handle(events []watch.Event) {
 	defer e.queue.Unlock()
 	guest := e.isGuest()
 	if guest && e.queue.Size() > e.membership.most {
-		e.guest.forgot += e.queue.Written()
+		e.guestForgot += e.queue.Written()
 		e.queue.Forget(func(*work.Item) bool { return true })
 	}
 	for _, ev := range events {

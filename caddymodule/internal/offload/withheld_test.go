@@ -3,10 +3,8 @@ package offload
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"testing"
-	"time"
 )
 
 // Deletes that are withheld stay so when the folder that went is there again, whoever made
@@ -91,13 +89,13 @@ func testWithheldInAFolderMadeAgain(t *testing.T, s *site, others nodes, make fu
 		}
 	}
 	if kill {
-		if n, err := s.e.RefuseDeletes(t.Context()); n != len(went) || err != nil {
+		if n, err := s.e.Withheld().Refuse(t.Context()); n != len(went) || err != nil {
 			t.Errorf("%d came back: %v", n, err)
 		}
 		s.until("the files to be back", func() bool {
 			return !slices.ContainsFunc(went, func(key string) bool { return s.read(key) == "" })
 		})
-	} else if n, err := s.e.AcceptDeletes(t.Context()); n != len(went) || err != nil {
+	} else if n, err := s.e.Withheld().Accept(t.Context()); n != len(went) || err != nil {
 		t.Errorf("%d were deleted: %v", n, err)
 	}
 	s.idle()
@@ -124,7 +122,7 @@ func TestDirectoryOfWithheldDeletesGoes(t *testing.T) {
 		s.until("the deletes to be withheld", func() bool { return s.e.Stats().Withheld == 20 })
 		s.idle()
 		for _, dir := range []string{"e/0", "e/1", "e"} {
-			s.e.unattended.forgetCounted() // a minute later
+			s.e.unattended.Forget() // a minute later
 			if dir == "e/1" {
 				s.mustUpload(func() { s.remove(dir) })
 			} else {
@@ -144,27 +142,4 @@ func TestDirectoryOfWithheldDeletesGoes(t *testing.T) {
 			t.Errorf("after a restart %d are withheld, listed are %q", s.e.Stats().Withheld, got)
 		}
 	})
-}
-
-// BenchmarkWithheld measures what a library of 300,000 files takes that goes at once.
-func BenchmarkWithheld(b *testing.B) {
-	gone := make([]foreign, 300_000)
-	for i := range gone {
-		gone[i].key = fmt.Sprintf("2026/%02d/photo-%d-1024x768.jpg", i%12, i)
-	}
-	var before, after runtime.MemStats
-	for b.Loop() {
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		w := new(withheldKeys)
-		w.add(gone, time.Now())
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
-		text := noteText("bucket disk", w.noted(0))
-		b.ReportMetric(float64(len(text))/1e6, "MB-noted")
-		if all := parseNoted("bucket disk", text, maxWithheld); len(all) != len(gone) {
-			b.Fatalf("%d are read", len(all))
-		}
-	}
 }
