@@ -62,7 +62,7 @@ func (s withheldSite) Shared() bool { return s.e.shared() }
 func (s withheldSite) Tell(etags map[string]string) error {
 	var changes []changelog.Change
 	for key, etag := range etags {
-		if (trashSite{s.e}).StatFile(key) != nil {
+		if trashSite(s).StatFile(key) != nil {
 			changes = append(changes, changelog.Change{Op: changelog.Delete, Key: key, ETag: etag})
 		}
 	}
