@@ -25,7 +25,7 @@ func (*adminAPI) adopt(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, e := range sites {
 		e.start()
-		if err := e.engine.Adopt(r.Context()); err != nil {
+		if err := e.engine.Guard().Adopt(r.Context()); err != nil {
 			return caddy.APIError{HTTPStatus: http.StatusBadGateway, Err: fmt.Errorf("%s: %w", e.site, err)}
 		}
 	}

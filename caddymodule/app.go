@@ -72,7 +72,7 @@ func (a *App) Start() error {
 	hosts := a.siteHosts()
 	for _, s := range a.handlers {
 		s.engine.log.use(s.handler, s.logger)
-		s.engine.engine.SetHosts(hosts[s.engine])
+		s.engine.engine.Guard().SetHosts(hosts[s.engine])
 		s.engine.start()
 	}
 	return nil

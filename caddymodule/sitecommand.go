@@ -14,7 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 	"github.com/spf13/cobra"
 )
 
@@ -41,9 +41,9 @@ type siteHost struct {
 
 // siteActions are what can be done with a host of a site, by the last part of the
 // endpoint's path.
-var siteActions = map[string]func(e *offload.Engine, ctx context.Context, host string) error{
-	"add":    (*offload.Engine).AddHost,
-	"forget": (*offload.Engine).ForgetHost,
+var siteActions = map[string]func(g *identity.Guard, ctx context.Context, host string) error{
+	"add":    (*identity.Guard).AddHost,
+	"forget": (*identity.Guard).ForgetHost,
 }
 
 // siteRoutes are the routes of these endpoints.
@@ -80,8 +80,8 @@ func (*adminAPI) showSites(w http.ResponseWriter, r *http.Request) error {
 // identity is what the bucket says now.
 func (e *sharedEngine) identity(ctx context.Context) siteIdentity {
 	e.start()
-	id, err := e.engine.Identity(ctx)
-	shown := siteIdentity{Site: e.site, Bucket: e.bucket, Guest: e.engine.Guest(), ID: id.ID, Forgotten: id.Forgotten}
+	id, err := e.engine.Guard().Site(ctx)
+	shown := siteIdentity{Site: e.site, Bucket: e.bucket, Guest: e.engine.Guard().IsGuest(), ID: id.ID, Forgotten: id.Forgotten}
 	for _, h := range id.Hosts {
 		shown.Hosts = append(shown.Hosts, siteHost{Name: h.Name, Added: h.Added, By: h.By})
 	}
@@ -109,7 +109,7 @@ func (*adminAPI) changeSite(w http.ResponseWriter, r *http.Request, name string)
 	e := sites[0]
 	e.start()
 	for _, host := range hosts {
-		if err := siteActions[name](e.engine, r.Context(), host); err != nil {
+		if err := siteActions[name](e.engine.Guard(), r.Context(), host); err != nil {
 			return caddy.APIError{HTTPStatus: http.StatusConflict, Err: fmt.Errorf("%s: %w", e.site, err)}
 		}
 	}

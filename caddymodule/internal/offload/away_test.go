@@ -256,7 +256,7 @@ func testAwayAndBack(t *testing.T, how absence, local LocalPolicy, restart strin
 		return
 	}
 	// All is as before: what another server deletes goes.
-	s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+	s.until("the comparison to find nothing", func() bool { return !s.isOlder() })
 }
 
 // What was stored in a bucket that was emptied, before that was seen, is stored
@@ -296,7 +296,7 @@ func TestStoredBeforeTheBucketWasAway(t *testing.T) {
 			})
 			close(goOn)
 			s.until("the file to be stored", func() bool { return s.objects()["new.jpg"] == "content" })
-			s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+			s.until("the comparison to find nothing", func() bool { return !s.isOlder() })
 			s.equal()
 		})
 	}
@@ -340,7 +340,7 @@ func TestAdopt(t *testing.T) {
 			other.mustUpload(func() { other.write("other.jpg", "of the new one") })
 			other.stop()
 			s.until("it to be noticed", s.seesAway)
-			mustDo(t, s.e.Adopt(t.Context()))
+			mustDo(t, s.e.guard.Adopt(t.Context()))
 			if local == LocalAll { // a node that was killed before all is stored goes on
 				s.kill()
 				s.start()
@@ -352,7 +352,7 @@ func TestAdopt(t *testing.T) {
 						return false
 					}
 				}
-				return s.e.Stats().State == "running" && !s.e.isOlder()
+				return s.e.Stats().State == "running" && !s.isOlder()
 			})
 			want := 20
 			if local == LocalAll {
@@ -460,7 +460,7 @@ func TestStoredElsewhereWhileAway(t *testing.T) {
 				e.start()
 			}
 			for _, s := range ns {
-				s.until("the comparison to find nothing", func() bool { return s.e.Stats().State == "running" && !s.e.isOlder() })
+				s.until("the comparison to find nothing", func() bool { return s.e.Stats().State == "running" && !s.isOlder() })
 				s.idle()
 			}
 			ns.agree()
@@ -506,7 +506,7 @@ func TestOlderContentIsKeptAside(t *testing.T) {
 	s.idle()
 	s.setAside()
 	s.putBack(snapshot)
-	s.until("the file to be stored again", func() bool { return s.readObject("o.jpg") == "V2" && !s.e.isOlder() })
+	s.until("the file to be stored again", func() bool { return s.readObject("o.jpg") == "V2" && !s.isOlder() })
 	s.equal()
 	if got := s.conflicts(); len(got) != 1 || got[0] != "V1" {
 		t.Errorf("kept aside: %q", got)
@@ -564,7 +564,7 @@ func TestUploadIntoAnOlderState(t *testing.T) {
 	s.ready()
 	s.mustUpload(func() { s.writeAll(names(3)) })
 	s.idle()
-	mustDo(t, s.e.checkState(t.Context()))
+	mustDo(t, s.e.guard.CheckState(t.Context()))
 	snapshot := t.TempDir()
 	s.sh(`until cp -a "$1/." "$2"; do :; done`, s.bucket, snapshot)
 	for _, key := range []string{"sun.jpg", "moon.jpg", "stars.jpg"} {
@@ -575,10 +575,10 @@ func TestUploadIntoAnOlderState(t *testing.T) {
 	mustDo(t, os.Rename(snapshot, s.bucket))
 	s.mustUpload(func() { s.write("first.jpg", "content") })
 	s.mustUpload(func() { s.write("second.jpg", "content") })
-	mustDo(t, s.e.checkState(t.Context()))
+	mustDo(t, s.e.guard.CheckState(t.Context()))
 	s.until("all files to be stored", func() bool { return len(s.objects()) == 8 })
 	s.equal()
-	s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+	s.until("the comparison to find nothing", func() bool { return !s.isOlder() })
 }
 
 // Where there is no change log, what was stored since the last look shows that a bucket was
@@ -599,7 +599,7 @@ func TestOlderStateSinceTheLastLook(t *testing.T) {
 			s.ready()
 			s.mustUpload(func() { s.writeAll(names(3)); s.write("closed/.htaccess", "Require all denied") })
 			s.idle()
-			mustDo(t, s.e.checkState(t.Context()))
+			mustDo(t, s.e.guard.CheckState(t.Context()))
 			s.mustUpload(func() { s.write("first.jpg", "V1") })
 			s.idle()
 			snapshot := t.TempDir()
@@ -611,14 +611,14 @@ func TestOlderStateSinceTheLastLook(t *testing.T) {
 			s.setAside()
 			mustDo(t, os.Rename(snapshot, s.bucket))
 			s.mustUpload(func() { s.write("last.jpg", "content") })
-			mustDo(t, s.e.checkState(t.Context()))
+			mustDo(t, s.e.guard.CheckState(t.Context()))
 			s.until("all files to be stored", func() bool { return maps.Equal(s.disk(), s.everything()) })
-			s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() && s.e.Stats().Pending == 0 })
+			s.until("the comparison to find nothing", func() bool { return !s.isOlder() && s.e.Stats().Pending == 0 })
 			if n := s.logs.count("is in an older state"); n != 1 {
 				t.Errorf("%d lines about it", n)
 			}
-			mustDo(t, s.e.checkState(t.Context()))
-			if s.e.isOlder() {
+			mustDo(t, s.e.guard.CheckState(t.Context()))
+			if s.isOlder() {
 				t.Error("it is taken for older once more")
 			}
 		})
@@ -635,8 +635,8 @@ func TestOwnChangesAreNoOlderState(t *testing.T) {
 		s.mustUpload(func() { s.rename("a", "c"); s.remove(names(3)[2]) })
 		s.mustUpload(func() { s.remove("c") })
 		s.idle()
-		mustDo(t, s.e.checkState(t.Context()))
-		if s.e.isOlder() {
+		mustDo(t, s.e.guard.CheckState(t.Context()))
+		if s.isOlder() {
 			t.Fatal("it is taken for older")
 		}
 	}

@@ -22,7 +22,7 @@ type basis struct {
 
 // noteBases marks the files that wait for the bucket and have not been marked so.
 func (e *Engine) noteBases() {
-	if !e.shared() || e.isGuest() || !e.joining.isOver() {
+	if !e.shared() || e.guard.IsGuest() || !e.joining.isOver() {
 		return
 	}
 	for _, b := range e.basesToNote() {

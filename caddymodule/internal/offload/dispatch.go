@@ -112,7 +112,7 @@ func (d *dispatcher) backgroundFree() bool {
 
 // mayWork reports whether work may begin now, and if not, when; zero: after a signal.
 func (e *Engine) mayWork(now time.Time, busy bool) (bool, time.Time) {
-	if e.isGuest() {
+	if e.guard.IsGuest() {
 		return false, time.Time{}
 	}
 	return e.health.MayTry(now, busy)

@@ -12,8 +12,8 @@
 //
 // Packages below it hold what can be understood alone: work, the queue; index, what is
 // known of keys; standing, the class of a file and the mark on it; verdict, the table by
-// which disk and bucket are made to agree; health, whether the bucket takes files; naming,
-// how a request has its names to itself.
+// which disk and bucket are made to agree; health, whether the bucket takes files;
+// identity, whose bucket it is; naming, how a request has its names to itself.
 //
 // It promises that nothing that is on disk is forgotten (what could not be
 // committed is tried again for ever, and a restart finds what a killed process

@@ -21,6 +21,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/naming"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/standing"
@@ -129,9 +130,7 @@ type Engine struct {
 	ignoredTold *lru.Cache[string, struct{}]
 	health      *health.Monitor
 	reach       *health.Reach
-	identity    identity
-	stored      health.Sample
-	membership  membership
+	guard       *identity.Guard
 	count       counters
 
 	requests  requests
@@ -148,6 +147,7 @@ type Engine struct {
 	withheld    *deletes.Withheld
 	settler     *deletes.Settler
 	guest       *deletes.Guest
+	guestMost   int // maxGuestItems, or less in a test; the queue's lock guards it
 	guestForgot int // files that a guest wrote, and that the queue forgot; its lock guards it
 	trash       *trash.Trash
 	joining     joining
@@ -196,13 +196,22 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.dispatcher = newDispatcher(e)
 	e.logger.Store(cfg.Logger)
-	e.store = guard{cfg.Store, e.usable, e.mayChange, &e.stored}
-	e.membership.before, e.membership.most = sync.OnceValue(e.wasMember), maxGuestItems
+	for _, root := range cfg.Site.Roots() {
+		e.trees = append(e.trees, local.NewTree(root.Dir))
+	}
+	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
+	e.bucketID = hex.EncodeToString(sum[:8])
+	e.guard = identity.New(identity.Config{
+		Store: cfg.Store, Prefix: cfg.ControlPrefix, Binding: e.bucketID,
+		Roots: e.trees, Look: cfg.Look, Log: e.log, Node: guardedNode{e},
+	})
+	e.store = e.guard.Store()
+	e.guestMost = maxGuestItems
 	e.health = health.New(health.Config{
 		Store: e.store, Queue: e.queue, Log: e.log,
 		Node:   func() string { return e.team.self() },
 		Object: e.objectName,
-		Ours:   func(err error) bool { return errors.Is(err, ErrGuest) },
+		Ours:   func(err error) bool { return errors.Is(err, identity.ErrGuest) },
 	})
 	e.team.known = naming.NewKnown()
 	e.reach = health.NewReach(health.ReachConfig{
@@ -212,10 +221,6 @@ func New(cfg Config) (*Engine, error) {
 	})
 	e.names = naming.NewBook(naming.Config{Leaser: e.leaser, Others: otherNodes{e}})
 	e.control = e.reach.Control()
-	cfg.Store.Admit(e.admit)
-	for _, root := range cfg.Site.Roots() {
-		e.trees = append(e.trees, local.NewTree(root.Dir))
-	}
 	e.rememberDeletes()
 	e.index = index.New(cfg.IndexSize, e.withheld.Remove)
 	e.recon.init()
@@ -223,8 +228,6 @@ func New(cfg Config) (*Engine, error) {
 	e.deletedKeys = newLRU[struct{}](1 << 16)
 	e.trash = e.newTrash()
 	e.settler = deletes.NewSettler(e.withheld, e.trash, withheldSite{e})
-	sum := sha256.Sum256([]byte(cfg.Store.String() + "\x00" + cfg.PublicPrefix + "\x00" + cfg.PrivatePrefix))
-	e.bucketID = hex.EncodeToString(sum[:8])
 	e.marks = standing.NewMarks(e.bucketID, cfg.Inspector.Rules, e.log)
 	e.classes = standing.NewClasses(cfg.Site, e.trees, e.index, e.marks, e.log)
 	if err := e.joinTeam(); err != nil {
@@ -301,7 +304,7 @@ func (e *Engine) Start() {
 		e.loops.Go(e.dispatcher.run)
 		e.loops.Go(e.reconcileLoop)
 		e.loops.Go(e.requestsLoop)
-		e.loops.Go(e.identityLoop)
+		e.loops.Go(func() { e.guard.Run(e.life) })
 		e.loops.Go(func() { e.health.Run(e.life) })
 		if e.cfg.Local == LocalAll {
 			e.loops.Go(func() { e.reach.Run(e.life) })

@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/buckettest"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/s3"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 const (
@@ -67,14 +69,26 @@ func (s *site) untilMember() {
 	s.t.Helper()
 	s.until("to be a member", func() bool {
 		st := s.e.Stats()
-		return s.e.membership.is(memberRole) && !st.Guest && !st.Reconciled.IsZero() && !st.Reconciling && st.Pending == 0
+		return s.e.guard.IsMember() && !st.Guest && !st.Reconciled.IsZero() && !st.Reconciling && st.Pending == 0
 	})
+}
+
+// changeIdentity changes what stands in the bucket, as anybody may who can write to it.
+func (s *site) changeIdentity(change func(f *identity.File)) {
+	s.t.Helper()
+	f, err := identity.ParseFile([]byte(s.below("offload/")[identity.ObjectName]))
+	mustDo(s.t, err)
+	change(&f)
+	text, err := json.Marshal(f)
+	mustDo(s.t, err)
+	_, err = s.e.cfg.Store.Put(s.t.Context(), "offload/"+identity.ObjectName, bytes.NewReader(text), int64(len(text)), bucket.PutOptions{})
+	mustDo(s.t, err)
 }
 
 // siteHosts are the hosts of the identity.
 func (s *site) siteHosts() []string {
 	s.t.Helper()
-	f, err := parseSiteFile([]byte(s.below("offload/")["site"]))
+	f, err := identity.ParseFile([]byte(s.below("offload/")["site"]))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -138,7 +152,7 @@ func testStaging(t *testing.T, prod, staging *site) {
 			}
 		}
 	}
-	if _, err := staging.e.trash.Empty(t.Context(), time.Now()); err != nil && !errors.Is(err, ErrGuest) {
+	if _, err := staging.e.trash.Empty(t.Context(), time.Now()); err != nil && !errors.Is(err, identity.ErrGuest) {
 		t.Error(err)
 	}
 	if !staging.e.Stats().Guest {
@@ -172,7 +186,7 @@ func TestGuestBecomesMember(t *testing.T) {
 	t.Parallel()
 	for way, become := range map[string]func(s *site) error{
 		"the configuration names a host": func(s *site) error {
-			s.e.SetHosts([]string{"new.example", "WWW.Example.com:443"})
+			s.e.guard.SetHosts([]string{"new.example", "WWW.Example.com:443"})
 			return nil
 		},
 		"the configuration, after a restart": func(s *site) error {
@@ -181,7 +195,7 @@ func TestGuestBecomesMember(t *testing.T) {
 			s.start()
 			return nil
 		},
-		"the admin says so": func(s *site) error { return s.e.Adopt(s.t.Context()) },
+		"the admin says so": func(s *site) error { return s.e.guard.Adopt(s.t.Context()) },
 		"an upload for a host": func(s *site) error {
 			err := s.uploadFor(productionHost, func() { s.write("proof.jpg", "proof") }, "proof.jpg")
 			if got := s.objects()["proof.jpg"]; got != "proof" {
@@ -207,7 +221,7 @@ func TestGuestBecomesMember(t *testing.T) {
 					t.Error("a guest stored a file")
 				}
 				if way == "an upload for a host" {
-					s.e.SetHosts(nil) // as of a site whose address is `:80`
+					s.e.guard.SetHosts(nil) // as of a site whose address is `:80`
 				}
 				mustDo(t, become(s))
 				s.until("what it wrote as a guest", func() bool { return prod.objects()["new.jpg"] == "written as a guest" })
@@ -260,7 +274,7 @@ func TestHostHeaderProvesNothing(t *testing.T) {
 
 	// Nor does the site get hosts by it.
 	mustDo(t, prod.uploadFor("evil.example", func() { prod.write("e.jpg", "e") }, "e.jpg"))
-	prod.e.nameHosts(ctx)
+	prod.e.guard.NameHosts(ctx)
 	if got := prod.siteHosts(); !slices.Equal(got, []string{productionHost}) {
 		t.Errorf("the identity names %s", got)
 	}
@@ -346,7 +360,7 @@ func TestOldIdentityGetsHosts(t *testing.T) {
 func TestNewDomainOnTheSameServer(t *testing.T) {
 	t.Parallel()
 	s := newProduction(t, LocalAll, productionHost).fill()
-	s.e.SetHosts([]string{"new.example"}) // a reload
+	s.e.guard.SetHosts([]string{"new.example"}) // a reload
 	s.untilHosts(productionHost, "new.example")
 	s.stop()
 	s.hosts = []string{"newer.example"}
@@ -357,8 +371,7 @@ func TestNewDomainOnTheSameServer(t *testing.T) {
 		t.Error("it was a guest")
 	}
 	// Somebody takes the hosts away.
-	f := siteFile{Version: siteVersion, ID: s.e.identity.known.id, Era: s.e.identity.era, siteHosts: siteHosts{Hosts: []string{"evil.example"}}}
-	mustDo(t, s.e.writeSite(t.Context(), f, bucket.PutOptions{}))
+	s.changeIdentity(func(f *identity.File) { f.Hosts, f.Added = []string{"evil.example"}, nil })
 	s.untilHosts("evil.example", "newer.example")
 	if s.e.Stats().Guest {
 		t.Error("a member became a guest")
@@ -375,7 +388,7 @@ func TestGuestForgets(t *testing.T) {
 	s.untilGuest()
 	const most, many = 300, 700
 	s.e.queue.Lock()
-	s.e.membership.most = most
+	s.e.guestMost = most
 	s.e.queue.Unlock()
 	for i := range many {
 		mustDo(t, os.WriteFile(s.path(fmt.Sprintf("n-%d.jpg", i)), nil, 0o644))
@@ -384,76 +397,9 @@ func TestGuestForgets(t *testing.T) {
 	if n := s.e.queue.Len(); n > most+200 {
 		t.Errorf("%d changes are remembered", n)
 	}
-	mustDo(t, s.e.Adopt(t.Context()))
+	mustDo(t, s.e.guard.Adopt(t.Context()))
 	s.untilMember()
 	if n := len(prod.objects()); n < many {
 		t.Errorf("%d objects", n)
 	}
-}
-
-// Whatever stands in an identity, hosts are names, few, and each once; what an older or
-// newer program writes is read.
-func TestIdentityHosts(t *testing.T) {
-	t.Parallel()
-	many, err := json.Marshal(slices.Repeat([]string{"a.example"}, 5*maxHosts))
-	mustDo(t, err)
-	var distinct []string
-	for i := range 5 * maxHosts {
-		distinct = append(distinct, fmt.Sprintf("h%d.example", i))
-	}
-	lots, err := json.Marshal(distinct)
-	mustDo(t, err)
-	for hosts, want := range map[string][]string{
-		``:                                 nil,
-		`,"hosts":null`:                    nil,
-		`,"hosts":[]`:                      nil,
-		`,"hosts":"a.example"`:             nil,
-		`,"hosts":{"a.example":1}`:         nil,
-		`,"hosts":["a.example"],"new":[1]`: {"a.example"},
-		`,"hosts":["a.example",1,null,"127.0.0.1","localhost","*.example","A.example","b.example","b.example","a/b.c","x.\n"]`: {"a.example", "b.example"},
-		`,"hosts":` + string(many): {"a.example"},
-		`,"hosts":` + string(lots): distinct[:maxHosts],
-	} {
-		f, err := parseSiteFile([]byte(`{"v":1,"id":"` + adoptedEra + `","era":"` + adoptedEra + `"` + hosts + `}`))
-		if err != nil || !slices.Equal(f.Hosts, want) {
-			t.Errorf("%.80s: %d hosts %.80q, %v", hosts, len(f.Hosts), f.Hosts, err)
-		}
-	}
-}
-
-func FuzzSiteFile(f *testing.F) {
-	f.Add([]byte(`{"v":1,"id":"` + adoptedEra + `","era":"` + adoptedEra + `","hosts":["www.example.com"]}`))
-	f.Add([]byte(`{"v":1,"id":"` + adoptedEra + `","era":"` + adoptedEra + `","hosts":["www.example.com","b.example"],"forgotten":["a.example","b.example"],` +
-		`"added":{"www.example.com":{"t":"2026-11-30T00:00:00Z","by":"web1"},"x.example":1,"b.example":{"by":"\u001b[2J"}}}`))
-	f.Add([]byte(`{"v":1,"hosts":[[]]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		site, err := parseSiteFile(data)
-		if err != nil {
-			return
-		}
-		for _, list := range [][]string{site.Hosts, site.Forgotten} {
-			if len(list) > maxHosts || !slices.Equal(list, checkedHosts(list)) {
-				t.Errorf("hosts %q", list)
-			}
-		}
-		for host, note := range site.Added {
-			if !slices.Contains(site.Hosts, host) || !isMachineName(note.By) {
-				t.Errorf("a note of %q: %+v", host, note)
-			}
-		}
-		for _, host := range site.Forgotten {
-			if slices.Contains(site.Hosts, host) {
-				t.Errorf("%s is forgotten, and is not", host)
-			}
-		}
-		text, err := json.Marshal(site)
-		if err != nil || len(text) > maxSiteFile {
-			t.Errorf("%d bytes, %v", len(text), err)
-		}
-		again, err := parseSiteFile(text)
-		if err != nil || again.ID != site.ID || again.Era != site.Era || !slices.Equal(again.Hosts, site.Hosts) ||
-			!slices.Equal(again.Forgotten, site.Forgotten) || len(again.Added) != len(site.Added) {
-			t.Errorf("read again: %+v, %v", again, err)
-		}
-	})
 }

@@ -19,6 +19,10 @@ import (
 // errDeletedHere: the bucket may have the object yet.
 var errDeletedHere = fmt.Errorf("deleted on this server: %w", bucket.ErrNotFound)
 
+// maxGuestItems bounds the changes that a guest remembers; what is beyond is found by
+// the comparison, should it become a member.
+const maxGuestItems = 10_000
+
 // keepDelete takes note of one event on a guest, which is in the queue already. The
 // caller holds the queue's lock.
 func (e *Engine) keepDelete(ev watch.Event, during bool) {
@@ -41,10 +45,10 @@ func (e *Engine) keepDelete(ev watch.Event, during bool) {
 // deletedHere reports whether a key was deleted on this node, or a directory above it, and
 // its object is still there: on a guest it stays, else it is about to go.
 func (e *Engine) deletedHere(key string) bool {
-	if !e.isGuest() && !e.queue.Goes() { // mostly: no lock for each read
+	if !e.guard.IsGuest() && !e.queue.Goes() { // mostly: no lock for each read
 		return false
 	}
-	if e.isGuest() {
+	if e.guard.IsGuest() {
 		return e.guest.Has(key)
 	}
 	e.queue.Lock()
@@ -64,5 +68,5 @@ func (e *Engine) guestKeeps() (files, gone int) {
 
 // noteGuestDeletes brings the notes of what a guest deleted up to date.
 func (e *Engine) noteGuestDeletes() {
-	e.guest.Note(func() []*watch.DirID { return e.rootsNow() }, e.admitNoted, func() bool { return e.membership.is(memberRole) })
+	e.guest.Note(func() []*watch.DirID { return e.rootsNow() }, e.admitNoted, func() bool { return e.guard.IsMember() })
 }

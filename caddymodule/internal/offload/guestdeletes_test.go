@@ -75,7 +75,7 @@ func TestGuestKeepsDeletes(t *testing.T) {
 				if after := prod.everythingIn(); !maps.Equal(before, after) {
 					t.Error("the bucket was changed")
 				}
-				mustDo(t, s.e.Adopt(t.Context()))
+				mustDo(t, s.e.guard.Adopt(t.Context()))
 				s.untilJoined()
 				is(false, keys[1], "album/a.jpg")
 				s.idle()

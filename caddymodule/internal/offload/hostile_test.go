@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 var (
@@ -451,11 +452,11 @@ func (w *siege) known() map[string]bool {
 
 // putIdentityBack does what the log tells the admin of a bucket that is away: bring
 // back what was there, or say that the present one is meant.
-func (w *siege) putIdentityBack(identity []byte) {
+func (w *siege) putIdentityBack(before []byte) {
 	present, _ := w.in.read("offload/site")
-	was, err := parseSiteFile(identity)
+	was, err := identity.ParseFile(before)
 	mustDo(w.t, err)
-	if now, err := parseSiteFile(present); err == nil && now.ID == was.ID {
+	if now, err := identity.ParseFile(present); err == nil && now.ID == was.ID {
 		return
 	}
 	for _, s := range w.ns {
@@ -463,12 +464,12 @@ func (w *siege) putIdentityBack(identity []byte) {
 	}
 	if w.random.IntN(2) == 0 {
 		w.in.remove("offload/site")
-		w.in.write("offload/site", identity)
+		w.in.write("offload/site", before)
 		return
 	}
 	w.in.remove("offload/site")
 	for _, s := range w.ns {
-		s.until("the bucket to be adopted", func() bool { return s.e.Adopt(w.t.Context()) == nil })
+		s.until("the bucket to be adopted", func() bool { return s.e.guard.Adopt(w.t.Context()) == nil })
 	}
 }
 

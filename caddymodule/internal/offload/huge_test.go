@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 // A huge object that somebody puts into a directory holds no upload, whatever its name.
@@ -35,7 +37,7 @@ func TestHugeObjectHoldsNothing(t *testing.T) {
 				t.Errorf("stats %+v", st)
 			}
 
-			site := filepath.Join(s.bucket, "offload", siteName)
+			site := filepath.Join(s.bucket, "offload", identity.ObjectName)
 			mustDo(t, os.Truncate(site, 200<<30))
 			s.until("the bucket to be away", s.seesAway)
 			s.kill() // it is still looking at the huge one

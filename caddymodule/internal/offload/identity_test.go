@@ -2,11 +2,14 @@ package offload
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket/dir"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 // afterRead is a store that calls a function once, when the identity was read and the
@@ -21,7 +24,7 @@ func (s *afterRead) Get(ctx context.Context, key string, opts bucket.GetOptions)
 	o, err := s.Store.Get(ctx, key, opts)
 	s.mu.Lock()
 	then := s.then
-	if key == "offload/"+siteName && err == nil {
+	if key == "offload/"+identity.ObjectName && err == nil {
 		s.then = nil
 	} else {
 		then = nil
@@ -52,12 +55,12 @@ func TestLateLookAtTheIdentity(t *testing.T) {
 	store.mu.Lock()
 	store.then = func() {
 		aside = s.setAside()
-		if _, err := s.e.cfg.Store.Head(t.Context(), "media/a.jpg"); !isAway(err) {
+		if _, err := s.e.cfg.Store.Head(t.Context(), "media/a.jpg"); !errors.Is(err, health.ErrAway) {
 			t.Errorf("it is not seen to be away: %v", err)
 		}
 	}
 	store.mu.Unlock()
-	if err := s.e.checkIdentity(t.Context()); !isAway(err) {
+	if err := s.e.guard.Check(t.Context()); !errors.Is(err, health.ErrAway) {
 		t.Errorf("a look that began before: %v", err)
 	}
 	if s.logs.count("the bucket is back") > 0 || !s.seesAway() {

@@ -55,13 +55,6 @@ func (e *Engine) endJoining() {
 	if upTo == 0 || upTo == anyChange || e.queue.HasOwnUpTo(upTo) {
 		return
 	}
-	m := &e.membership
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	e.joining.upTo.Store(0)
-	if m.proof == "" {
-		e.noteRole("") // the site has no hosts, and knows nobody
-		return
-	}
-	e.noteRole(e.memberNote(m.site.ID))
+	e.guard.Joined()
 }

@@ -119,7 +119,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 		close(t.decided)
 		return nil
 	}
-	before, behind := e.positionBefore()
+	before, behind := e.guard.PositionBefore()
 	goesOn, err := t.log.Join(ctx, before)
 	if err != nil {
 		return err

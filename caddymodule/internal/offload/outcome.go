@@ -7,6 +7,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
 
@@ -93,7 +94,7 @@ func (e *Engine) putBack(t *work.Task, err error, attempts int, say string) {
 
 // retry puts an item back after an error of the store.
 func (e *Engine) retry(t *work.Task, err error) {
-	if errors.Is(err, ErrGuest) {
+	if errors.Is(err, identity.ErrGuest) {
 		e.leaveToMember(t, err)
 		return
 	}

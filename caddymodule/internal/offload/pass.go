@@ -65,10 +65,13 @@ const maxTouched = 1000
 func (e *Engine) newPass(ctx context.Context, what map[scope]struct{}, during window) *pass {
 	p := &pass{e: e, ctx: ctx, what: what, during: during, withheld: make(map[string]struct{}), began: time.Now(), reported: time.Now(), shared: e.shared(), waits: true}
 	_, p.whole = what[everything]
-	p.why, p.older = e.olderCause()
+	older, putBack := e.guard.Older()
+	if p.older, p.why = older, verdict.BucketBack; putBack {
+		p.why = verdict.BucketOlder
+	}
 	if p.shared {
 		p.logged, p.unclear, p.behind = e.logged(), e.recon.unclearNow(), e.recon.behind.Load()
-		p.writes = e.identity.writesNow()
+		p.writes = e.guard.Writes()
 		open, _ := e.team.known.All()
 		p.waits = open || !p.whole
 		if !p.waits {

@@ -18,10 +18,10 @@ func (p *pass) finish() error {
 	e := p.e
 	if len(p.deletes)+len(p.removals) > 0 {
 		// What is missing in a bucket that went while it was listed was not deleted.
-		if err := e.checkState(p.ctx); err != nil {
+		if err := e.guard.CheckState(p.ctx); err != nil {
 			return err
 		}
-		if e.isOlder() && !p.older {
+		if older, _ := e.guard.Older(); older && !p.older {
 			return nil // the next comparison, which is wanted already, knows
 		}
 	}
@@ -36,7 +36,7 @@ func (p *pass) finish() error {
 		p.forgetSettled()
 	}
 	if p.older && p.whole && len(p.leftOut) == 0 {
-		if err := e.compared(p.ctx, p.lost); err != nil {
+		if err := e.guard.Compared(p.ctx, p.lost); err != nil {
 			return err
 		}
 	}
@@ -55,7 +55,7 @@ func (p *pass) finish() error {
 	if settled && len(p.leftOut) == 0 {
 		e.recon.settle(p.what, p.unclear)
 		if p.whole {
-			e.identity.sawWrites(p.writes)
+			e.guard.SawWrites(p.writes)
 		}
 	}
 	if p.whole && p.skipped == 0 && len(p.leftOut) == 0 {

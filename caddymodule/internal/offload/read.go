@@ -54,7 +54,7 @@ func (e *Engine) Public(key []byte) (etag string, place media.Place, ok bool) {
 	if !ok {
 		x, ok = e.fromMark(string(key))
 	}
-	return x.ETag, x.Place(text), ok && x.Stored() && x.Class == media.Public && e.namesObjects()
+	return x.ETag, x.Place(text), ok && x.Stored() && x.Class == media.Public && e.guard.NamesObjects()
 }
 
 // Changes is a number that grows with each change that Public might answer

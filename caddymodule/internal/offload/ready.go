@@ -23,7 +23,7 @@ func (e *Engine) leaser() *lease.Leaser {
 // claimsOfAll reports whether names are claimed among all nodes, not only among this
 // node's own requests.
 func (e *Engine) claimsOfAll() bool {
-	return e.team.leases != nil && !e.onlyNode() && !e.isGuest()
+	return e.team.leases != nil && !e.onlyNode() && !e.guard.IsGuest()
 }
 
 // otherNodes are those of the site, as a request sees them: see naming.Others.
@@ -98,9 +98,9 @@ func (o otherNodes) watchFetched(ctx context.Context) error {
 // be taken.
 func (o otherNodes) AllKnown(ctx context.Context) error {
 	e := o.e
-	for !e.isGuest() {
+	for !e.guard.IsGuest() {
 		known, moved := e.team.known.All()
-		if known && (e.onlyNode() || (e.reach.Trouble() == nil && e.awayReason() == nil)) {
+		if known && (e.onlyNode() || (e.reach.Trouble() == nil && e.guard.Away() == nil)) {
 			return nil
 		}
 		if err := e.uploadTrouble(); err != nil {
@@ -129,7 +129,7 @@ func (e *Engine) Ready() (reads, uploads bool, reason string) {
 	if e.stopped() {
 		return false, false, "it is stopping"
 	}
-	if e.isGuest() { // its uploads wait for nobody
+	if e.guard.IsGuest() { // its uploads wait for nobody
 		return true, true, ""
 	}
 	known, _ := e.team.known.All()

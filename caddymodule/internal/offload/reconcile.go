@@ -13,6 +13,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/background"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 // listTimeout bounds one listing; a listing of a million keys takes minutes.
@@ -120,7 +121,7 @@ func (r *reconciler) end(err error) (turned bool) {
 	defer r.mu.Unlock()
 	turned = (err == nil) != (r.err == nil)
 	r.active, r.changed, r.err = false, nil, err
-	if errors.Is(err, ErrGuest) {
+	if errors.Is(err, identity.ErrGuest) {
 		r.err = nil // nothing is wrong
 		return false
 	}
@@ -205,7 +206,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, ErrGuest) {
+		if errors.Is(err, identity.ErrGuest) {
 			// Whatever went in an earlier process' time is kept.
 			e.requests.settled()
 			e.recon.owe(what, window{})
@@ -226,7 +227,7 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 		if hopeless := e.hopeless(); hopeless != nil {
 			e.queue.GiveUp(hopeless)
 		}
-		if turned && !isAway(err) {
+		if turned && !errors.Is(err, health.ErrAway) {
 			e.log().Warn("the bucket cannot be used as it is; this is tried again until it can",
 				keyBucket, e.store.String(), keyError, err)
 		}
@@ -240,10 +241,10 @@ func (e *Engine) reconcileUntilDone(ctx context.Context) {
 func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during window) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	if err := e.checkIdentity(ctx); err != nil {
+	if err := e.guard.Check(ctx); err != nil {
 		return err
 	}
-	if err := e.mayChange(); err != nil {
+	if err := e.guard.MayChange(); err != nil {
 		return err // it begins when this node becomes a member
 	}
 	if !e.joining.isOver() {
@@ -252,7 +253,7 @@ func (e *Engine) reconcile(ctx context.Context, what map[scope]struct{}, during 
 	if err := e.probeStore(ctx); err != nil {
 		return err
 	}
-	if err := e.checkState(ctx); err != nil {
+	if err := e.guard.CheckState(ctx); err != nil {
 		return err
 	}
 	if e.shared() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 // Promise 2: "it is committed after recovery, without anyone's help".
@@ -349,7 +350,7 @@ func TestStartTriesTheBucketOut(t *testing.T) {
 	if s.logs.count("has what several nodes need") != 1 {
 		t.Error("the log does not tell what the bucket can do")
 	}
-	if entries, err := os.ReadDir(s.bucket + "/offload"); err != nil || len(entries) != 1 || entries[0].Name() != siteName {
+	if entries, err := os.ReadDir(s.bucket + "/offload"); err != nil || len(entries) != 1 || entries[0].Name() != identity.ObjectName {
 		t.Errorf("the probe left %v", entries)
 	}
 }

@@ -23,7 +23,7 @@ type Request struct {
 	waited bool   // its changes have been taken from the watcher
 	failed []*work.Item
 	// vouches is the host that it is for, if an upload would prove something by it:
-	// see membership.
+	// see package identity.
 	vouches string
 	app     atomic.Int32 // an appState
 	once    sync.Once
@@ -140,7 +140,7 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 	e := r.e
 	err := e.barrier(ctx)
 	r.vouch()
-	if e.isGuest() {
+	if e.guard.IsGuest() {
 		return nil
 	}
 	if err != nil {
@@ -154,7 +154,7 @@ func (r *Request) awaitCommits(ctx context.Context) error {
 		if len(items) == 0 {
 			return nil
 		}
-		if e.isGuest() { // since just now
+		if e.guard.IsGuest() { // since just now
 			_, _ = e.queue.Abandon(w, items) // nobody is told
 			return nil
 		}
@@ -214,7 +214,7 @@ func (r *Request) End() {
 		e := r.e
 		r.Release()
 		if r.vouches != "" {
-			e.membership.vouching.Add(-1)
+			e.guard.Expected()
 		}
 		if r.waited || e.stopped() {
 			r.appEnds()
@@ -318,7 +318,7 @@ func (e *Engine) noteRunning(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.loadNote()
-	if r.noted.Load() || e.isGuest() {
+	if r.noted.Load() || e.guard.IsGuest() {
 		return
 	}
 	r.begun = now
@@ -339,7 +339,7 @@ func (e *Engine) renewNote(now time.Time) {
 	// An AppRuns that counts itself after this sees noted unset and waits for mu;
 	// one that did before is seen here.
 	r.noted.Store(false)
-	if !e.isGuest() && (r.running() || e.deleteNotes.failed() && e.queue.Deletes() || !r.before.from.IsZero()) {
+	if !e.guard.IsGuest() && (r.running() || e.deleteNotes.failed() && e.queue.Deletes() || !r.before.from.IsZero()) {
 		e.writeNote(window{from: r.begun, to: now}.String())
 		r.noted.Store(true)
 		return

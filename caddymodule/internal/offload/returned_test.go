@@ -47,7 +47,7 @@ func TestServersPutBackOnce(t *testing.T) {
 		s.until("the older state to be noticed", func() bool { return s.logs.count("is in an older state") > 0 })
 	}
 	for _, s := range ns {
-		s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+		s.until("the comparison to find nothing", func() bool { return !s.isOlder() })
 	}
 	ns.agree()
 	back := 0

@@ -30,6 +30,7 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 // patience bounds every wait of a test; a busy machine takes its time.
@@ -94,7 +95,7 @@ func (s *site) start() *Engine {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	e.SetHosts(s.hosts)
+	e.guard.SetHosts(s.hosts)
 	if s.set != nil {
 		s.set(e)
 	}
@@ -229,8 +230,14 @@ func (s *site) waitUntil(r *Request, ok func() bool) (err error) {
 // always is for a request that gives up as soon as its answer is held.
 func always() bool { return true }
 
+// isOlder reports whether the node takes the bucket for one in an older state.
+func (s *site) isOlder() bool {
+	older, _ := s.e.guard.Older()
+	return older
+}
+
 // seesAway reports whether the node knows that the bucket is away.
-func (s *site) seesAway() bool { return s.e.awayReason() != nil }
+func (s *site) seesAway() bool { return s.e.guard.Away() != nil }
 
 func (s *site) mustRequest(f func()) {
 	s.t.Helper()
@@ -384,7 +391,7 @@ func (c *calls) did() (puts, deletes, heads int) {
 }
 
 func (c *calls) Put(ctx context.Context, key string, body io.ReaderAt, size int64, opts bucket.PutOptions) (bucket.Info, error) {
-	if key == "offload/"+siteName { // once, at the start
+	if key == "offload/"+identity.ObjectName { // once, at the start
 		return c.Store.Put(ctx, key, body, size, opts)
 	}
 	c.mu.Lock()

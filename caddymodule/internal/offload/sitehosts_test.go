@@ -3,11 +3,14 @@ package offload
 import (
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
 func (s *site) untilLogged(text string) {
@@ -30,7 +33,7 @@ func TestForgottenHost(t *testing.T) {
 			staging := prod.copied("cp -a", stagingHost)
 			staging.start()
 			staging.untilGuest()
-			staging.e.SetHosts([]string{stagingHost, productionHost}) // the mistake
+			staging.e.guard.SetHosts([]string{stagingHost, productionHost}) // the mistake
 			staging.untilMember()
 			prod.untilHosts(productionHost, stagingHost)
 			for _, want := range []string{"level=WARN", "production, too", "names " + productionHost, "media-offload site forget"} {
@@ -41,7 +44,7 @@ func TestForgottenHost(t *testing.T) {
 			staging.untilLogged("the site has a new host")
 			staging.stop()
 
-			mustDo(t, prod.e.ForgetHost(t.Context(), stagingHost))
+			mustDo(t, prod.e.guard.ForgetHost(t.Context(), stagingHost))
 			prod.untilHosts(productionHost)
 			before := prod.everythingIn()
 			staging.hosts = []string{stagingHost} // the mistake is undone
@@ -63,10 +66,10 @@ func TestForgottenHost(t *testing.T) {
 			staging.hosts = []string{stagingHost, productionHost}
 			staging.ready()
 			staging.untilMember()
-			staging.e.nameHosts(t.Context())
+			staging.e.guard.NameHosts(t.Context())
 			prod.untilHosts(productionHost)
 			staging.stop()
-			mustDo(t, prod.e.AddHost(t.Context(), stagingHost))
+			mustDo(t, prod.e.guard.AddHost(t.Context(), stagingHost))
 			prod.untilHosts(productionHost, stagingHost)
 			later.start()
 			later.untilMember()
@@ -82,11 +85,11 @@ func TestForgottenWhileItRuns(t *testing.T) {
 	staging := prod.copied("", stagingHost)
 	staging.start()
 	staging.untilGuest()
-	mustDo(t, staging.e.Adopt(t.Context()))
+	mustDo(t, staging.e.guard.Adopt(t.Context()))
 	prod.untilHosts(productionHost, stagingHost)
-	mustDo(t, prod.e.ForgetHost(t.Context(), stagingHost))
+	mustDo(t, prod.e.guard.ForgetHost(t.Context(), stagingHost))
 	staging.untilLogged("from its next start")
-	staging.e.nameHosts(t.Context())
+	staging.e.guard.NameHosts(t.Context())
 	mustDo(t, staging.uploadFor(stagingHost, func() { staging.write("still.jpg", "of a member") }, "still.jpg"))
 	if got := prod.objects()["still.jpg"]; got != "of a member" {
 		t.Errorf("the object is %q", got)
@@ -99,7 +102,7 @@ func TestForgottenWhileItRuns(t *testing.T) {
 		t.Errorf("the log says it %d times", n)
 	}
 	// The admin's word on that server counts more.
-	mustDo(t, staging.e.Adopt(t.Context()))
+	mustDo(t, staging.e.guard.Adopt(t.Context()))
 	prod.untilHosts(productionHost, stagingHost)
 	staging.stop()
 	staging.start()
@@ -127,25 +130,25 @@ func TestForgetRefused(t *testing.T) {
 	guest := prod.copied("", stagingHost)
 	guest.start()
 	guest.untilGuest()
-	mustDo(t, prod.e.AddHost(t.Context(), "old.example"))
+	mustDo(t, prod.e.guard.AddHost(t.Context(), "old.example"))
 	for host, want := range map[string]string{
 		"nobody.example": "not one of the site's",
 		"localhost":      "no name of a host",
 		"":               "no name of a host",
 		productionHost:   "configuration names it",
 	} {
-		if err := prod.e.ForgetHost(t.Context(), host); err == nil || !strings.Contains(err.Error(), want) {
+		if err := prod.e.guard.ForgetHost(t.Context(), host); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("forgetting %q: %v", host, err)
 		}
 	}
-	for _, err := range []error{guest.e.ForgetHost(t.Context(), productionHost), guest.e.AddHost(t.Context(), stagingHost)} {
-		if !errors.Is(err, ErrGuest) {
+	for _, err := range []error{guest.e.guard.ForgetHost(t.Context(), productionHost), guest.e.guard.AddHost(t.Context(), stagingHost)} {
+		if !errors.Is(err, identity.ErrGuest) {
 			t.Errorf("a guest: %v", err)
 		}
 	}
-	prod.e.SetHosts(nil)
-	mustDo(t, prod.e.ForgetHost(t.Context(), productionHost))
-	if err := prod.e.ForgetHost(t.Context(), "old.example"); err == nil || !strings.Contains(err.Error(), "the last") {
+	prod.e.guard.SetHosts(nil)
+	mustDo(t, prod.e.guard.ForgetHost(t.Context(), productionHost))
+	if err := prod.e.guard.ForgetHost(t.Context(), "old.example"); err == nil || !strings.Contains(err.Error(), "the last") {
 		t.Errorf("forgetting the last host: %v", err)
 	}
 	prod.untilHosts("old.example")
@@ -164,20 +167,22 @@ func TestIdentityTells(t *testing.T) {
 		host := string(rune('a'+i)) + ".example"
 		want = append(want, host)
 		all.Go(func() {
-			if err := s.e.AddHost(t.Context(), host); err != nil {
+			if err := s.e.guard.AddHost(t.Context(), host); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	id, err := other.e.Identity(t.Context())
+	id, err := other.e.guard.Site(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	machine, err := os.Hostname()
+	mustDo(t, err)
 	var got []string
 	for _, h := range id.Hosts {
 		got = append(got, h.Name)
-		if time.Since(h.Added) > time.Hour || h.By != machineName() {
+		if time.Since(h.Added) > time.Hour || h.By != machine {
 			t.Errorf("%+v", h)
 		}
 	}
@@ -186,8 +191,8 @@ func TestIdentityTells(t *testing.T) {
 	if !slices.Equal(got, want) || id.ID == "" {
 		t.Errorf("%s names %s", id.ID, got)
 	}
-	mustDo(t, prod.e.ForgetHost(t.Context(), "a.example"))
-	if id, err = other.e.Identity(t.Context()); err != nil || !slices.Equal(id.Forgotten, []string{"a.example"}) {
+	mustDo(t, prod.e.guard.ForgetHost(t.Context(), "a.example"))
+	if id, err = other.e.guard.Site(t.Context()); err != nil || !slices.Equal(id.Forgotten, []string{"a.example"}) {
 		t.Errorf("%+v, %v", id, err)
 	}
 }

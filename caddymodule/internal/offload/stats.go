@@ -13,7 +13,7 @@ import (
 // Stats are counters since Start and the present state.
 type Stats struct {
 	// State is "starting", "running", "degraded" (the bucket does not answer),
-	// "guest" (see membership) or "stopped"; Reason says why in a sentence. While it
+	// "guest" (see package identity) or "stopped"; Reason says why in a sentence. While it
 	// runs, Reason says what one of the Failing files meets, or what part of the bucket
 	// cannot be listed.
 	State, Reason string
@@ -117,7 +117,7 @@ func (e *Engine) Stats() Stats {
 	case s.Reconciled.IsZero() && s.State == "running":
 		s.State = "starting"
 	}
-	if reason := e.guestReason(); reason != "" && s.State != "stopped" {
+	if reason := e.guard.GuestReason(); reason != "" && s.State != "stopped" {
 		s.Guest = true
 		s.Pending, s.OldestPending = 0, 0
 		s.GuestFiles, s.GuestDeletes = e.guestKeeps()
@@ -136,7 +136,7 @@ func (e *Engine) trouble() error {
 // uploadTrouble returns why files may not be stored, or nil.
 func (e *Engine) uploadTrouble() error {
 	_, _, failed := e.recon.status()
-	return cmp.Or(e.awayReason(), e.watchTrouble(), e.health.Trouble(), e.reach.Trouble(), failed)
+	return cmp.Or(e.guard.Away(), e.watchTrouble(), e.health.Trouble(), e.reach.Trouble(), failed)
 }
 
 // watchTrouble returns why the media roots cannot be watched, or nil.

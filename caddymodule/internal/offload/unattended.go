@@ -33,7 +33,7 @@ const (
 // request at once, otherwise by way of the trash".)
 func (e *Engine) disposal(s *work.Task) disposal {
 	switch {
-	case e.cfg.Deletes == DeletesNever || e.isGuest():
+	case e.cfg.Deletes == DeletesNever || e.guard.IsGuest():
 		return keepIt
 	case s.Meant():
 		return deleteIt

@@ -70,13 +70,13 @@ func (e *Engine) handle(events []watch.Event) {
 	now := time.Now()
 	who := e.requests.doer(now)
 	e.noteIgnored(events, who != work.Anybody)
-	if e.membership.vouching.Load() > 0 {
+	if e.guard.Expects() {
 		e.noteUploads(events)
 	}
 	e.queue.Lock()
 	defer e.queue.Unlock()
-	guest := e.isGuest()
-	if guest && e.queue.Size() > e.membership.most {
+	guest := e.guard.IsGuest()
+	if guest && e.queue.Size() > e.guestMost {
 		e.guestForgot += e.queue.Written()
 		e.queue.Forget(func(*work.Item) bool { return true })
 	}

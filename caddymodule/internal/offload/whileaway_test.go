@@ -18,7 +18,7 @@ func TestDeletedByOthersWhileAway(t *testing.T) {
 		// Its bucket was away before, so that what it lacks may have been lost.
 		"and its bucket was away": func(t *testing.T, a *site) {
 			tree := local.NewTree(a.dir)
-			mustDo(t, tree.SetDirNote("", local.AttrBucket, tree.DirNote("", local.AttrBucket)+" "+noteDoubted))
+			mustDo(t, tree.SetDirNote("", local.AttrBucket, tree.DirNote("", local.AttrBucket)+" "+"doubted"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,7 +35,7 @@ func TestOlderBucketUnderARunningNode(t *testing.T) {
 			s.counted()
 			replace(s, snapshot)
 			s.until("what was lost", func() bool { return s.readObject("c.jpg") == "c" && s.readObject("b.jpg") == "newer" })
-			s.until("the comparison to find nothing", func() bool { return !s.e.isOlder() })
+			s.until("the comparison to find nothing", func() bool { return !s.isOlder() })
 			s.equal()
 			if n := s.logs.count("older state"); n != 1 {
 				t.Errorf("%d lines in the log", n)
@@ -43,7 +43,7 @@ func TestOlderBucketUnderARunningNode(t *testing.T) {
 			s.mustRequest(func() { s.remove("c.jpg") })
 			s.stop()
 			s.ready()
-			if s.e.isOlder() || s.readObject("c.jpg") != "" {
+			if s.isOlder() || s.readObject("c.jpg") != "" {
 				t.Error("it is taken for older still")
 			}
 		})

@@ -1,12 +1,7 @@
 package offload
 
-// counted waits until the identity has a number for all that was stored.
+// counted has the identity tell of all that was stored.
 func (s *site) counted() {
 	s.t.Helper()
-	s.until("the number of the bucket's state", func() bool {
-		st := s.e.Stats()
-		s.e.identity.mu.Lock()
-		defer s.e.identity.mu.Unlock()
-		return s.e.identity.counted == st.Committed+st.Deleted
-	})
+	mustDo(s.t, s.e.guard.CheckState(s.t.Context()))
 }

@@ -33,7 +33,7 @@ func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request) error {
 	if use := h.config.Acquire(); use != nil {
 		defer use.Release()
 		ready.Reads, ready.Uploads, _ = use.Engine().Ready()
-		ready.Guest = use.Engine().Guest()
+		ready.Guest = use.Engine().Guard().IsGuest()
 	}
 	status := http.StatusOK
 	if !ready.Reads || r.URL.Query().Get("for") == "uploads" && !ready.Uploads {

@@ -28,7 +28,7 @@ func (h *Handler) serveMissing(w http.ResponseWriter, r *http.Request, next Next
 // hasReconciled reports whether the engine has compared disk and bucket since
 // it was started. Before, a file may be about to be found.
 func (h *Handler) hasReconciled(engine *offload.Engine) bool {
-	if h.reconciled.Load() == engine || engine.Guest() { // a guest compares nothing
+	if h.reconciled.Load() == engine || engine.Guard().IsGuest() { // a guest compares nothing
 		return true
 	}
 	if engine.Stats().Reconciled.IsZero() {

@@ -1,4 +1,4 @@
-package offload
+package identity
 
 import (
 	"cmp"
@@ -13,9 +13,6 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/deletes"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
-	"github.com/media-offload/caddy-media-offload/caddymodule/internal/watch"
 )
 
 // The identity names the hosts of the site that a bucket belongs to. A node is a
@@ -63,20 +60,15 @@ const (
 	memberRole
 )
 
-// maxGuestItems bounds the changes that a guest remembers; what is beyond is found by
-// the comparison, should it become a member.
-const maxGuestItems = 10_000
-
 // membership is what is known of a node's role.
 type membership struct {
 	role     atomic.Int32
 	before   func() bool  // whether an earlier process was a member
-	most     int          // maxGuestItems, or less in a test; guarded by the queue's lock
-	vouching atomic.Int64 // requests whose uploads may prove something
+	expected atomic.Int64 // requests whose uploads may prove something
 
 	mu         sync.Mutex
 	configured []string  // hosts that the configuration names
-	site       siteFile  // the identity as it was read last
+	site       File      // the identity as it was read last
 	knew       bool      // an earlier process has noted it
 	proof      string    // why this node is a member; "": nothing proves it
 	noted      string    // the site that it is noted to be a member of
@@ -88,56 +80,56 @@ type membership struct {
 
 func (m *membership) is(r role) bool { return role(m.role.Load()) == r }
 
-// isGuest reports whether this node must not change the bucket.
-func (e *Engine) isGuest() bool { return e.membership.is(guestRole) }
+// IsGuest reports whether this node must not change the bucket.
+func (g *Guard) IsGuest() bool { return g.membership.is(guestRole) }
 
-// Guest reports whether this node is a guest in the bucket: see Stats.
-func (e *Engine) Guest() bool { return e.isGuest() }
+// IsMember reports whether it is known that this node may change the bucket.
+func (g *Guard) IsMember() bool { return g.membership.is(memberRole) }
 
-// mayChange is the one answer to whether this node may change an object.
-func (e *Engine) mayChange() error {
-	if e.isGuest() {
+// MayChange is the one answer to whether this node may change an object.
+func (g *Guard) MayChange() error {
+	if g.IsGuest() {
 		return ErrGuest
 	}
 	return nil
 }
 
-// namesObjects reports whether pages may name what the bucket has.
-func (e *Engine) namesObjects() bool {
-	if e.membership.is(unknownRole) {
-		return e.membership.before()
+// NamesObjects reports whether pages may name what the bucket has.
+func (g *Guard) NamesObjects() bool {
+	if g.membership.is(unknownRole) {
+		return g.membership.before()
 	}
-	return !e.isGuest()
+	return !g.IsGuest()
 }
 
 // memberNote stands on the root of a member, guestNote on that of a guest that never
 // was one, joiningNote on that of a member that has been a guest since its disk was
 // compared with the bucket last, or is one again.
-func (e *Engine) memberNote(id string) string  { return noteMember + id + " " + e.team.self() }
-func (e *Engine) guestNote(id string) string   { return noteGuest + id + " " + e.team.self() }
-func (e *Engine) joiningNote(id string) string { return noteJoining + id + " " + e.team.self() }
+func (g *Guard) memberNote(id string) string  { return noteMember + id + " " + g.cfg.Node.Name() }
+func (g *Guard) guestNote(id string) string   { return noteGuest + id + " " + g.cfg.Node.Name() }
+func (g *Guard) joiningNote(id string) string { return noteJoining + id + " " + g.cfg.Node.Name() }
 
 // How the notes begin.
 const noteMember, noteGuest, noteJoining = "1 ", "0 ", "2 "
 
-func (e *Engine) notedRole() string { return e.trees[0].DirNote("", local.AttrMember) }
+func (g *Guard) notedRole() string { return g.cfg.Roots[0].DirNote("", local.AttrMember) }
 
-func (e *Engine) noteRole(note string) {
-	if err := e.trees[0].SetDirNote("", local.AttrMember, note); err != nil {
-		e.log().Debug("noting whether this server is one of the site's", keyDir, e.trees[0].Dir(), keyError, err)
+func (g *Guard) noteRole(note string) {
+	if err := g.cfg.Roots[0].SetDirNote("", local.AttrMember, note); err != nil {
+		g.cfg.Log().Debug("noting whether this server is one of the site's", keyDir, g.cfg.Roots[0].Dir(), keyError, err)
 	}
 }
 
 // wasMember reports whether an earlier process on this disk was a member, of
 // whatever site the files' marks are about.
-func (e *Engine) wasMember() bool {
-	note := e.notedRole()
-	return (strings.HasPrefix(note, noteMember) || strings.HasPrefix(note, noteJoining)) && strings.HasSuffix(note, " "+e.team.self())
+func (g *Guard) wasMember() bool {
+	note := g.notedRole()
+	return (strings.HasPrefix(note, noteMember) || strings.HasPrefix(note, noteJoining)) && strings.HasSuffix(note, " "+g.cfg.Node.Name())
 }
 
 // SetHosts says which hosts the configuration names. It may be called again with each
 // new configuration.
-func (e *Engine) SetHosts(hosts []string) {
+func (g *Guard) SetHosts(hosts []string) {
 	var names []string
 	for _, host := range hosts {
 		if name, ok := media.HostName(host); ok {
@@ -146,11 +138,11 @@ func (e *Engine) SetHosts(hosts []string) {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	m := &e.membership
+	m := &g.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.configured = names
-	e.settleRole()
+	g.settleRole()
 }
 
 // hosts are those that the configuration names.
@@ -162,55 +154,55 @@ func (m *membership) hosts() []string {
 
 // judgeRole takes note of an identity that was read; knew says that an earlier
 // process has noted it.
-func (e *Engine) judgeRole(found siteFile, knew bool) {
-	m := &e.membership
+func (g *Guard) judgeRole(found File, knew bool) {
+	m := &g.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.site, m.knew = found, knew
-	e.settleRole()
+	g.settleRole()
 }
 
 // prove notes why this node is a member, whatever the hosts are.
-func (e *Engine) prove(why string) {
-	m := &e.membership
+func (g *Guard) prove(why string) {
+	m := &g.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.proof = why
-	e.settleRole()
+	g.settleRole()
 }
 
 // settleRole decides by what is known now. The caller holds mu.
-func (e *Engine) settleRole() {
-	m := &e.membership
+func (g *Guard) settleRole() {
+	m := &g.membership
 	if m.site.ID == "" {
 		return
 	}
-	noted, nobody := e.notedRole(), len(m.site.Hosts) == 0
-	member, guest, joins := e.memberNote(m.site.ID), e.guestNote(m.site.ID), e.joiningNote(m.site.ID)
+	noted, nobody := g.notedRole(), len(m.site.Hosts) == 0
+	member, guest, joins := g.memberNote(m.site.ID), g.guestNote(m.site.ID), g.joiningNote(m.site.ID)
 	if m.proof == "" {
 		m.proof = m.findProof(noted == member || noted == joins)
 	}
 	switch {
 	case m.proof != "" || nobody:
-		if e.becomeMember(noted == guest || noted == joins) {
-			e.log().Warn(m.joined(), keyBucket, e.store.String())
+		if g.becomeMember(noted == guest || noted == joins) {
+			g.cfg.Log().Warn(m.joined(), keyBucket, g.cfg.Store.String())
 		}
-		e.warnForgotten()
+		g.warnForgotten()
 	case m.role.CompareAndSwap(int32(unknownRole), int32(guestRole)):
-		e.becomeGuest()
+		g.cfg.Node.BecomeGuest()
 		if noted == member || noted == joins {
-			e.noteRole(joins)
+			g.noteRole(joins)
 		} else {
-			e.noteRole(guest)
+			g.noteRole(guest)
 		}
-		e.log().Warn(m.advice(), keyBucket, e.store.String())
+		g.cfg.Log().Warn(m.advice(), keyBucket, g.cfg.Store.String())
 	}
 	if m.proof != "" && m.noted != m.site.ID {
 		m.noted = m.site.ID
-		if !e.joining.isOver() {
+		if g.cfg.Node.Joins() {
 			member = joins
 		}
-		e.noteRole(member)
+		g.noteRole(member)
 	}
 }
 
@@ -240,15 +232,15 @@ func (m *membership) forgotten() bool {
 
 // warnForgotten says once that this node is a member until its next start only. The
 // caller holds membership.mu.
-func (e *Engine) warnForgotten() {
-	m := &e.membership
+func (g *Guard) warnForgotten() {
+	m := &g.membership
 	if m.warned || !m.forgotten() {
 		return
 	}
 	m.warned = true
-	e.log().Warn("the hosts of this server's configuration were taken from the site's: from its next start it is a guest. "+
+	g.cfg.Log().Warn("the hosts of this server's configuration were taken from the site's: from its next start it is a guest. "+
 		"Until then what its app does happens in production, too: if it is a staging copy, restart it now",
-		"hosts", someOf(m.configured), keyBucket, e.store.String())
+		"hosts", someOf(m.configured), keyBucket, g.cfg.Store.String())
 }
 
 // joined says what it means that a guest is a member now. The caller holds mu.
@@ -263,58 +255,42 @@ func (m *membership) joined() string {
 // isSites reports whether a host is the site's. The caller holds mu.
 func (m *membership) isSites(host string) bool { return slices.Contains(m.site.Hosts, host) }
 
-// becomeGuest ends the waits of requests, and keeps what has been deleted until now.
-func (e *Engine) becomeGuest() {
-	e.queue.GiveUp(nil)
-	e.queue.Lock()
-	defer e.queue.Unlock()
-	for it := range e.queue.All() {
-		if s := it.Task(); s.IsDelete() && !it.Fresh {
-			e.guest.Add(deletes.File{Key: it.Key, Root: it.Root}, it.Kind == work.DirGone, it.In, it.InRequest)
-		}
-	}
-}
-
 // becomeMember lets the work begin, and reports whether the node joins: it was a guest
-// until now, or, if the role was not known yet, its disk is a guest's. What a guest deleted
-// is not passed on: nobody knew whose files those are.
-func (e *Engine) becomeMember(guestsDisk bool) (joins bool) {
-	e.queue.Lock()
-	was := role(e.membership.role.Load())
-	joins = was == guestRole || was == unknownRole && guestsDisk
-	if joins {
-		e.joining.begin()
-	}
-	e.membership.role.Store(int32(memberRole))
-	if was == guestRole {
-		e.queue.Forget(func(it *work.Item) bool { return it.Gone() || it.Kind == work.DirGone })
-		e.queue.Since(time.Now())
-	}
-	e.guest.Clear()
-	e.guestForgot = 0
-	e.queue.Unlock()
+// until now, or, if the role was not known yet, its disk is a guest's.
+func (g *Guard) becomeMember(guestsDisk bool) (joins bool) {
+	was := role(g.membership.role.Load())
 	if was == memberRole {
 		return false
 	}
-	e.index.Grew() // pages name objects from now on
-	if was == guestRole {
-		e.queue.AllDue(time.Now())
-		e.recon.want(everything, window{})
-	}
+	joins = was == guestRole || guestsDisk
+	g.cfg.Node.BecomeMember(was == guestRole, joins, func() { g.membership.role.Store(int32(memberRole)) })
 	return joins
+}
+
+// Joined notes that all has been compared that was on the disk when this node became a
+// member.
+func (g *Guard) Joined() {
+	m := &g.membership
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.proof == "" {
+		g.noteRole("") // the site has no hosts, and knows nobody
+		return
+	}
+	g.noteRole(g.memberNote(m.site.ID))
 }
 
 // adoptAsGuest makes a member of a guest, at the admin's word; if its hosts were
 // forgotten they are the site's again.
-func (e *Engine) adoptAsGuest(ctx context.Context) error {
-	hosts := e.membership.hosts()
-	if err := e.changeSite(ctx, func(f *siteFile) bool { return f.remember(hosts) }); err != nil {
+func (g *Guard) adoptAsGuest(ctx context.Context) error {
+	hosts := g.membership.hosts()
+	if err := g.changeSite(ctx, func(f *File) bool { return f.remember(hosts) }); err != nil {
 		return fmt.Errorf("joining the site: %w", err)
 	}
-	if err := e.lookAtIdentity(ctx); err != nil {
+	if err := g.lookAtIdentity(ctx); err != nil {
 		return fmt.Errorf("joining the site: %w", err)
 	}
-	e.prove(adopted)
+	g.prove(adopted)
 	return nil
 }
 
@@ -342,12 +318,12 @@ func someOf(hosts []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(hosts[:few], ", "), len(hosts)-few)
 }
 
-// guestReason says why this node is a guest, and what to do; "" if it is none.
-func (e *Engine) guestReason() string {
-	if !e.isGuest() {
+// GuestReason says why this node is a guest, and what to do; "" if it is none.
+func (g *Guard) GuestReason() string {
+	if !g.IsGuest() {
 		return ""
 	}
-	m := &e.membership
+	m := &g.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.site.Hosts) == 0 {
@@ -356,15 +332,21 @@ func (e *Engine) guestReason() string {
 	return m.advice()
 }
 
-// For notes the host that the request is for. To be called before Ready.
-func (r *Request) For(host string) {
-	name, ok := media.HostName(host)
-	if !ok || r.vouches != "" || !r.e.membership.asks(name) {
-		return
+// Expect reports whether an upload for a host would prove anything. If so, the caller
+// calls Expected when its request has ended.
+func (g *Guard) Expect(host string) bool {
+	if !g.membership.asks(host) {
+		return false
 	}
-	r.vouches = name
-	r.e.membership.vouching.Add(1)
+	g.membership.expected.Add(1)
+	return true
 }
+
+// Expected ends what Expect began.
+func (g *Guard) Expected() { g.membership.expected.Add(-1) }
+
+// Expects reports whether uploads are under way that may prove something.
+func (g *Guard) Expects() bool { return g.membership.expected.Load() > 0 }
 
 // asks reports whether an upload for a host would prove anything new.
 func (m *membership) asks(host string) bool {
@@ -393,37 +375,22 @@ func (m *membership) serves(host string) bool {
 	return m.proof == "" && slices.Contains(m.configured, host)
 }
 
-// noteUploads notes on the requests that brought the names of files that these were
-// written.
-func (e *Engine) noteUploads(events []watch.Event) {
-	for _, ev := range events {
-		key := e.site.Key(ev.Root, ev.Path)
-		if ev.Op == watch.Gone || ev.Op == watch.DirGone || ev.Op == watch.Rescan ||
-			media.CheckKey(key) != nil || e.site.Class(key, nil) == media.Ignored {
-			continue
-		}
-		e.names.Wrote(key)
-	}
-}
-
-// vouch proves what the request's upload proves. All events until now are noted.
-func (r *Request) vouch() {
-	if r.vouches == "" || !r.Wrote() {
-		return
-	}
-	e, m := r.e, &r.e.membership
+// Vouch takes note of an upload that came for a host: a request that brought a file's name,
+// after which the app wrote a file of that name.
+func (g *Guard) Vouch(host string) {
+	m := &g.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.isSites(r.vouches):
+	case m.isSites(host):
 		if len(m.configured) > 0 { // it says itself which hosts it is for
 			return
 		}
-	case !m.serves(r.vouches) || slices.Contains(m.served, r.vouches) || len(m.served) >= maxHosts:
+	case !m.serves(host) || slices.Contains(m.served, host) || len(m.served) >= maxHosts:
 		return
 	default:
-		m.served = append(m.served, r.vouches)
+		m.served = append(m.served, host)
 	}
-	m.proof = cmp.Or(m.proof, "an upload came for "+r.vouches)
-	e.settleRole()
+	m.proof = cmp.Or(m.proof, "an upload came for "+host)
+	g.settleRole()
 }

@@ -1,4 +1,4 @@
-package offload
+package identity
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 )
 
-// siteHosts are the hosts in an identity: see membership.
-type siteHosts struct {
+// hosts are the hosts in an identity: see membership.
+type hosts struct {
 	// Hosts are those that the site was written for.
 	Hosts hostList `json:"hosts,omitempty"`
 	// Added tells of them when and by whom.
@@ -101,7 +101,7 @@ func isMachineName(s string) bool {
 }
 
 // check drops what does not fit together.
-func (h *siteHosts) check() {
+func (h *hosts) check() {
 	h.Forgotten = slices.DeleteFunc(h.Forgotten, func(host string) bool { return slices.Contains(h.Hosts, host) })
 	for host := range h.Added {
 		if !slices.Contains(h.Hosts, host) {
@@ -111,7 +111,7 @@ func (h *siteHosts) check() {
 }
 
 // add adds those hosts that are not the site's, and reports whether there were any.
-func (h *siteHosts) add(hosts []string) bool {
+func (h *hosts) add(hosts []string) bool {
 	had := len(h.Hosts)
 	h.Hosts = checkedHosts(append(h.Hosts, hosts...))
 	for _, host := range h.Hosts[had:] {
@@ -124,7 +124,7 @@ func (h *siteHosts) add(hosts []string) bool {
 }
 
 // forget takes a host away for good.
-func (h *siteHosts) forget(host string) {
+func (h *hosts) forget(host string) {
 	h.Hosts = slices.DeleteFunc(h.Hosts, func(x string) bool { return x == host })
 	delete(h.Added, host)
 	h.Forgotten = append(h.Forgotten, host)
@@ -134,14 +134,14 @@ func (h *siteHosts) forget(host string) {
 }
 
 // remember lets hosts be added again.
-func (h *siteHosts) remember(hosts []string) (changed bool) {
+func (h *hosts) remember(hosts []string) (changed bool) {
 	had := len(h.Forgotten)
 	h.Forgotten = slices.DeleteFunc(h.Forgotten, func(host string) bool { return slices.Contains(hosts, host) })
 	return len(h.Forgotten) < had
 }
 
 // lacks are those hosts that are to be added.
-func (h *siteHosts) lacks(hosts []string) (lacking []string) {
+func (h *hosts) lacks(hosts []string) (lacking []string) {
 	for _, host := range hosts {
 		if !slices.Contains(h.Hosts, host) && !slices.Contains(h.Forgotten, host) {
 			lacking = append(lacking, host)
@@ -150,40 +150,40 @@ func (h *siteHosts) lacks(hosts []string) (lacking []string) {
 	return lacking
 }
 
-// SiteHost is a host of the site.
-type SiteHost struct {
+// Host is a host of the site.
+type Host struct {
 	Name  string
 	Added time.Time // zero: unknown
 	By    string    // the machine that added it; "": unknown
 }
 
-// SiteIdentity is what the bucket says of the site that it belongs to.
-type SiteIdentity struct {
+// Site is what the bucket says of the site that it belongs to.
+type Site struct {
 	ID    string
-	Hosts []SiteHost
+	Hosts []Host
 	// Forgotten are hosts that the admin took away.
 	Forgotten []string
 }
 
-// Identity returns what the bucket says now.
-func (e *Engine) Identity(ctx context.Context) (SiteIdentity, error) {
-	f, err := e.siteNow(ctx)
+// Site returns what the bucket says now.
+func (g *Guard) Site(ctx context.Context) (Site, error) {
+	f, err := g.fileNow(ctx)
 	if err != nil {
-		return SiteIdentity{}, err
+		return Site{}, err
 	}
-	id := SiteIdentity{ID: f.ID, Forgotten: f.Forgotten}
+	id := Site{ID: f.ID, Forgotten: f.Forgotten}
 	for _, host := range f.Hosts {
-		id.Hosts = append(id.Hosts, SiteHost{Name: host, Added: f.Added[host].Time, By: f.Added[host].By})
+		id.Hosts = append(id.Hosts, Host{Name: host, Added: f.Added[host].Time, By: f.Added[host].By})
 	}
 	return id, nil
 }
 
-// siteNow looks at the bucket and returns its identity.
-func (e *Engine) siteNow(ctx context.Context) (siteFile, error) {
-	if err := e.checkIdentity(ctx); err != nil {
-		return siteFile{}, err
+// fileNow looks at the bucket and returns its identity.
+func (g *Guard) fileNow(ctx context.Context) (File, error) {
+	if err := g.Check(ctx); err != nil {
+		return File{}, err
 	}
-	m := &e.membership
+	m := &g.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.site, nil
@@ -191,15 +191,15 @@ func (e *Engine) siteNow(ctx context.Context) (siteFile, error) {
 
 // ForgetHost takes a host from the site: whose configuration names no other one of its
 // hosts is a guest from its next start on, also if it was a member before.
-func (e *Engine) ForgetHost(ctx context.Context, host string) error {
+func (g *Guard) ForgetHost(ctx context.Context, host string) error {
 	name, ok := media.HostName(host)
 	if !ok {
 		return fmt.Errorf("%q is no name of a host, as staging.example.com", host)
 	}
-	if slices.Contains(e.membership.hosts(), name) {
+	if slices.Contains(g.membership.hosts(), name) {
 		return fmt.Errorf("this server's own configuration names it: where %s is not the site's, take it out there first, or run this on another server", name)
 	}
-	err := e.changeHosts(ctx, func(f *siteFile) error {
+	err := g.changeHosts(ctx, func(f *File) error {
 		switch {
 		case !slices.Contains(f.Hosts, name):
 			return fmt.Errorf("%s is not one of the site's hosts", name)
@@ -210,18 +210,18 @@ func (e *Engine) ForgetHost(ctx context.Context, host string) error {
 		return nil
 	})
 	if err == nil {
-		e.log().Info("the site has a host less; a server that runs for it is a member until its next start", "host", name, keyBucket, e.store.String())
+		g.cfg.Log().Info("the site has a host less; a server that runs for it is a member until its next start", "host", name, keyBucket, g.cfg.Store.String())
 	}
 	return err
 }
 
 // AddHost adds a host to the site, also one that was forgotten.
-func (e *Engine) AddHost(ctx context.Context, host string) error {
+func (g *Guard) AddHost(ctx context.Context, host string) error {
 	name, ok := media.HostName(host)
 	if !ok {
 		return fmt.Errorf("%q is no name of a host, as www.example.com", host)
 	}
-	return e.changeHosts(ctx, func(f *siteFile) error {
+	return g.changeHosts(ctx, func(f *File) error {
 		f.remember([]string{name})
 		if !f.add([]string{name}) {
 			return fmt.Errorf("%s is one of the site's hosts already, or it has %d", name, maxHosts)
@@ -232,33 +232,33 @@ func (e *Engine) AddHost(ctx context.Context, host string) error {
 
 // changeHosts changes the hosts of the identity, at the admin's word, and looks at what
 // has become of it.
-func (e *Engine) changeHosts(ctx context.Context, change func(f *siteFile) error) error {
-	if _, err := e.siteNow(ctx); err != nil {
+func (g *Guard) changeHosts(ctx context.Context, change func(f *File) error) error {
+	if _, err := g.fileNow(ctx); err != nil {
 		return err
 	}
-	if err := e.mayChange(); err != nil {
+	if err := g.MayChange(); err != nil {
 		return err
 	}
 	var refused error
-	err := e.changeSite(ctx, func(f *siteFile) bool {
+	err := g.changeSite(ctx, func(f *File) bool {
 		refused = change(f)
 		return refused == nil
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return err
 	}
-	return e.checkIdentity(ctx)
+	return g.Check(ctx)
 }
 
-// nameHosts adds to the identity the hosts that it lacks.
-func (e *Engine) nameHosts(ctx context.Context) {
-	m := &e.membership
-	hosts := m.unnamed(e.cfg.Look)
-	if len(hosts) == 0 || e.awayReason() != nil {
+// NameHosts adds to the identity the hosts that it lacks.
+func (g *Guard) NameHosts(ctx context.Context) {
+	m := &g.membership
+	hosts := m.unnamed(g.cfg.Look)
+	if len(hosts) == 0 || g.Away() != nil {
 		return
 	}
 	var added []string
-	err := e.changeSite(ctx, func(f *siteFile) bool {
+	err := g.changeSite(ctx, func(f *File) bool {
 		added = f.lacks(hosts)
 		return f.add(added)
 	})
@@ -268,16 +268,16 @@ func (e *Engine) nameHosts(ctx context.Context) {
 	m.mu.Unlock()
 	if err != nil {
 		if !had {
-			e.log().Warn("the site's hosts could not be noted in the bucket; that is tried again", keyBucket, e.store.String(), keyError, err)
+			g.cfg.Log().Warn("the site's hosts could not be noted in the bucket; that is tried again", keyBucket, g.cfg.Store.String(), keyError, err)
 		}
 		return
 	}
 	if len(added) > 0 {
-		e.log().Info("the site has a new host: any server whose configuration names it is one of the site's from now on; "+
-			"`media-offload site forget` takes it back", "hosts", added, keyBucket, e.store.String())
+		g.cfg.Log().Info("the site has a new host: any server whose configuration names it is one of the site's from now on; "+
+			"`media-offload site forget` takes it back", "hosts", added, keyBucket, g.cfg.Store.String())
 	}
-	if err := e.checkIdentity(ctx); err != nil {
-		e.log().Debug("looking at the bucket's identity", keyError, err)
+	if err := g.Check(ctx); err != nil {
+		g.cfg.Log().Debug("looking at the bucket's identity", keyError, err)
 	}
 }
 
@@ -293,21 +293,21 @@ func (m *membership) unnamed(every time.Duration) (hosts []string) {
 
 // changeSite changes the identity, unless change finds that nothing is to be done. Who
 // changes it at the same time is heard.
-func (e *Engine) changeSite(ctx context.Context, change func(f *siteFile) bool) error {
+func (g *Guard) changeSite(ctx context.Context, change func(f *File) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for range maxTurns {
-		data, etag, err := e.readSite(ctx)
+		data, etag, err := g.readSite(ctx)
 		if err != nil {
 			return err
 		}
-		f, err := parseSiteFile(data)
+		f, err := ParseFile(data)
 		if err != nil || !change(&f) {
 			return err
 		}
-		err = e.writeSite(ctx, f, bucket.PutOptions{IfMatch: etag})
+		err = g.writeSite(ctx, f, bucket.PutOptions{IfMatch: etag})
 		if errors.Is(err, bucket.ErrUnsupported) { // one node, then
-			err = e.writeSite(ctx, f, bucket.PutOptions{})
+			err = g.writeSite(ctx, f, bucket.PutOptions{})
 		}
 		if !errors.Is(err, bucket.ErrChanged) {
 			return err

@@ -1,4 +1,4 @@
-package offload
+package identity
 
 import "context"
 
@@ -9,25 +9,27 @@ import "context"
 
 // raiseWrites raises the number if this node has written since it did, and the bucket has
 // what it wrote.
-func (e *Engine) raiseWrites(ctx context.Context) error {
-	i := &e.identity
-	wrote := e.count.committed.Load() + e.count.deleted.Load()
+func (g *Guard) raiseWrites(ctx context.Context) error {
+	i := &g.identity
+	i.raising.Lock() // once for what was written
+	defer i.raising.Unlock()
+	wrote := g.cfg.Node.Written()
 	i.mu.Lock()
 	due, known := !i.older && i.counted != wrote, i.known.writes
 	i.mu.Unlock()
-	if !due || e.isGuest() {
+	if !due || g.IsGuest() {
 		return nil
 	}
-	lacks, err := e.stored.Lost(ctx, e.store)
+	lacks, err := g.stored.Lost(ctx, g.Store())
 	if err != nil {
 		return err
 	}
 	if lacks {
-		e.lostStored()
+		g.lostStored()
 		return nil
 	}
 	var raised uint64
-	err = e.changeSite(ctx, func(f *siteFile) bool {
+	err = g.changeSite(ctx, func(f *File) bool {
 		if raised = 0; f.Writes < known {
 			return false // it was put back just now: the next look sees that
 		}
@@ -41,38 +43,42 @@ func (e *Engine) raiseWrites(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.known.writes, i.counted = raised, wrote
-	e.stored.Reset()
+	g.stored.Reset()
 	return nil
 }
 
 // lostStored notes that the bucket is in an older state.
-func (e *Engine) lostStored() {
-	i := &e.identity
+func (g *Guard) lostStored() {
+	i := &g.identity
 	i.mu.Lock()
 	i.older, i.putBack, i.known.doubted = true, true, true
 	i.mu.Unlock()
-	e.stored.Reset()
-	e.sayOlder()
-	e.doubt()
+	g.stored.Reset()
+	g.sayOlder()
+	g.cfg.Node.Doubt()
 }
 
 // seeWrites notes how much was written by nodes without a change log: none told of what
 // it deleted. The caller holds mu.
-func (i *identity) seeWrites(r *reconciler, writes uint64) {
+func (g *Guard) seeWrites(writes uint64) {
+	i := &g.identity
 	if writes > max(i.writes, i.known.writes) {
-		r.blur(everything)
+		g.cfg.Node.Blur()
 	}
 	i.writes = writes
 }
 
-// sawWrites notes that a comparison has settled what was written until then.
-func (i *identity) sawWrites(writes uint64) {
+// SawWrites notes that a comparison has settled what was written until then.
+func (g *Guard) SawWrites(writes uint64) {
+	i := &g.identity
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.known.writes = max(i.known.writes, writes)
 }
 
-func (i *identity) writesNow() uint64 {
+// Writes is how much was written, as far as is known, by nodes without a change log.
+func (g *Guard) Writes() uint64 {
+	i := &g.identity
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.writes
