@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/identity"
 )
 
@@ -42,5 +44,38 @@ func TestHugeObjectHoldsNothing(t *testing.T) {
 			s.until("the bucket to be away", s.seesAway)
 			s.kill() // it is still looking at the huge one
 		})
+	}
+}
+
+// Where several servers write, a huge object that none of them has delays the uploads of
+// no other name: neither on a server that starts, nor where an entry of the change log,
+// which anybody may have written, says that it is small.
+//
+// docs/failures.md: "An object that cannot be fetched holds up nobody but uploads of a
+// like name."
+func TestHugeObjectOfAnother(t *testing.T) {
+	t.Parallel()
+	ns := newNodes(t, 2, func(c *Config) { c.Look, c.LeaseTTL = 20*time.Millisecond, 3*time.Second }).ready()
+	a, b := ns[0], ns[1]
+	a.mustUpload(func() { a.write("a.jpg", "a") })
+	ns.agree()
+	path := filepath.Join(a.bucket, "media", "huge.jpg")
+	mustDo(t, os.WriteFile(path, nil, 0o644))
+	mustDo(t, os.Truncate(path, 3<<40))
+	in := func(name string) {
+		began := time.Now()
+		b.mustUpload(func() { b.write(name+".jpg", "x") }, name+".jpg")
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%s an upload waited for %s", name, took)
+		}
+	}
+	in("running")
+	b.kill()
+	b.start()
+	in("started")
+	mustDo(t, a.e.announce([]changelog.Change{{Op: changelog.Put, Key: "huge.jpg", Class: media.Public, Size: 12, ETag: "0123456789abcdef0123456789abcdef"}}))
+	in("told")
+	for _, s := range ns {
+		s.kill()
 	}
 }

@@ -99,8 +99,12 @@ func (e *Engine) retry(t *work.Task, err error) {
 		return
 	}
 	e.queue.MayBeStored(t) // the answer may have been lost, not the object
-	if e.ctx.Err() != nil || errors.Is(err, bucket.ErrUnread) {
-		e.queue.Failed(t, err, false, time.Now()) // stopping, or one object's fault
+	switch {
+	case e.ctx.Err() != nil:
+		e.queue.Failed(t, err, false, time.Now()) // stopping
+		return
+	case errors.Is(err, bucket.ErrUnread):
+		e.queue.Unread(t, err, time.Now())
 		return
 	}
 	e.count.retries.Add(1)

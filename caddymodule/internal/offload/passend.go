@@ -9,6 +9,7 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/health"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/work"
 )
@@ -179,7 +180,11 @@ func (p *pass) wasHeld(m *missing) (bool, error) {
 		return e.index.Holds(m.key, m.object.ETag), nil
 	}
 	info, err := e.head(m.key, m.under)
-	if errors.Is(err, bucket.ErrNotFound) {
+	switch {
+	case errors.Is(err, bucket.ErrNotFound), errors.Is(err, bucket.ErrUnread):
+		return false, nil // what nobody has read was on no disk
+	case health.IsOfObject(err):
+		e.log().Warn("an object whose file is missing cannot be looked at; it stays in the bucket", keyObject, m.object.Key, keyError, err)
 		return false, nil
 	}
 	return err == nil && e.wasHere(info), err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/bucket"
 )
@@ -37,8 +38,12 @@ func unreadETag(info fs.FileInfo) string {
 	return fmt.Sprintf(unreadPrefix+"%d-%d-%s", info.Size(), id.Inode, id.ModTime)
 }
 
+// readRate is how many bytes a second are read at most, in the best case: who waits for
+// less time than that takes need not begin.
+const readRate = 4 << 30
+
 // hashOrLater is hashVersion for as long as the caller waits; then a large file is
-// read on in the background.
+// read on in the background, and so is at once what cannot be read in that time.
 func (d *store) hashOrLater(ctx context.Context, f *os.File, info fs.FileInfo, key string, rec *record) (*version, error) {
 	if info.Size() <= d.hashAtOnce {
 		return hashVersion(ctx, f, key, rec)
@@ -46,6 +51,11 @@ func (d *store) hashOrLater(ctx context.Context, f *os.File, info fs.FileInfo, k
 	if now := d.reading.key.Load(); now != nil && *now == key {
 		_ = f.Close()
 		return nil, bucket.ErrUnread
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end).Seconds() < float64(info.Size())/readRate {
+		_ = f.Close()
+		d.readOn(key)
+		return nil, fmt.Errorf("%w: %d bytes", bucket.ErrUnread, info.Size())
 	}
 	v, err := hashVersion(ctx, f, key, rec)
 	if err != nil && ctx.Err() != nil {

@@ -174,6 +174,8 @@ type Item struct {
 type waiter struct {
 	gen uint64
 	on  *Wait
+	// without: it does without a file that is large, or was tried in vain.
+	without bool
 }
 
 // Wait is what one request waits for. Guarded by its lock.

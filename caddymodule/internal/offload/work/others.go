@@ -1,6 +1,7 @@
 package work
 
 import (
+	"slices"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/verdict"
@@ -102,15 +103,38 @@ func (q *Queue) CollectHeard(w *Wait, resembles func(key string) bool, now time.
 	defer q.mu.Unlock()
 	var found []*Item
 	for it := range q.heard {
-		if (it.From == Comparison || it.Size > largeFetch || it.Attempts >= Refusals) && !resembles(it.Key) {
+		like := resembles(it.Key)
+		if !like && (it.From == Comparison || it.holdsNobody()) {
 			continue
 		}
 		w.left++
-		it.waiters = append(it.waiters, waiter{gen: it.Gen, on: w})
+		it.waiters = append(it.waiters, waiter{gen: it.Gen, on: w, without: !like})
 		found = append(found, it)
 		q.hurry(it, now)
 	}
 	return found
+}
+
+// holdsNobody reports whether only requests for names that resemble its own wait for a file.
+func (it *Item) holdsNobody() bool { return it.Size > largeFetch || it.Attempts >= Refusals }
+
+// Unread puts back an item whose object takes so long to read that the store cannot tell
+// what it holds. It is large, then, whatever the change log says.
+func (q *Queue) Unread(t *Task, err error, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t.Item.Size = max(t.Item.Size, largeFetch+1)
+	q.retryLater(t.Item, err, retryMax, now)
+}
+
+// letGo releases those who do without a file.
+func (it *Item) letGo() {
+	it.waiters = slices.DeleteFunc(it.waiters, func(w waiter) bool {
+		if w.without {
+			w.on.release(nil)
+		}
+		return w.without
+	})
 }
 
 // hurry puts an item before those that nobody waits for.

@@ -328,6 +328,9 @@ func (q *Queue) retryLater(it *Item, err error, longest time.Duration, now time.
 	}
 	it.Attempts++
 	it.err = err
+	if it.holdsNobody() {
+		it.letGo()
+	}
 	q.Schedule(it, now.Add(background.Backoff(it.Attempts, retryMin, longest)))
 	return it.Attempts
 }
