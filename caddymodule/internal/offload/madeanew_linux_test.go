@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +47,7 @@ func TestARootMadeAnewDeletesNothing(t *testing.T) {
 	for range rounds {
 		before := s.everything()
 		for i, dir := range dirs {
-			mustDo(t, os.RemoveAll(dir))
+			removeWhole(t, dir)
 			time.Sleep(time.Duration(i%10) * time.Millisecond) // any moment must do
 			if i%5 == 0 {
 				s.barrier()
@@ -64,6 +66,16 @@ func TestARootMadeAnewDeletesNothing(t *testing.T) {
 		}
 		s.mustRequest(fill)
 		s.idle()
+	}
+}
+
+// removeWhole removes a directory, into which files may be fetched meanwhile.
+func removeWhole(t *testing.T, dir string) {
+	t.Helper()
+	for err := os.RemoveAll(dir); err != nil; err = os.RemoveAll(dir) {
+		if !errors.Is(err, syscall.ENOTEMPTY) {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func TestStartFindsWhatIsNotCommitted(t *testing.T) {
 	s.stop()
 
 	s.write("2000/00/new.jpg", "new")
-	s.write("2000/00/0.jpg", "changed")
+	s.write("2000/00/0.jpg", "changed, and longer")
 	s.write("2001/01/1.jpg", "CONTENT 1") // the same size
 	s.remove("2002/02/2.jpg")
 	s.calls.reset()
