@@ -30,8 +30,8 @@ type departed struct {
 	names []string // of objects to be deleted
 	etag  string
 	pass  bool // the delete is to be passed on
-	// strangers: the object is of none of the site's servers.
-	strangers bool
+	// reason is why the object goes to the trash in any case; "": see trashFirst.
+	reason trash.Reason
 
 	outcome // unless pass: what became of it
 }
@@ -70,10 +70,7 @@ func (e *Engine) deleteDeparted(all []*departed) {
 	}
 	going := make([]departing, len(all))
 	for i, d := range all {
-		going[i] = departing{s: d.s, key: d.s.Key, names: d.names}
-		if d.strangers {
-			going[i].reason = trash.Replaced
-		}
+		going[i] = departing{s: d.s, key: d.s.Key, names: d.names, reason: d.reason}
 	}
 	errs := e.deleteObjects(going)
 	var deleted []*departed
@@ -190,14 +187,19 @@ func (e *Engine) seeDeparted(s *work.Task) *departed {
 		}
 		return &departed{s: s, known: known, names: []string{e.objectName(s.Key, class)}, etag: info.ETag, pass: true}
 	}
-	if e.passOn(s) {
-		is, err := e.isStrangers(s, info)
-		if err != nil {
-			return dealt(failed(fmt.Errorf("deleting %s: %w", s.Key, err)))
-		}
-		if is {
-			return &departed{s: s, known: known, names: []string{e.objectName(s.Key, class)}, etag: info.ETag, pass: true, strangers: true}
-		}
+	if !e.passOn(s) {
+		return dealt(lookAgainAtBoth(0))
+	}
+	d := &departed{s: s, known: known, names: []string{e.objectName(s.Key, class)}, etag: info.ETag, pass: true, reason: trash.Replaced}
+	if !e.index.HoldsAny(s.Key) {
+		return e.seeUnknown(d, info)
+	}
+	is, err := e.isStrangers(s, info)
+	switch {
+	case err != nil:
+		return dealt(failed(fmt.Errorf("deleting %s: %w", s.Key, err)))
+	case is:
+		return d
 	}
 	// Another node has written it since: this delete was of an older version.
 	return dealt(lookAgainAtBoth(0))

@@ -211,6 +211,7 @@ func (e *Engine) goingBelow(s *work.Task, found []object) (going []departing, er
 			return nil, err
 		}
 	}
+	kept := 0 // of which neither the index nor an item knows whether they were here
 	for i, o := range found {
 		d := departing{s: s, key: o.key, names: []string{o.Info.Key}, etag: o.ETag}
 		switch {
@@ -222,8 +223,14 @@ func (e *Engine) goingBelow(s *work.Task, found []object) (going []departing, er
 			d.reason = trash.Replaced
 			going = append(going, d)
 		case e.shared():
+			if _, known := e.index.Get(o.key); !known && !e.index.HoldsAny(o.key) && !e.queue.Has(o.key) {
+				kept++
+			}
 			e.look(o.foreign, verdict.PutElsewhere)
 		}
+	}
+	if kept > 0 {
+		e.sayUnknown(s, kept)
 	}
 	return going, err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/changelog"
@@ -26,6 +27,9 @@ type team struct {
 
 	decided chan struct{} // closed when it is known which of the two it is
 	alone   bool          // it is own; read after decided is closed
+	// goesOn: the change log did go on from where an earlier process was, and no entry was
+	// missed since.
+	goesOn atomic.Bool
 
 	self func() string // names this disk in what it stores
 
@@ -124,6 +128,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 	if err != nil {
 		return err
 	}
+	t.goesOn.Store(goesOn && before > 0)
 	if !goesOn {
 		e.recon.blur(everything) // the comparison that joins settles it
 		e.recon.behind.Store(behind)
@@ -140,6 +145,7 @@ func (e *Engine) join(ctx context.Context, coordinates bool, missing string) err
 func (e *Engine) lost() {
 	e.log().Warn("changes of other nodes were missed, so disk and bucket are compared as a whole")
 	e.team.known.Set(false)
+	e.team.goesOn.Store(false)
 	e.recon.want(e.recon.blur(everything), window{})
 }
 

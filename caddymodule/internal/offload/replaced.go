@@ -52,8 +52,8 @@ func wasReturned(info bucket.Info) bool {
 
 // isStrangers reports whether an object, seen in place of the version that this disk held
 // last, is of none of the site's servers: no node has told of it, and none is about to.
-// Then what the app does with its file goes for the object as well. Who has not held a
-// version in this process' time does not know what was told of meanwhile.
+// Then what the app does with its file goes for the object as well. Of who has not held a
+// version in this process' time, see [Engine.seeUnknown].
 func (e *Engine) isStrangers(s *work.Task, info bucket.Info) (bool, error) {
 	if !e.index.HoldsAny(s.Key) || s.Why.MayBeLost() || tells(s, info) || justStored(info) {
 		return false, nil

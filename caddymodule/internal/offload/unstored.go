@@ -6,11 +6,17 @@ import (
 
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/local"
 	"github.com/media-offload/caddy-media-offload/caddymodule/internal/media"
+	"github.com/media-offload/caddy-media-offload/caddymodule/internal/offload/index"
 )
 
-// countUnstored counts the files that wait for the first comparison: as long as the bucket
-// is full, or away, that cannot begin, and the queue does not know of them. Marks tell,
-// where there are any.
+// As long as the bucket is full, or away, the first comparison cannot begin. Marks tell
+// meanwhile, where there are any, which files wait for it, of which the queue does not know;
+// and which versions the others are: what becomes of one of these is a change of that.
+//
+// (Promise 8: "A deleted file does not come back by itself.")
+
+// countUnstored counts the files that wait for the first comparison, and learns the
+// versions of the others.
 func (e *Engine) countUnstored(ctx context.Context) {
 	if last, _, _ := e.recon.status(); !last.IsZero() {
 		return // the watcher has told of all since
@@ -45,5 +51,20 @@ func (e *Engine) isUnstored(root int, rel string, info fs.FileInfo) bool {
 	if media.CheckKey(key) != nil || local.Own(rel) || e.classes.Rule(key) == media.Ignored || e.queue.Has(key) {
 		return false
 	}
-	return !e.isClean(root, rel, key, e.classes.Of(key), info)
+	now, ok := e.markedEntry(root, rel, key, info)
+	if ok && e.team.log != nil {
+		e.index.Learn(key, now)
+	}
+	return !ok
+}
+
+// markedEntry is what the mark on a file says, if it was not changed since.
+func (e *Engine) markedEntry(root int, rel, key string, info fs.FileInfo) (now index.Entry, ok bool) {
+	m, ok := e.wholeMark(root, rel)
+	if !ok {
+		return now, false
+	}
+	now = index.EntryOf(e.classes.Of(key), info, m.ETag)
+	now.Found = e.marks.Found(m)
+	return now, e.marks.Fits(m, key, now)
 }

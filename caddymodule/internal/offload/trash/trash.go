@@ -33,6 +33,8 @@ const (
 	Replaced Reason = "replaced"
 	// Untold: it was gone, and no node had told that it deleted it.
 	Untold Reason = "untold"
+	// Unsure: only the change log told that it was what the file was.
+	Unsure Reason = "unsure"
 )
 
 // Item is an object in the trash.

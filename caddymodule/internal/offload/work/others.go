@@ -45,6 +45,15 @@ func (q *Queue) HeardOf(t *Task) bool {
 	return t.Item.Heard > t.Gen
 }
 
+// ToldOf reports whether another node has told by now that it stored or deleted the file
+// of the item. That a comparison came upon the object is no news.
+func (q *Queue) ToldOf(t *Task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := t.Item
+	return it.Told != "" || it.Version != "" || it.Why != verdict.OwnChange && it.Why != verdict.PutElsewhere && it.Why != verdict.BucketBack
+}
+
 // unhear notes that others' changes up to gen have been dealt with.
 func (q *Queue) unhear(it *Item, gen uint64) {
 	if it.Heard > gen {
