@@ -123,8 +123,8 @@ func (o otherNodes) AllKnown(ctx context.Context) error {
 var errStopping = errors.New("stopping")
 
 // Ready tells a load balancer whether this node answers reads, and whether
-// uploads: those have to wait until the names of all media are known. reason
-// says what is missing; "" if nothing is.
+// uploads: those have to wait until the bucket is known to be the right one, and the
+// names of all media are known. reason says what is missing; "" if nothing is.
 func (e *Engine) Ready() (reads, uploads bool, reason string) {
 	if e.stopped() {
 		return false, false, "it is stopping"
@@ -135,6 +135,9 @@ func (e *Engine) Ready() (reads, uploads bool, reason string) {
 	known, _ := e.team.known.All()
 	if err := e.uploadTrouble(); err != nil {
 		return true, false, err.Error()
+	}
+	if !e.guard.HasLooked() {
+		return true, false, "the bucket has not been looked at yet"
 	}
 	if !known {
 		return true, false, "the list of all media is not complete yet"

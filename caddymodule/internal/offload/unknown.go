@@ -45,7 +45,7 @@ func (e *Engine) seeUnknown(d *departed, info bucket.Info) *departed {
 // hearsAll reports whether the change log tells of all that other nodes stored since what
 // is noted on this disk.
 func (e *Engine) hearsAll() bool {
-	before, _ := e.positionBefore()
+	before, _ := e.guard.PositionBefore()
 	return before > 0 && e.team.goesOn.Load()
 }
 

@@ -166,6 +166,13 @@ func (g *Guard) Away() error {
 	return g.identity.away
 }
 
+// HasLooked reports whether it is known if the bucket is the right one.
+func (g *Guard) HasLooked() bool {
+	g.identity.mu.Lock()
+	defer g.identity.mu.Unlock()
+	return g.identity.away != nil || !g.identity.looked.IsZero()
+}
+
 // usable returns nil if the bucket is the right one, as far as is known; the first
 // caller looks.
 func (g *Guard) usable(ctx context.Context) error {
