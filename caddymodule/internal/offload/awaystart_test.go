@@ -50,7 +50,7 @@ func testDeleteAfterAStartWithoutTheBucket(t *testing.T, how waitingDelete, ends
 	case "stopped":
 		b.stop()
 	case "killed":
-		b.until("the delete to be noted", func() bool { return b.noted() != nil })
+		b.e.noteDeletes() // a note of a part may be there
 		b.kill()
 	}
 	a.putBack(aside)
