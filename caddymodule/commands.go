@@ -112,7 +112,7 @@ func printStatus(w io.Writer, list []engineStatus) error {
 	fmt.Fprintln(table, "SITE\tBUCKET\tSTATE\tPENDING\tOLDEST\tFAILING\tREFUSED\tCOMMITTED\tDELETED\tWITHHELD\tRETRIES\tREASON")
 	for _, s := range list {
 		if s.Guest {
-			s.Reason = fmt.Sprintf("%s written and %d deleted on this disk alone: %s", numberOf(s.GuestFiles, "file"), s.GuestDeletes, s.Reason)
+			s.Reason = fmt.Sprintf("%s written and %d deleted are on this disk alone: %s", numberOf(s.GuestFiles, "file"), s.GuestDeletes, s.Reason)
 		}
 		oldest := time.Duration(s.OldestPendingSeconds * float64(time.Second)).Round(time.Millisecond)
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n",

@@ -26,7 +26,7 @@ func runTrash(t *testing.T, address string, args ...string) (int, error) {
 	if command.Name() == "list" {
 		return cmdTrashList(flags)
 	}
-	return cmdTrashDo(command.Name(), "%s: %d\n")(flags)
+	return cmdTrashDo(command.Name(), "done")(flags)
 }
 
 // TestTrashCommand:
