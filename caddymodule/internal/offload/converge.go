@@ -169,7 +169,7 @@ func (e *Engine) putKeeping(s *work.Task, x *sight) outcome {
 	case err != nil:
 		return failed(fmt.Errorf("keeping what was stored as %s: %w", s.Key, err))
 	}
-	o := e.put(s, x, condition{over: x.stored.ETag, returned: x.file == verdict.CleanFile})
+	o := e.put(s, x, condition{over: x.stored.ETag, returned: x.isReturned(s.Why)})
 	if o.how == done {
 		e.keptAside(s, x, aside)
 	}

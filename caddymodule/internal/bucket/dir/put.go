@@ -109,7 +109,7 @@ func (d *store) checkCondition(ctx context.Context, root *os.Root, key string, o
 		}
 		return nil
 	}
-	if isOtherSize(root, key, opts.IfMatch) {
+	if d.isHugeInstead(root, key, opts.IfMatch) {
 		return bucket.ErrChanged
 	}
 	v, err := d.openVersion(ctx, root, key, 0)
@@ -126,12 +126,12 @@ func (d *store) checkCondition(ctx context.Context, root *os.Root, key string, o
 	return nil
 }
 
-// isOtherSize reports whether an object is not of the size that the version with an MD5 is
-// recorded to have. It need not be read, then, to know that it is another version: somebody
-// may have made it huge.
-func isOtherSize(root *os.Root, key, md5 string) bool {
+// isHugeInstead reports whether an object takes long to read, and is not of the size that
+// the version with an MD5 is recorded to have: somebody has put it in that one's place. It
+// need not be read, then, to know that it is another version.
+func (d *store) isHugeInstead(root *os.Root, key, md5 string) bool {
 	info, err := root.Lstat(key)
-	if err != nil {
+	if err != nil || info.Size() <= d.hashAtOnce {
 		return false
 	}
 	rec, err := readRecord(root, metaName(key))
